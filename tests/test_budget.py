@@ -8,9 +8,8 @@ import torch
 
 import wopt
 from wopt.interfaces import budget
-from wopt.plan import first_of
 from wopt.testing import AffineBlock
-from wopt.train import Problem, Stage
+from wopt.train import Problem, Stage, first_of, minimise, repeated
 
 LAW = {"name": "gaussian", "dim": 2, "mean": [2.0, 1.0], "n_train": 400, "n_valid": 200}
 EACH = 1e-3
@@ -28,7 +27,7 @@ def quadratic(block, rows):
 
 def trained(solver, made=None):
     block = AffineBlock(1)
-    return block, solver.minimise(block, quadratic, 10, made=made)
+    return block, minimise(solver, block, quadratic, 10, made=made)
 
 
 def test_the_rate_follows_the_clock_and_is_repeated(monkeypatch):
@@ -49,7 +48,7 @@ def test_patience_may_be_a_fraction_of_the_schedule(monkeypatch):
     clock_of(monkeypatch)
     solver = wopt.InnerSolver(seconds=1.0, check_every=0.05, patience=0.2)
     held_out = iter([5.0, 4.0, 3.0, *[4.0] * 20])  # least after a tenth
-    report = solver.minimise(AffineBlock(1), quadratic, 10, held_out=lambda _: next(held_out))
+    report = minimise(solver, AffineBlock(1), quadratic, 10, held_out=lambda _: next(held_out))
     assert report.iterations == pytest.approx(300, abs=20)
 
 
@@ -58,7 +57,7 @@ def test_a_run_by_the_clock_repeats_to_the_bit():
     by_clock = wopt.InnerSolver(seconds=[0.1, 0.05], learning_rate=0.02)
     first = wopt.solve(LAW, solver=by_clock, **options)
     assert [len(record.schedules) for record in first.history] == [2, 2]
-    again = wopt.solve(LAW, solver=by_clock.repeated(first.history), **options)
+    again = wopt.solve(LAW, solver=repeated(by_clock, first.history), **options)
     for one, other in zip(first.history, again.history, strict=True):
         assert one.energy == other.energy
         assert one.schedules == other.schedules
@@ -86,6 +85,15 @@ def test_training_goes_on_as_if_it_had_not_paused():
     assert len(longer.made) == 2
 
 
-def test_solvers_without_iterations_say_that_they_have_no_clock():
-    with pytest.raises(wopt.CapabilityError, match=r"solver\.seconds is for solvers on mini"):
-        trained(wopt.InnerSolver(optimiser="lbfgs", seconds=1.0))
+def test_lbfgs_ends_by_the_clock_with_the_best_that_it_has_seen(monkeypatch):
+    def rosenbrock(block, rows):
+        x, y = block.shift[0], block.matrix[0, 0]
+        return (1 - x) ** 2 + 100 * (y - x * x) ** 2
+
+    clock_of(monkeypatch, *[0.1] * 20)
+    block, made = AffineBlock(1).double(), []
+    report = minimise(
+        wopt.build("solver", {"name": "lbfgs", "seconds": 1.0}), block, rosenbrock, 1, made=made
+    )
+    assert report.iterations == sum(made[0]) == 9
+    assert report.loss == rosenbrock(block, None).item() < 1

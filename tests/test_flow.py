@@ -9,6 +9,7 @@ import torch
 import wopt
 from wopt import AffineTransform, Chain, Flow, Inverse
 from wopt.errors import DamagedError
+from wopt.interfaces import support_of
 from wopt.runs.loading import load_run
 from wopt.seeds import derive
 from wopt.tensors import read_tensors, write_tensors
@@ -145,6 +146,45 @@ def test_a_push_forward_is_the_inverse_map_with_the_start_for_its_base():
     by_hand = target.potential(block(y)[0]).neg() + block(y)[1]
     torch.testing.assert_close(back.log_prob(y), by_hand, rtol=0, atol=1e-10)
     assert not torch.allclose(back.log_prob(y), forth.log_prob(y), atol=0.1)
+
+
+class Doubled(wopt.Bijection):
+    """A stranger's map y = 2 x of the line."""
+
+    def forward(self, x):
+        return 2 * x, torch.full_like(x[:, 0], math.log(2))
+
+    def inverse(self, y):
+        return y / 2, torch.full_like(y[:, 0], -math.log(2))
+
+
+def test_a_list_of_bijections_is_a_flow_in_either_direction():
+    normal = torch.distributions.MultivariateNormal(torch.zeros(1).double(), torch.eye(1).double())
+    back = Flow([Doubled(), support_of({"x": "positive"}, ("x",))], normal).inverted()
+    exact = torch.distributions.LogNormal(torch.tensor(0.0).double(), 2.0)  # of exp(2 z)
+    y, log_density = back.sample_and_log_prob(50, generator=seeded(7))
+    torch.testing.assert_close(log_density, exact.log_prob(y[:, 0]))
+    torch.testing.assert_close(back.log_prob(y), log_density)
+    assert back.log_prob(torch.tensor([[-1.0]])).tolist() == [-math.inf]
+    z, log_det = back.inverted()(y)
+    torch.testing.assert_close((z, log_det), back.inverse(y))
+    with pytest.raises(wopt.DataError, match="dimension"):
+        Flow([Doubled()], wopt.build("target", "gaussian"))
+
+
+@pytest.mark.parametrize("own", ["potential", "log_prob", "nothing"])
+def test_log_prob_and_potential_follow_from_each_other(own):
+    sign = 1 if own == "potential" else -1
+    methods = {} if own == "nothing" else {own: lambda self, x: sign * x.square().sum(1) / 2}
+    law = type("Mine", (wopt.Law,), {**methods, "provides": wopt.Capability.POTENTIAL})()
+    x = torch.tensor([[1.0, 2.0]])
+    if own == "nothing":
+        with pytest.raises(wopt.CapabilityError, match="POTENTIAL"):
+            law.potential(x)
+        return
+    assert (law.potential(x).tolist(), law.log_prob(x).tolist()) == ([2.5], [-2.5])
+    assert law.score(x).tolist() == [[-1.0, -2.0]]
+    assert not law.normalised
 
 
 def test_a_base_law_has_one_event_of_rows():

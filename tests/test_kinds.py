@@ -20,17 +20,17 @@ class Descent(wopt.Solver):
 
     cites = ()
 
-    def __init__(self, rate: float = 0.05) -> None:
-        self.rate = rate
+    def __init__(self, iterations: int = 10, rate: float = 0.05) -> None:
+        self.iterations, self.rate = iterations, rate
 
     def solve(self, training):
         descent = torch.optim.SGD(training.block.parameters(), lr=self.rate)
-        for _ in range(training.settings.iterations):
+        for _ in training.clock:
             descent.zero_grad()
             loss = training.loss(training.block, None)
             loss.backward()
             descent.step()
-        return wopt.SolveReport(training.settings.iterations, loss.item(), diverged=False)
+        return wopt.SolveReport(training.clock.count, loss.item(), diverged=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,7 +192,7 @@ def test_without_certify_a_run_trains_samples_and_scores(tiny, config, tmp_path)
 
     done = wopt_command("run", path, "--out", run)
     assert done.returncode == 0, done.stderr
-    assert "not certified" in done.stdout
+    assert "Not certified" in done.stdout
     assert not (run / "certificate.json").exists()
     assert (run / "report.html").is_file()
     sampled = wopt_command("sample", run, "-n", 20, "-o", tmp_path / "new.csv")

@@ -16,6 +16,7 @@ from wopt.runs.memory import Rows
 from wopt.runs.planned import prepared_run
 from wopt.runs.preparation import prepare
 from wopt.testing import AffineBlock
+from wopt.train import repeated
 from wopt.train.steps import iterate
 
 MAGIC = Facts(rows=15_216, held_out=1_902, columns=10)
@@ -105,7 +106,7 @@ def test_an_instance_is_another_block():
     block = AffineBlock(2)
     table = apply(plan(MAGIC), {"source": "toy", "block": block, "solver": wopt.InnerSolver()})
     assert table["block"] is block
-    assert isinstance(table["solver"], wopt.InnerSolver)
+    assert isinstance(table["solver"], wopt.Solver)
 
 
 def test_another_scheme_replaces_the_planned_one():
@@ -156,7 +157,7 @@ def test_training_goes_on_from_the_trial_and_its_record_repeats_it():
     assert len(record.schedules) == len(made.config.solver.seconds)
     assert record.iterations == sum(map(sum, record.schedules))
     assert len(made.problem.begun[1]) == 1
-    solver = made.problem.solver.repeated(solution.history)
+    solver = repeated(made.problem.solver, solution.history)
     problem = dataclasses.replace(made.problem, begun=None, solver=solver)
     (state, again), *_ = iterate(problem, problem.begin(made.train, made.valid))
     assert again.schedules == record.schedules

@@ -8,6 +8,7 @@ import torch
 import wopt
 from wopt import StepRecord, Stop
 from wopt.testing import AffineBlock, gaussian_nodes
+from wopt.train.steps import steps
 
 
 def records(*values, w2=1.0):
@@ -104,3 +105,26 @@ def test_the_residual_rule_ends_a_run_where_the_floor_is_reached():
     last = found.history[-1]
     assert last.w2_step <= last.residual
     assert all(r.w2_step > r.residual for r in found.history[:-1])
+
+
+def test_a_listener_may_end_the_steps_and_the_ones_after_it_see_why():
+    seen = []
+
+    class Enough(wopt.Listener):
+        def stepped(self, state):
+            return state.stopped("enough") if state.step == 2 else None
+
+    class Sees(wopt.Listener):
+        def stepped(self, state):
+            seen.append(state.records[-1].stop)
+
+    x = gaussian_nodes(torch.ones(1).double(), 4 * torch.eye(1).double())
+    parts = wopt.build("objective", "kl"), wopt.build("scheme", "jko"), AffineBlock(1)
+    solver, listeners = wopt.InnerSolver(optimiser="lbfgs"), (Enough(), Sees())
+    problem = wopt.Problem(*parts, solver, start=(x, x), listeners=listeners)
+    states = list(steps(problem))
+    assert [state.step for state in states] == [1, 2]
+    assert seen == [state.records[-1].stop for state in states] == [None, "enough"]
+    # Another rule is asked anew, so the run may go on.
+    more = dataclasses.replace(problem, listeners=(), stop=wopt.Stop(steps=3))
+    assert [state.step for state in steps(more, states[-1])] == [3]

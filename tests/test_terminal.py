@@ -12,6 +12,7 @@ from zoo import people_table
 import wopt
 from wopt.cli.console import RunTerminal
 from wopt.cli.output import on_this_line
+from wopt.interfaces.listener import Listeners, OfStep
 from wopt.report.verdict import verdict
 from wopt.runs.terminal import PatientConsole, Terminal
 
@@ -67,14 +68,14 @@ def test_the_bar_shows_phase_budget_and_held_out_value(tmp_path):
         file=text, width=120, force_terminal=True
     )
     terminal.clock.budget = 40.0
-    terminal.held_out = ", held-out NLL 22.2"
+    Listeners([OfStep(terminal, 1, "training")]).held_out(22.2)
     terminal.phase("certifying on 1,000 particles")
     terminal.work("step 1: training", 3, 8, 1.5)
     terminal.bar.refresh()
     terminal.close()
     shown = text.getvalue()
     assert "certifying on 1,000 particles" in shown
-    assert "3/8, loss 1.5, held-out NLL 22.2" in shown
+    assert "3/8, loss 1.5, held out 22.2" in shown
     assert "of 40 CPU s" in shown
 
 

@@ -10,14 +10,14 @@ import wopt
 from wopt.runs.examine import examine
 from wopt.store.directory import RunDirectory, read_tensors
 
-PLANE = {"backward", "pairs", "paths"}
+PLANE = {"columns", "pairs"}
 PAGES = {
     "data": PLANE | {"certificate", "density", "diagnostics", "losses", "progress"},
     "mixed": PLANE | {"losses"},
     "conditional": PLANE | {"losses"},
-    "posterior": {"certificate", "density", "diagnostics", "losses", "pairs", "paths", "progress"},
-    "snapshots": {"diagnostics", "losses", "pairs", "paths", "progress"},
-    "evolution": PLANE | {"diagnostics", "evolution", "exactness", "losses", "progress"},
+    "posterior": PLANE | {"certificate", "density", "diagnostics", "losses", "progress"},
+    "snapshots": PLANE | {"diagnostics", "losses", "progress"},
+    "evolution": {"columns", "diagnostics", "evolution", "exactness", "losses", "progress"},
     "failed": PLANE | {"density"},
     "push_forward": PLANE | {"density", "losses"},
 }

@@ -89,7 +89,7 @@ def _pages(pictures: Callable[..., Any]) -> Iterator[None]:
 
 def plain() -> contextlib.AbstractContextManager[None]:
     """Make pages without pictures."""
-    return _pages(lambda run: [])
+    return _pages(lambda run: ([], []))
 
 
 def drawn() -> contextlib.AbstractContextManager[None]:

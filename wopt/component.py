@@ -121,6 +121,10 @@ class Component:
         shown = ", ".join(f"{name}={value!r}" for name, value in self.options.items())
         return f"{type(self).__name__}({shown[:200] + '...' if len(shown) > 200 else shown})"
 
+    @classmethod
+    def _read(cls, value: Any) -> Any:  # in a short or an older form, for that in today's form
+        return value
+
     @property
     def options(self) -> dict[str, Any]:
         """The validated options this component was made with."""
@@ -295,7 +299,7 @@ def _interface(kind: str) -> type[Component]:
 
 def _resolve(interface: type[Component], value: Any) -> Any:
     kind = KINDS[interface.kind]
-    if isinstance(value, (interface, Spec)):
+    if isinstance(value := interface._read(value), (interface, Spec)):
         return value
     if isinstance(value, type) and issubclass(value, interface):
         cls, options = value, dict[str, Any]()

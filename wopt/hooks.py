@@ -32,9 +32,10 @@ OTHERS = {
 }
 
 SOLVERS = {
-    "adam": ("AdamSolver", "Adam on mini-batches"),
-    "muon": ("MuonSolver", "Muon for matrices, Adam for the rest, on mini-batches"),
-    "lbfgs": ("LBFGSSolver", "L-BFGS on all particles"),
+    "adam": ("Adam", "Adam on mini-batches"),
+    "muon": ("Muon", "Muon for matrices, Adam for the rest, on mini-batches"),
+    "lbfgs": ("LBFGS", "L-BFGS on all particles"),
+    "by_step": ("BySteps", "a solver for each step"),
 }
 
 CANDIDATES = {

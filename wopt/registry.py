@@ -51,7 +51,7 @@ KINDS = {
         ),
         Kind("exact", "wopt.interfaces.exact:ExactSolution"),
         Kind("tracker", "wopt.interfaces.tracker:Tracker"),
-        Kind("solver", "wopt.interfaces.solver:Solver"),
+        Kind("solver", "wopt.interfaces.solver:Solver", default="adam"),
         Kind("measurement", "wopt.interfaces.measurement:Measurement", default="certificate"),
         Kind("candidate", "wopt.interfaces.candidate:Candidate"),
     )

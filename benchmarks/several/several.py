@@ -45,6 +45,7 @@ from wopt.runs.preparation import Prepared, particles_of, prepare  # noqa: E402
 from wopt.runs.progress import listener_of  # noqa: E402
 from wopt.seeds import derive, seeded  # noqa: E402
 from wopt.train.refine import Joint  # noqa: E402
+from wopt.train.solver import minimise  # noqa: E402
 from wopt.train.steps import iterate  # noqa: E402
 from wopt_certify.measurements import settings_of  # noqa: E402
 from wopt_certify.run import certify  # noqa: E402
@@ -80,7 +81,8 @@ class Costs:
             ]
             joint = Joint(ready.problem, records)  # type: ignore[arg-type]
             began = time.process_time()
-            ready.problem.solver.minimise(
+            minimise(
+                ready.problem.solver.of_step(0),
                 maps,  # type: ignore[arg-type]
                 lambda _, rows: joint.loss(maps, train if rows is None else train.rows(rows)),  # type: ignore[arg-type]
                 len(train),

@@ -42,7 +42,6 @@ PLURAL = {
 SECTIONS = {
     "target": "objective.target",
     "step_size": "scheme.step_size",
-    "solver": "solver.optimiser",
     "measurement": "certify",
 }
 """Where a configuration names a component, if not under its kind."""

@@ -41,7 +41,7 @@ def flow(h, time=1.0):
         start,
         scheme={"name": "jko", "step_size": h},
         block={"name": "autoregressive", "univariate": "spline", "transforms": 1, "bins": 24},
-        solver={"optimiser": "lbfgs", "iterations": 60},
+        solver={"name": "lbfgs", "iterations": 60},
         stop={"steps": round(time / h)},
         dtype="float64",
     )

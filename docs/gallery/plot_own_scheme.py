@@ -54,7 +54,7 @@ for label, scheme in schemes.items():
         objective=problem.objective(),
         scheme={**options, "step_size": 0.1},
         block=AffineBlock(2),
-        solver={"optimiser": "lbfgs"},
+        solver={"name": "lbfgs"},
         stop={"steps": 24},
     )
     left.semilogy(range(1, 25), [r.energy for r in solution.history], label=label)

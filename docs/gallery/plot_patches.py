@@ -20,7 +20,7 @@ solution = wopt.solve(
     source,
     scheme={"name": "jko", "step_size": 100.0},
     block={"name": "autoregressive", "hidden": [96, 96], "magnitudes": True, "radial": True},
-    solver={"iterations": 250, "batch_size": 250, "optimiser": "muon"},
+    solver={"iterations": 250, "batch_size": 250, "name": "muon"},
     stop={"steps": 1},
 )
 print(solution)

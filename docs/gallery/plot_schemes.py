@@ -27,7 +27,7 @@ def solve(name, h, steps):
         objective=problem.objective(),
         scheme={"name": name, "step_size": h},
         block=AffineBlock(2),
-        solver={"optimiser": "lbfgs"},
+        solver={"name": "lbfgs"},
         stop={"steps": steps},
     )
 

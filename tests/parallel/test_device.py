@@ -17,7 +17,7 @@ from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
 from wopt.runs.preparation import prepare
 from wopt.train.batches import Average, BatchTraining, Readings
-from wopt.train.solver import InnerSolver
+from wopt.train.solver import InnerSolver, minimise
 from wopt.train.steps import iterate
 
 N = 24
@@ -99,8 +99,8 @@ def trained(spec, objective, at, optimiser="adam"):
     def renew():
         drawn[0] = sub.drawn(next(keys))
 
-    solver.minimise(
-        block, lambda block, rows: drawn[0].rows(rows).loss(block), N, before_each=renew
+    minimise(
+        solver, block, lambda block, rows: drawn[0].rows(rows).loss(block), N, before_each=renew
     )
     return [p.detach() for p in block.parameters()]
 

@@ -11,13 +11,9 @@ import time
 import traceback
 from pathlib import Path
 
-import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.transforms import Bbox
 from mutate import damage
 
 from wopt.cli.main import main
-from wopt.report import pieces
 
 READERS = {
     "config.toml": ["sample", "score", "compare", "report", "cite", "certify"],
@@ -117,26 +113,6 @@ def wrong(status, out, err, outside, before):
 HEAVY = {"resume": 0.04, "report": 0.1, "compare": 0.2, "certify": 0.1}
 """How often commands are called that make a page."""
 
-DRAWN = 0.15
-"""How often its pictures are drawn too; else they are made, and matplotlib draws nothing."""
-
-
-@contextlib.contextmanager
-def undrawn():
-    """Make pictures without laying them out and drawing them, which is most of a page's time."""
-
-    def boxes(figure, rows):
-        panels = 1 if rows is None else sum(map(len, rows)) + bool(figure.legends)
-        return [Bbox([[0, 0], [1, 1]])] * panels
-
-    before = pieces._boxes, pieces._drawn, Figure.savefig
-    pieces._boxes, pieces._drawn = boxes, lambda figure: np.zeros((9, 9, 4), np.uint8)
-    Figure.savefig = lambda *_, **__: None
-    try:
-        yield
-    finally:
-        pieces._boxes, pieces._drawn, Figure.savefig = before
-
 
 def trial(originals, folder, draw, seconds=20.0, *, heavy=True):
     """Damage a file of a run, call a command or two; return what they were and what was wrong."""
@@ -159,9 +135,8 @@ def trial(originals, folder, draw, seconds=20.0, *, heavy=True):
     verbs = verbs or ["doctor"]
     other = originals[draw.choice(others)]
     done, problem = [], ""
-    with contextlib.nullcontext() if draw.random() < DRAWN else undrawn():
-        for verb in verbs:
-            status, out, err, took = called(words(verb, run, other, folder), seconds)
-            done.append((verb, status, took))
-            problem = problem or wrong(status, out, err, outside, before)
+    for verb in verbs:
+        status, out, err, took = called(words(verb, run, other, folder), seconds)
+        done.append((verb, status, took))
+        problem = problem or wrong(status, out, err, outside, before)
     return kind, how, done, problem

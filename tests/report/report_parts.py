@@ -1,15 +1,11 @@
 """What the tests of the report share: small flows, datasets by hand, a reader of pages."""
 
-import base64
 import dataclasses
 import html.parser
-import io
 import json
 import math
 from pathlib import Path
 
-import matplotlib.image
-import numpy as np
 import safetensors.torch
 import torch
 
@@ -252,8 +248,8 @@ class Page(html.parser.HTMLParser):
         self.source = path.read_text(encoding="utf-8")
         self.tags: list[str] = []
         self.links: list[str] = []
-        self.images: dict[str, str] = {}
-        self.pieces: dict[str, list[str]] = {}
+        self.charts: dict[str, list[str]] = {}
+        self.marks: dict[str, list[tuple[str, str]]] = {}
         self.cards: dict[str, Card] = {}
         self.rows: list[list[float | None]] = []
         self.text = ""
@@ -268,12 +264,14 @@ class Page(html.parser.HTMLParser):
         self.links += [v for k, v in attrs if k in ("src", "href", "srcset", "action")]
         if tag not in ("meta", "img", "link"):
             self._open.append((tag, given.get("id") or ""))
-        if tag == "img":
-            key = self._inside("figure-")
-            self.pieces.setdefault(key, []).append(given["src"])
-            self.images.setdefault(key, given["src"])
-            # The first piece says what the whole picture shows.
-            assert bool(given["alt"]) == (len(self.pieces[key]) == 1)
+        key = self._inside("figure-")
+        if key and tag == "svg":
+            self.charts.setdefault(key, []).append(given.get("aria-label") or "")
+            # The first panel says what the whole picture shows.
+            assert bool(self.charts[key][-1]) == (len(self.charts[key]) == 1)
+        if key and tag in ("path", "polyline", "image"):
+            drawn = given.get("d") or given.get("points") or given.get("href")
+            self.marks.setdefault(key, []).append((given.get("class") or tag, drawn))
         if tag == "data" and self._inside("card-"):
             self.cards[self._inside("card-")] = Card(float(given["value"]))
         if tag == "tr" and self._inside("steps"):
@@ -296,9 +294,3 @@ class Page(html.parser.HTMLParser):
     def _inside(self, prefix: str) -> str:
         found = [name for _, name in self._open if name.startswith(prefix)]
         return found[-1].removeprefix(prefix) or prefix if found else ""
-
-
-def pixels(uri: str) -> np.ndarray:
-    head, _, data = uri.partition(",")
-    assert head == "data:image/png;base64"
-    return matplotlib.image.imread(io.BytesIO(base64.b64decode(data)))[..., :3]

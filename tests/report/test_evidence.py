@@ -1,12 +1,8 @@
 """What a report shows of evidence: challengers, samplers, two-sample tests, losses, advice."""
 
-import base64
 import dataclasses
-import io
 import json
 
-import matplotlib.image
-import numpy as np
 import pytest
 import report_parts as parts
 
@@ -105,10 +101,10 @@ def test_a_damaged_sampler_is_said_to_be_so(tmp_path):
 def test_losses_by_iteration(tmp_path):
     line = {"what": "training", "iterations": [1, 50, 100], "losses": [3.0, 1.0, None]}
     page = shown(tmp_path, losses=[{"step": 1, **line}, {"step": 2, **line}])
-    assert "losses" in page.images
+    assert "losses" in page.charts
     assert "over 200 iterations of 2 trainings" in page.source
     nothing = {"step": 1, "what": "training", "iterations": [1, 2], "losses": [None, None]}
-    assert "losses" not in shown(tmp_path, losses=[nothing]).images
+    assert "losses" not in shown(tmp_path, losses=[nothing]).charts
     (tmp_path / "losses.jsonl").write_text('{"step": 1, "what": "x", "iterations": [1]}\n')
     with pytest.raises(RunError, match=r"losses\.jsonl"):
         render(tmp_path)
@@ -128,29 +124,6 @@ def test_what_to_do_next(tmp_path):
     assert f"wopt resume {tmp_path.name}" in advice(stopped)[0]
     page = shown(tmp_path, parts.CERTIFICATE)
     assert "<code>stop.challenge = 0.01</code>" in page.source
-
-
-def test_maps_are_drawn_for_dark_pages_and_lines_are_inverted(plane):
-    page = parts.Page(plane / "report.html")
-    assert page.source.count("<picture>") == len(page.pieces["density"]) == 3
-    dark = page.source.split('srcset="')[1].split('"')[0]
-    light = page.images["density"]
-    one, other = (decoded(uri) for uri in (light, dark))
-    assert one.shape == other.shape
-    # The words are dark on one and light on the other; the ground is clear on both.
-    for seen, low, high in ((one, 0.0, 0.6), (other, 0.8, 0.95)):
-        border = seen[:, :40]  # the name of the vertical axis
-        ink = border[border[..., 3] > 0.9][:, :3]
-        assert len(ink) > 20
-        assert low <= float(np.median(ink)) <= high
-        assert (border[..., 3] < 0.1).mean() > 0.5
-    drawn = sum(len(pieces) for key, pieces in page.pieces.items() if key != "density")
-    assert page.source.count('class="drawn') == drawn
-    assert "invert(.88)" in page.source
-
-
-def decoded(uri):
-    return matplotlib.image.imread(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
 
 
 def test_nobody_challenges_alone():

@@ -1,15 +1,17 @@
 import base64
+import io
 import json
+import re
 import shutil
-import xml.etree.ElementTree as ElementTree
 
+import matplotlib.image
 import pytest
 import report_parts as parts
 import torch
 
 from wopt.report import collect, render
 
-CURVES = {"progress", "diagnostics"}
+CURVES = {"progress": 2, "diagnostics": 3}
 
 
 def page_of(folder, data=None, **options) -> parts.Page:
@@ -20,13 +22,10 @@ def page_of(folder, data=None, **options) -> parts.Page:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({"d": 1}, {"pairs", "paths", "backward"}),
-        (None, {"density", "pairs", "paths", "backward"}),
-        ({"d": 5}, {"pairs", "paths", "backward"}),
-        (
-            {"d": 4, "n": 600, "images": lambda x: x.reshape(-1, 2, 2)},
-            {"images", "paths", "backward"},
-        ),
+        ({"d": 1}, {"columns": 1}),
+        (None, {"columns": 2, "pairs": 2, "density": 3}),
+        ({"d": 5}, {"columns": 5, "pairs": 6}),
+        ({"d": 4, "n": 600, "images": lambda x: x.reshape(-1, 2, 2)}, {"images": 2}),
     ],
 )
 def test_every_picture_is_there_and_shows_something(tmp_path, plane, options, expected):
@@ -34,23 +33,36 @@ def test_every_picture_is_there_and_shows_something(tmp_path, plane, options, ex
         page = parts.Page(plane / "report.html")
     else:
         page = page_of(tmp_path, parts.dataset(**options))
-    assert set(page.images) == expected | CURVES
+    assert {key: len(charts) for key, charts in page.charts.items()} == expected | CURVES
     for key in expected:
-        every = [parts.pixels(piece) for piece in page.pieces[key]]
-        assert sum(seen.shape[1] for seen in every) > 1500
-        seen = max(every, key=lambda one: one.size)
-        assert seen.shape[0] > 200
-        assert seen.std() > 0.05
-        # Not a frame around nothing: each quarter of the picture's middle has something in it.
-        h, w, _ = seen.shape
-        middle = seen[h // 8 : -h // 8, w // 8 : -w // 8]
-        for rows in (slice(None, len(middle) // 2), slice(len(middle) // 2, None)):
-            assert middle[rows].std() > 0.02
-    for key in CURVES:
-        head, _, text = page.images[key].partition(",")
-        assert head == "data:image/svg+xml;base64"
-        drawing = ElementTree.fromstring(base64.b64decode(text))
-        assert len(list(drawing.iter("{http://www.w3.org/2000/svg}path"))) > 20
+        marks = [drawn for kind, drawn in page.marks[key] if kind not in ("axis", "grid")]
+        assert len(marks) >= len(page.charts[key])
+        assert all(len(drawn) > 40 for drawn in marks if drawn.startswith(("M", "data:")))
+
+
+def test_a_column_is_drawn_by_its_kind(tmp_path):
+    """Categories have a bar each, and the column that differs most is first."""
+    rng = torch.Generator().manual_seed(0)
+    code = torch.randint(3, (400,), generator=rng).double()
+    real = torch.stack([torch.randn(400, generator=rng).double(), code], 1)
+    made = torch.stack([real[:, 0], torch.where(code == 2, 0.0, code) + 0.3], 1)
+    grids = {"kind": {"width": 1.0, "origin": 0.0, "names": ["red", "blue", "green"]}}
+    labels = {"columns": ["size", "kind"], "coordinates": ["size", "kind"], "grids": grids}
+    text = torch.tensor(list(json.dumps(labels).encode()), dtype=torch.uint8)
+    tensors = {"real": real.float(), "generated": made.float(), "labels": text}
+    page = parts.Page(render(parts.write_run(tmp_path, tensors=tensors, steps=1)))
+    figure = page.source.split('id="figure-columns"')[1].split("</figure>")[0]
+    assert figure.index("<h3>kind") < figure.index("<h3>size")
+    first = figure.split("<svg")[1]
+    assert all(f">{name}</text>" in first for name in ("red", "blue", "green"))
+    bars = re.findall(r'class="bars"[^>]* d="([^"]*)"', first)
+    heights = [
+        [float(a) - float(b) for a, b in re.findall(r"M\S+ (\S+?)V(\S+?)H", d)] for d in bars
+    ]
+    shares = [float((code == k).double().mean()) for k in range(3)]
+    highest = max(heights[1])  # red and green together
+    assert highest / heights[0][1] == pytest.approx((shares[0] + shares[2]) / shares[1], rel=0.02)
+    assert heights[1][2] == pytest.approx(0, abs=0.1)
 
 
 def test_numbers_are_those_of_the_files(tmp_path):
@@ -101,7 +113,6 @@ def test_what_comes_from_files_is_escaped(tmp_path):
     assert reason in page.text
     assert "<img src=x onerror=alert(1)>" in page.text
     assert not {"script", "i", "u"} & set(page.tags)
-    assert page.source.count("<img ") == sum(map(len, page.pieces.values()))
     assert 'class="badge failed"' in page.source
 
 
@@ -110,13 +121,13 @@ def test_an_interrupted_run_has_a_page(tmp_path):
     assert "interrupted after step 1" in page.text
     assert 'class="badge open"' in page.source
     assert page.cards["nll_valid"].value == 3.0
-    assert page.images == {}  # what one step says is in the table
+    assert page.charts == {}  # what one step says is in the table
 
 
 def test_a_run_of_which_nothing_is_left_but_its_configuration(tmp_path):
     (tmp_path / "config.toml").write_text('objective = "kl"\n')
     page = parts.Page(render(tmp_path))
-    assert page.images == {}
+    assert page.charts == {}
     assert page.cards == {}
     assert "unfinished" in page.text
 
@@ -148,7 +159,7 @@ def test_a_certificate_is_shown(tmp_path):
         "a note",
     ):
         assert words in page.text, words
-    assert any("certificate" in key for key in page.images)
+    assert "certificate" in page.charts
     assert "optimal map" not in page.text  # this one has no such measurements
 
 
@@ -156,7 +167,7 @@ def test_the_model_pushed_forward_is_named_so(tmp_path):
     paths = {"paths": torch.randn(3, 20, 2, generator=torch.Generator().manual_seed(0))}
     result = parts.RESULT | {"model": "push_forward"}
     page = parts.Page(render(parts.write_run(tmp_path, tensors=paths, result=result, steps=1)))
-    assert "From the start to the target" in page.text
+    assert "The flow in motion: from the start to the target" in page.text
 
 
 def test_many_blocks_and_wild_values(tmp_path):
@@ -167,7 +178,7 @@ def test_many_blocks_and_wild_values(tmp_path):
     tensors = {"paths": paths, "generated": generated, "real": torch.ones(200, 4)}
     folder = parts.write_run(tmp_path, tensors=tensors, steps=30)
     page = parts.Page(render(folder))
-    assert set(page.images) == {"paths", "pairs"} | CURVES
+    assert set(page.charts) == {"columns", "pairs"} | set(CURVES)
     assert len(page.rows) == 31
 
 
@@ -178,7 +189,10 @@ def test_a_density_with_holes(tmp_path):
     extent = torch.tensor([0.0, 1.0, 0.0, 50.0])
     tensors = {"grid_log_density": density, "grid_extent": extent}
     page = parts.Page(render(parts.write_run(tmp_path, tensors=tensors)))
-    assert parts.pixels(page.images["density"]).std() > 0.1
+    ((_, uri),) = [mark for mark in page.marks["density"] if mark[0] == "image"]
+    seen = matplotlib.image.imread(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
+    assert seen.std() > 0.1
+    assert (seen[50:100, 50:100].mean(), seen[-40:, -40:].mean()) != (0, 0)
 
 
 def test_the_page_is_the_same_each_time(plane, tmp_path):

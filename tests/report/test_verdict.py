@@ -23,7 +23,7 @@ def gap(**changes):
     [
         (gap(), "At least 0.05 nats a row from the law of the data (95 %), 0.12 found so far"),
         (gap(lower=-0.1, estimate=-0.01),
-         "Nothing that was tried is better for certain (95 %), 0 found so far"),
+         "No other density that was tried is better for certain (95 %)"),
         (gap(lower=None, estimate=None),
          "How far it is from the law of the data was not measured"),
         (gap(upper=0.52), "Good to 0.05-0.52 nats a row (95 %)"),

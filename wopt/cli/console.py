@@ -12,7 +12,7 @@ from wopt.cli.output import on_this_line
 from wopt.host import host
 from wopt.interfaces.measurement import show
 from wopt.reading import printable
-from wopt.report import read_run, verdict_of
+from wopt.report import advice, read_run, verdict_of
 from wopt.runs.terminal import Terminal
 from wopt.store.directory import RunDirectory
 from wopt.store.result import RunResult
@@ -43,7 +43,8 @@ class RunTerminal(Terminal):
             self._scores(result)
         if path is None:
             return
-        for sentence in verdict_of(read_run(path), str(path)):
+        run = read_run(path)
+        for sentence in (*verdict_of(run, str(path)), *advice(run)[:1]):
             self._print(on_this_line(sentence))
         report = RunDirectory(path).report
         self._print(f"report: {report if report.exists() else path}")

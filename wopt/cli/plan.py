@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from wopt.cli.output import json_option, print_json
+from wopt.cli.output import json_option, print_json, waiting
 
 __all__ = ["command"]
 
@@ -28,12 +28,14 @@ def command(data: Path, budget: str | None, settings: tuple[str, ...], as_json: 
     import tomli_w
 
     from wopt.cli.common import config_table, warn_of_plugins
-    from wopt.config.model import to_table
-    from wopt.runs.building import build
 
     warn_of_plugins()
     table = config_table(data, settings, budget)
-    prepared = build({"plan": {}, **table}, where=str(data))
+    with waiting("trying options", quiet=as_json):
+        from wopt.config.model import to_table
+        from wopt.runs.building import build
+
+        prepared = build({"plan": {}, **table}, where=str(data))
     assert prepared.config.plan is not None
     if as_json:
         print_json({"told": prepared.config.plan.told, "config": to_table(prepared.config)})

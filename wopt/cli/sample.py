@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wopt.cli.output import json_option, print_json, quiet_option
+from wopt.cli.output import json_option, print_json, quiet_option, waiting
 from wopt.errors import ConfigError
 from wopt.host import host
 
@@ -91,37 +91,47 @@ def command(
     time, the data's, and with --velocities those of the velocity; a particle has one row per time.
     For an evolution, a start carried by steps of times t_n, it draws from the start, at time 0.
     """
-    from wopt.data.tables import check_writable
+    silent = quiet or as_json
+    run = _read(directory, out, silent)
     from wopt.flow.exact import precise
     from wopt.memory import check_room
-    from wopt.runs.loading import load_run
 
-    check_writable(out)
-    run = load_run(directory)
     check_room(_COPIES * 8.0 * number * (run.flow.dim + 1), f"{number} samples; ask for fewer (-n)")
     if times or velocities:
         if importance or conditions is not None:
             raise ConfigError("--time has no use for --importance and --conditions; leave them out")
-        write = host().registry.function("times")
-        rows = write(run, directory, out, number, times, seed, velocities=velocities)
+        rows = host().registry.function("times")(
+            run, directory, out, number, times, seed, velocities=velocities
+        )
         _tell_times(out, number, len(times), rows, quiet, as_json)
         return
     given = _conditions(conditions, run, directory)
-    x, log_density, warned = _drawn(precise(run.flow), number, seed, given)
+    with waiting("drawing samples", quiet=silent):
+        x, log_density, warned = _drawn(precise(run.flow), number, seed, given)
     extra_columns = {"log_density": log_density.double().cpu()}
     lost = int((~x.isfinite().all(dim=1)).sum())
     if importance:
         of_draws = host().registry.function("weights")
-        weights = of_draws(run, directory, x, log_density, quiet=quiet or as_json)
+        weights = of_draws(run, directory, x, log_density, quiet=silent)
         extra_columns |= dict(zip(("log_weight", "weight"), weights.T, strict=True))
     _write(out, run.flow, x, extra_columns)
     _warn([*warned, _lost(lost, len(x))] if lost else warned)
     if as_json:
         print_json({"out": out, "samples": len(x), "not_finite": lost, "warnings": warned})
     elif not quiet:
-        names = ", ".join(extra_columns)
-        click.echo(f"{len(x)} samples of {run.flow.dim} columns and {names}: {out}")
+        words = f"{len(x)} samples of {run.flow.dim} columns and {', '.join(extra_columns)}"
+        click.echo(f"{words}: {out}")
     _tell_of_density(log_density)
+
+
+def _read(directory: Path, out: Path, silent: bool) -> LoadedRun:
+    """Return the run, if samples can be written; torch is imported here."""
+    with waiting("reading the run", quiet=silent):
+        from wopt.data.tables import check_writable
+        from wopt.runs.loading import load_run
+
+        check_writable(out)
+        return load_run(directory)
 
 
 def _tell_of_density(log_density: Tensor) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wopt.cli.output import json_option, print_json, quiet_option
+from wopt.cli.output import json_option, print_json, quiet_option, waiting
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,21 +39,22 @@ def command(
     Rows with a missing value are refused, or get NaN if the model was trained with nan = "drop" or
     "mask"; with "mask" the model accepts missing conditions, which do not give NaN.
     """
-    import torch
+    with waiting("scoring", quiet=quiet or as_json):
+        import torch
 
-    from wopt.data.tables import check_writable, write_table
-    from wopt.flow.conversions import log_mass_bound
-    from wopt.flow.exact import precise
-    from wopt.runs.loading import load_run
-    from wopt.statistics import mean_and_error
+        from wopt.data.tables import check_writable, write_table
+        from wopt.flow.conversions import log_mass_bound
+        from wopt.flow.exact import precise
+        from wopt.runs.loading import load_run
+        from wopt.statistics import mean_and_error
 
-    check_writable(out)
-    loaded = load_run(directory)
-    flow = precise(loaded.flow)
-    x = _rows(loaded, data, key)
-    whole = torch.isfinite(x).all(1)
-    scores = torch.full((len(x),), torch.nan, dtype=torch.float64)
-    scores[whole] = log_mass_bound(flow, x[whole], audit=True).double().cpu()
+        check_writable(out)
+        loaded = load_run(directory)
+        flow = precise(loaded.flow)
+        x = _rows(loaded, data, key)
+        whole = torch.isfinite(x).all(1)
+        scores = torch.full((len(x),), torch.nan, dtype=torch.float64)
+        scores[whole] = log_mass_bound(flow, x[whole], audit=True).double().cpu()
     write_table(out, scores[:, None].numpy(), ("log_likelihood",))
     values = scores[whole]
     lost = values.isnan()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wopt.cli.output import json_option, print_json
+from wopt.cli.output import json_option, print_json, waiting
 
 if TYPE_CHECKING:
     from wopt.runs.preparation import Prepared
@@ -28,14 +28,15 @@ def command(config: Path, settings: tuple[str, ...], show: bool, as_json: bool) 
     """
     import tomli_w
 
-    from wopt.cli.common import read, warn_of_plugins
-    from wopt.config.model import to_table
-    from wopt.runs.building import build
+    with waiting("reading the data", quiet=as_json):
+        from wopt.cli.common import read, warn_of_plugins
+        from wopt.config.model import to_table
+        from wopt.runs.building import build
 
-    warn_of_plugins()
-    chosen = read(config, settings)
-    chosen.source.check()
-    prepared = build(chosen)
+        warn_of_plugins()
+        chosen = read(config, settings)
+        chosen.source.check()
+        prepared = build(chosen)
     if show:
         click.echo(tomli_w.dumps(to_table(chosen)))
         return

@@ -18,13 +18,13 @@ from wopt.interfaces.exact import ExactSolution
 from wopt.interfaces.measurement import Measurement
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.scheme import ProximalScheme
+from wopt.interfaces.solver import Solver
 from wopt.interfaces.source import Source
 from wopt.interfaces.tracker import Tracker
 from wopt.plan.budget import Planning
 from wopt.train.guard import Guard
 from wopt.train.refinement import Refinement
 from wopt.train.snapshots import Snapshots
-from wopt.train.solver import InnerSolver
 from wopt.train.stop import Stop
 
 __all__ = ["RunConfig", "check_precision", "described", "to_table", "validate", "written_out"]
@@ -135,9 +135,7 @@ class RunConfig(Options):
             "later steps",
         ),
     ] = None
-    solver: Annotated[InnerSolver, Field(description="how each subproblem is minimised")] = Field(
-        default_factory=InnerSolver
-    )
+    solver: Annotated[Solver, Field(description="how each subproblem is minimised")] = named("adam")
     guard: Annotated[Guard, Field(description="when a finished step is accepted")] = Field(
         default_factory=Guard
     )
@@ -303,10 +301,9 @@ def check_precision(config: RunConfig) -> None:
         )
     if kind == "mps":
         raise ConfigError(f'{note} audits in float64, which device = "mps" does not have')
-    steps = range(len(config.solver.by_step or (None,)))
-    for settings in (config.solver.of_step(step) for step in steps):
-        if not settings.algorithm.on_batches:
+    for solver in config.solver.each:
+        if not solver.on_batches:
             raise ConfigError(
-                f'{note} rounds gradients, which solver.optimiser = "{settings.optimiser}" does '
-                "not bear; use adam or muon"
+                f"{note} rounds gradients, which the solver {name_of(solver)} does not bear; use "
+                "adam or muon"
             )

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from wopt.bijection import Bijection
 from wopt.capabilities import Capability
 from wopt.data.transform import AffineTransform
+from wopt.errors import DataError
 from wopt.flow.exact import exact_inverse
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.target import Support
@@ -48,6 +49,20 @@ class Chain(Bijection):
 
     def __iter__(self) -> Iterator[Bijection]:
         return iter(self.maps)  # type: ignore[arg-type]
+
+    @classmethod
+    def from_units(cls, maps: Iterable[Bijection], dim: int | None) -> Chain:
+        """Return the chain of maps, which begins with the identity if there is no preprocessing.
+
+        Raises:
+            DataError: There is none, and the dimension is not known.
+        """
+        chain = maps if isinstance(maps, Chain) else cls(maps)
+        if chain.transform is not None:
+            return chain
+        if dim is None:
+            raise DataError("a flow without preprocessing needs `names`, to know its dimension")
+        return cls(chain, AffineTransform.fit(torch.zeros(1, dim), "none"))
 
     @property
     def blocks(self) -> list[FlowBlock]:

@@ -52,7 +52,7 @@ class Flow(nn.Module):
 
     Args:
         bijections: Bijections, the first one first, from the model's units to the base; or a
-            chain of them, or the inverse of one.
+            chain of them, or the inverse of one. The first may be a preprocessing, which is frozen.
         base: A law, with that of the conditions if there are any, or a distribution of torch;
             ``None`` if it is not known.
         names: Names of the columns.
@@ -73,10 +73,13 @@ class Flow(nn.Module):
         names: Sequence[str] = (),
     ) -> None:
         super().__init__()
-        self.map: Chain | Inverse
-        self.map = bijections if isinstance(bijections, Chain | Inverse) else Chain(bijections)
         self.names = tuple(names)
         law = DistributionLaw(base) if isinstance(base, Distribution) else base
+        dim = len(self.names) or (None if law is None else law.dim)
+        if isinstance(bijections, Inverse):
+            self.map: Chain | Inverse = bijections
+        else:
+            self.map = Chain.from_units(bijections, dim)
         # Rows of conditions are part of the model, so they belong to its state.
         given = law if isinstance(law, ConditionalTarget) else None
         self.base = law if given is None else given.target
@@ -87,11 +90,8 @@ class Flow(nn.Module):
     def __repr__(self) -> str:
         kind = type(self.blocks[0]).__name__ if self.blocks else "no"
         base = getattr(self.base, "source", self.base)
-        way = "to" if self.pulls_back else "from"
-        return (
-            f"Flow({self.dim} columns, {len(self.blocks)} {kind} block(s) "
-            f"{way} {type(base).__name__})"
-        )
+        end = f"{'to' if self.pulls_back else 'from'} {type(base).__name__}"
+        return f"Flow({self.dim} columns, {len(self.blocks)} {kind} block(s) {end})"
 
     def _repr_html_(self) -> str:
         """Return the columns and the blocks for a notebook."""

@@ -148,7 +148,7 @@ class FlowBlock(Component, Bijection):
         """
         raise CapabilityError(
             f"block {type(self).__name__} cannot become an affine map, which "
-            'solver.optimiser = "gaussian" needs; choose the block affine, or another optimiser'
+            'the solver "gaussian" needs; choose the block affine, or another solver'
         )
 
     def state(self) -> dict[str, Tensor]:

@@ -114,6 +114,11 @@ class Clock(Iterator[int]):
         self.counts = [0] * self.parts
         self.count = self.part = 0
 
+    @property
+    def expected(self) -> int:
+        """Number of items in all, as the past ones let expect."""
+        return round(self.count * self.parts / (self.part + 1))
+
     def __next__(self) -> int:
         """Return the part of the next item."""
         self.part = self._begun()

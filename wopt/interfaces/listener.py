@@ -66,6 +66,9 @@ class Listener:
             loss: The loss, where there is one.
         """
 
+    def held_out(self, value: float) -> None:
+        """Receive the value of a step's subproblem on held-out particles, during training."""
+
     def progress(self, step: int, what: str, done: int, total: int, loss: float) -> None:
         """Receive progress of the work of a step."""
         self.work(f"step {step}: {what}", done, total, loss)
@@ -114,6 +117,10 @@ class OfStep(Listener):
         """Pass on the progress of the step."""
         self.listener.progress(self.step_made, self.what, done, total, loss)
 
+    def held_out(self, value: float) -> None:
+        """Pass on the value."""
+        self.listener.held_out(value)
+
 
 def _to_all(event: str) -> Any:
     def tell(self: Listeners, *args: Any, **kwargs: Any) -> None:
@@ -136,5 +143,6 @@ class Listeners(Listener):
         return state
 
     begin, work, progress = _to_all("begin"), _to_all("work"), _to_all("progress")
+    held_out = _to_all("held_out")
     step, phase, warn = _to_all("step"), _to_all("phase"), _to_all("warn")
     certificate, end = _to_all("certificate"), _to_all("end")

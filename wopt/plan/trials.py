@@ -164,7 +164,7 @@ class _Watched(Stage):
 def _trial(plan: Plan, entry: Any, seconds: float) -> Trial | None:
     """Return a plan after a schedule; ``None`` where rows have no likelihood or it diverged."""
     problem = entry.problem
-    solver = problem.solver.with_options(seconds=[seconds])
+    solver = problem.solver.of_step(0).varied(seconds=[seconds])
     problem = dataclasses.replace(problem, solver=solver)
     train, valid = (first_of(problem, particles) for particles in (entry.train, entry.valid))
     stage = _Watched(problem, 0, 0, 0, train, valid)

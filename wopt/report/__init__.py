@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from wopt.lazy import exports_of
 
 if TYPE_CHECKING:
+    from wopt.report.charts import Chart as Chart
+    from wopt.report.charts import line_range as line_range
+    from wopt.report.charts import log_range as log_range
+    from wopt.report.charts import whole as whole
     from wopt.report.collection import collect as collect
     from wopt.report.pages import number as number
     from wopt.report.pages import page as page
-    from wopt.report.pieces import png as png
-    from wopt.report.pieces import svg as svg
     from wopt.report.read import Run as Run
     from wopt.report.read import Snapshot as Snapshot
     from wopt.report.read import read_run as read_run
@@ -26,10 +28,10 @@ if TYPE_CHECKING:
     from wopt.report.style import ORANGE as ORANGE
     from wopt.report.style import PURPLE as PURPLE
     from wopt.report.style import VERMILION as VERMILION
-    from wopt.report.style import WIDTH as WIDTH
     from wopt.report.style import Picture as Picture
-    from wopt.report.style import decades as decades
+    from wopt.report.style import limits as limits
     from wopt.report.style import page_style as page_style
+    from wopt.report.summary import advice as advice
     from wopt.report.summary import flat as flat
     from wopt.report.summary import status as status
     from wopt.report.summary import subtitle as subtitle
@@ -40,14 +42,14 @@ __getattr__, __dir__ = exports_of(
     {
         "wopt.report.collection": "collect",
         "wopt.report.pages": "number page",
-        "wopt.report.pieces": "png svg",
+        "wopt.report.charts": "Chart line_range log_range whole",
         "wopt.report.read": "Run Snapshot read_run",
         "wopt.report.reference": "METRICS against_reference",
         "wopt.report.rendering": "render",
         "wopt.report.samples": "column",
         "wopt.report.style": "BLUE GREEN INK MUTED ORANGE "
-        "PURPLE Picture VERMILION WIDTH decades page_style",
-        "wopt.report.summary": "flat status subtitle",
+        "PURPLE Picture VERMILION limits page_style",
+        "wopt.report.summary": "advice flat status subtitle",
         "wopt.report.verdict": "verdict_of",
     },
 )

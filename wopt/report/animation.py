@@ -9,12 +9,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-import matplotlib.colors
 import numpy as np
 
-from wopt.report.motion import coordinate, most_unusual, stage_title, turns
 from wopt.report.read import Run
-from wopt.report.style import ANGLES, Array, limits
+from wopt.report.samples import most_unusual
+from wopt.report.style import Array, limits
 
 __all__ = ["Animation", "AnimationStage", "Point", "animation"]
 
@@ -100,7 +99,7 @@ def animation(run: Run) -> Animation | None:
     shown = [_shown(len(way) - 1) for way in flat]
     stages = _stages(run, shown, [len(way) - 1 for way in flat])
     begin, end = ("data", "noise") if run.pulls_back else ("the start", "the target")
-    names = " and ".join(coordinate(run, j) for j in chosen)
+    names = " and ".join(_coordinate(run, j) for j in chosen)
     return Animation(
         f"The flow in motion: from {begin} to {end}" + (" and back" if len(ways) > 1 else ""),
         f"Test rows, seen in {names}, become {end} block by block"
@@ -154,7 +153,7 @@ def _stages(
     made: list[AnimationStage] = []
     for way, part, n in zip(("there", "back"), shown, last, strict=False):
         for number, k in enumerate(part):
-            label = stage_title(k, n, run, way == "there")
+            label = _stage_title(k, n, run, way == "there")
             made.append(
                 AnimationStage(label, way, number, round((len(made) - total) * _SECONDS, 3))
             )
@@ -162,12 +161,25 @@ def _stages(
 
 
 def _points(way: Array, shown: Sequence[int]) -> tuple[Point, ...]:
-    colours = [matplotlib.colors.to_hex(colour) for colour in ANGLES(turns(way[0]))]
+    colours = _colours(_turns(way[0]))
     styles = [
         "".join(f"--p{s}:{x:.1f}px,{y:.1f}px;" for s, (x, y) in enumerate(places))
         for places in way[list(shown)].transpose(1, 0, 2)
     ]
     return tuple(Point(*each) for each in zip(colours, styles, strict=True))
+
+
+# A cycle of colours for angles; neighbours also differ in lightness, and none is pale.
+_ANGLES = np.array(
+    [[64, 32, 122], [33, 102, 172], [26, 158, 143], [224, 165, 38], [200, 69, 44], [125, 29, 99],
+     [64, 32, 122]]
+)  # fmt: skip
+
+
+def _colours(fractions: Array) -> list[str]:
+    at = np.linspace(0, 1, len(_ANGLES))
+    tones = [np.interp(fractions, at, channel).round().astype(int) for channel in _ANGLES.T]
+    return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in zip(*tones, strict=True)]
 
 
 def _css(sizes: Sequence[int]) -> str:
@@ -228,3 +240,29 @@ def _visible(begin: int, end: int, total: int) -> str:
 
 def _at(stage: float, total: int) -> str:
     return f"{100 * stage / total:.3f}%"
+
+
+def _coordinate(run: Run, j: int) -> str:
+    """Return the name of a coordinate of the flow."""
+    names = run.labels.coordinates
+    return names[j] if j < len(names) else f"coordinate {j + 1}"
+
+
+def _stage_title(k: int, n: int, run: Run, forward: bool) -> str:
+    """Return the title of the stage after ``k`` of ``n`` blocks, applied or undone."""
+    if k == 0:
+        label = "preprocessed data" if run.pulls_back else "start"
+        return label if forward else "samples of the target"
+    if not forward:
+        return "all blocks undone" if k == n else f"block {n + 1 - k} undone"
+    h = next((r.step_size for r in run.steps if r.step == k), None)
+    return f"block {k}" + ("" if h is None else f", h = {h:.3g}")
+
+
+def _turns(particles: Array) -> Array:
+    """Return each particle's angle about the middle, as a fraction of a turn, shape ``(n,)``."""
+    centred = particles - np.median(particles, axis=0)
+    scale = np.maximum(np.std(centred, axis=0), 1e-12)
+    angle = np.arctan2(centred[:, 1] / scale[1], centred[:, 0] / scale[0]) / (2 * np.pi)
+    shares: Array = angle % 1.0
+    return shares

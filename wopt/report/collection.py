@@ -195,5 +195,14 @@ def _labels(flow: Flow, dataset: Dataset) -> Tensor:
         coordinates = [f"{name} (standardised)" for name in dataset.names]
     for j in () if flow.chain.support is None else flow.chain.support.within:
         coordinates[j] += " (free)"
-    text = json.dumps({"columns": list(dataset.names), "coordinates": coordinates})
+    known = dataset.transform.columns
+    grids = {
+        one.name: {
+            "width": one.width, "origin": one.origin, "names": [str(c) for c in one.categories]
+        }
+        for one in (known.columns if known else ())
+        if one.discrete
+    }  # fmt: skip
+    labels = {"columns": list(dataset.names), "coordinates": coordinates}
+    text = json.dumps({**labels, **({"grids": grids} if grids else {})})
     return torch.tensor(list(text.encode()), dtype=torch.uint8)

@@ -51,11 +51,21 @@ Name = Annotated[str, AfterValidator(functools.partial(printable, one_line=True)
 
 
 @dataclasses.dataclass(frozen=True)
+class Grid(Typed):
+    """The values of a column that is not continuous: on a grid, with names for categories."""
+
+    width: float
+    origin: float
+    names: list[Name] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True)
 class Labels(Typed):
-    """Names of the data's columns and of the flow's coordinates."""
+    """Names of the data's columns and of the flow's coordinates, and the grids of columns."""
 
     columns: list[Name]
     coordinates: list[Name]
+    grids: dict[Name, Grid] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,6 +148,8 @@ def read_figures(path: Path) -> tuple[dict[str, np.ndarray[Any, np.dtype[np.floa
         labels = Labels([], []) if raw is None else parsed(bytes(raw.numpy()), Labels)
     except RunError as error:
         raise damaged(path, f"`labels`: {error}") from None
+    if any(not grid.width > 0 for grid in labels.grids.values()):
+        raise damaged(path, "a `width` of `labels` is not positive")
     for key, named in (("real", labels.columns), ("paths", labels.coordinates)):
         if named and key in tensors and tensors[key].shape[-1] > len(named):
             raise damaged(path, f"`labels` has too few names for `{key}`")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,37 +11,28 @@ from wopt.files import write_text
 from wopt.host import host
 from wopt.report.animation import animation
 from wopt.report.curves import diagnostics, losses, progress
-from wopt.report.motion import motion
 from wopt.report.pages import page
 from wopt.report.read import Run, read_run
-from wopt.report.samples import density, images, pairs, scatter
-from wopt.report.style import Picture, page_style
+from wopt.report.samples import columns, density, images, pairs
+from wopt.report.style import Picture
 from wopt.report.summary import advice, cards, flat, settings, status, subtitle
+from wopt.report.verdict import verdict_of
 from wopt.store.directory import RunDirectory
 
 __all__ = ["pictures", "render"]
 
 
-def pictures(run: Run) -> list[Picture]:
-    """Return the pictures that this run's files allow."""
-    with page_style():
-        # The tables show a single step; curves need several.
-        several = len(run.steps) > 1
-        rows_are_pictures = "real_images" in run.arrays or "generated_images" in run.arrays
-        drawn = [
-            *_of_plugins(run, first=True),
-            images(run),
-            density(run),
-            # Single pixels as columns show nothing.
-            None if rows_are_pictures else scatter(run) or pairs(run),
-            progress(run) if several else None,
-            motion(run, "paths"),
-            motion(run, "backward"),
-            diagnostics(run) if several else None,
-            losses(run),
-            *_of_plugins(run, first=False),
-        ]
-    return [picture for picture in drawn if picture is not None]
+def pictures(run: Run) -> tuple[list[Picture], list[Picture]]:
+    """Return the pictures that this run's files allow: of what it gives, and of how it came."""
+    several = len(run.steps) > 1  # the tables show a single step; curves need several
+    gives = [images(run), columns(run), pairs(run), density(run), *_of_plugins(run, first=True)]
+    came = [
+        progress(run) if several else None,
+        diagnostics(run) if several else None,
+        losses(run),
+        *_of_plugins(run, first=False),
+    ]
+    return [one for one in gives if one is not None], [one for one in came if one is not None]
 
 
 def _of_plugins(run: Run, *, first: bool) -> list[Picture]:
@@ -53,21 +41,13 @@ def _of_plugins(run: Run, *, first: bool) -> list[Picture]:
     return [picture for draw in functions for picture in draw(run)]
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence warnings of numpy and matplotlib about columns without spread: 0/0, empty axes."""
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Attempting to set identical")
-        yield
-
-
 def _sections(run: Run, *, first: bool) -> list[Markup]:
     """Return the sections that plugins bring, before or after the core's own."""
     made = (section(run) for section in host().registry.functions("page", first=first))
     return [Markup(text) for text in made if text is not None]
 
 
-@_quiet()
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def render(directory: Path) -> Path:
     """Write ``report.html`` from the files of a run directory, and return its path.
 
@@ -94,6 +74,7 @@ def render(directory: Path) -> Path:
         pictures=pictures(run),
         settings=settings(run),
         versions=flat(versions) if isinstance(versions, dict) else [],
+        verdict=verdict_of(run),
         advice=advice(run),
         sections_before=_sections(run, first=True),
         sections_after=_sections(run, first=False),

@@ -2,173 +2,200 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
-from wopt.report.motion import most_unusual
-from wopt.report.pieces import both, png
-from wopt.report.read import Run
-from wopt.report.style import BLUE, MUTED, VERMILION, WIDTH, Array, Picture, bare, limits
+from wopt.report.charts import Chart, image, magma
+from wopt.report.pages import number
+from wopt.report.read import Grid, Run
+from wopt.report.style import BLUE, VERMILION, Array, Picture, limits
 
-__all__ = [
-    "column",
-    "comparison_caption",
-    "density",
-    "images",
-    "legend",
-    "marginals",
-    "pairs",
-    "scatter",
-    "title",
-]
+__all__ = ["column", "columns", "density", "images", "most_unusual", "pairs"]
 
-_COLUMNS = 4
+_COLUMNS, _PAIRS = 12, 3
+"""Columns and pairs of columns that are drawn at most: those that differ most."""
+_VALUES, _CELLS = 24, 6
+"""Values of a column that have a bar each at most; cells of a pair along each column."""
 
 
-def images(run: Run) -> Picture | None:
-    """Draw real and generated images on two sheets with one grey scale."""
-    real, generated = run.arrays.get("real_images"), run.arrays.get("generated_images")
-    sheets = [
-        (title, x)
-        for title, x in (("Real (test rows)", real), ("Generated", generated))
-        if x is not None
-    ]
-    if not sheets:
+def columns(run: Run) -> Picture | None:
+    """Draw each column by its kind, generated beside real: those that differ most first."""
+    generated, real = _rows(run)
+    if generated is None:
         return None
-    scale = sheets[0][1]
-    low, high = np.quantile(scale[np.isfinite(scale)], [0.02, 0.98])
-    layout = ConstrainedLayoutEngine(wspace=0.08)
-    figure = Figure(figsize=(WIDTH, WIDTH / 2 + 0.1), layout=layout)
-    for axes, (title, x) in zip(figure.subplots(1, 2), sheets, strict=False):
-        axes.imshow(_sheet(x), cmap="gray", vmin=low, vmax=high, interpolation="nearest")
-        axes.set_title(title)
-    for axes in figure.axes:
-        bare(axes)
-    return Picture(
-        "images",
-        "Generated beside real" if len(sheets) == 2 else sheets[0][0],
-        "With one grey scale for both, the sheets should look alike: the same contrast, edges and "
-        "smoothness, and no picture that could not be on the other sheet."
-        if len(sheets) == 2
-        else "There is nothing to compare it with.",
-        " and ".join(f"{len(x)} pictures, {title.lower()}" for title, x in sheets) + ".",
-        both(figure, [[[one] for one in figure.axes]]),
+    chosen = _by_difference(run, generated, real)
+    charts = tuple(_of_column(run, j, generated, real) for j in chosen[:_COLUMNS])
+    caption = (
+        f"There are no {'real rows' if run.pulls_back else 'samples of the minimiser'} to compare "
+        "these with."
+        if real is None
+        else "Shares of rows: bars of both colours should be equally high. The column that differs "
+        "most is first."
     )
-
-
-def _sheet(x: Array) -> np.ma.MaskedArray[tuple[int, ...], np.dtype[np.float64]]:
-    """Return the images on a square sheet, with a white line between them."""
-    n, h, w = x.shape
-    side = int(np.ceil(np.sqrt(n)))
-    gap = max(1, round(max(h, w) / 12))
-    sheet = np.full((side * (h + gap) - gap, side * (w + gap) - gap), np.nan)
-    for k in range(n):
-        i, j = divmod(k, side)
-        sheet[i * (h + gap) :, j * (w + gap) :][:h, :w] = x[k]
-    return np.ma.masked_invalid(sheet)
+    if len(chosen) > _COLUMNS:
+        caption += f" {len(chosen) - _COLUMNS} more columns differ less."
+    beside = "" if real is None else " beside real" if run.pulls_back else " beside the target"
+    return Picture(
+        "columns",
+        f"Generated{beside}, column by column",
+        caption,
+        f"Bars of {len(charts)} columns, of {len(generated)} generated rows"
+        + ("." if real is None else f" and {len(real)} real ones."),
+        charts,
+    )
 
 
 def pairs(run: Run) -> Picture | None:
-    """Draw generated and real rows: all pairs of up to four columns, and their marginals."""
-    generated, real = run.arrays.get("generated"), run.arrays.get("real")
-    if generated is None:
+    """Draw pairs of columns as points, generated beside real: those that differ most first."""
+    generated, real = _rows(run)
+    if generated is None or generated.shape[1] < 2:
         return None
-    generated = generated[np.isfinite(generated).all(axis=1)]
-    if len(generated) == 0:
-        return None
-    scale = generated if real is None else real
-    chosen = most_unusual(scale, _COLUMNS)
-    k = len(chosen)
-    figure = Figure(figsize=(WIDTH, 3.6 if k == 1 else WIDTH if k > 3 else 0.85 * WIDTH))
-    _grid_of_pairs(figure.subplots(k, k, squeeze=False), run, generated, real, chosen)
-    legend(figure, run, real is not None)
-    caption = comparison_caption(run, real is not None)
-    if real is not None:
-        caption = "The outlines " + ("on the diagonal " if k > 1 else "") + "should coincide"
-        if k > 1:
-            caption += ", and each panel above it should mirror the one below it"
-    if scale.shape[1] > _COLUMNS:
-        caption += f"; shown are the {k} columns with the least Gaussian marginals"
+    among = _by_difference(run, generated, real)[:_COLUMNS]
+    found = list(itertools.combinations(sorted(among), 2))
+    if real is None:
+        found = list(itertools.combinations(sorted(most_unusual(generated, _PAIRS)), 2))
+    else:
+        found.sort(key=lambda pair: -_pair_difference(real[:, pair], generated[:, pair]))
+    charts = [chart for pair in found[:_PAIRS] for chart in _of_pair(run, pair, generated, real)]
+    caption = "" if real is None else (
+        "The clouds of a pair should have the same shape, with no point where the other has none"
+        + ("; the pair that differs most is first." if len(found) > 1 else ".")
+    )  # fmt: skip
     return Picture(
         "pairs",
-        title(run, real is not None) + (", column by column" if k > 1 else ""),
-        caption + ".",
-        f"Scatter plots and marginal histograms of {len(generated)} generated"
-        + (f" and {len(real)} real rows." if real is not None else " rows."),
-        png(figure),
+        "Pairs of columns",
+        caption,
+        f"{len(charts)} clouds of points of {min(len(found), _PAIRS)} pairs of columns.",
+        tuple(charts),
     )
 
 
-def _grid_of_pairs(
-    grid: Any, run: Run, generated: Array, real: Array | None, chosen: Sequence[int]
-) -> None:
-    """Draw marginals on the diagonal, real rows below it and generated ones above it."""
-    k, scale = len(chosen), generated if real is None else real
-    ranges = {j: limits(scale[:, j], 0.003) for j in chosen}
-    for a, i in enumerate(chosen):
-        for b, j in enumerate(chosen):
-            axes = grid[a, b]
-            axes.set_xlim(ranges[j])
-            if a == b:
-                marginals(axes, generated[:, i], None if real is None else real[:, i], ranges[i])
-            else:
-                # Real rows are below the diagonal, generated ones above, so that neither hides the
-                # other and mirrored panels can be compared.
-                x = real if a > b and real is not None else generated
-                colour = BLUE if a > b and real is not None else VERMILION
-                axes.scatter(x[:, j], x[:, i], s=5, c=colour, lw=0, alpha=0.5)
-                axes.set_ylim(ranges[i])
-            if a == k - 1:
-                axes.set_xlabel(column(run, j))
-            if b == 0 and k > 1:
-                axes.set_ylabel(column(run, i))
-            axes.tick_params(labelbottom=a == k - 1, labelleft=b == 0 and a != b)
-            axes.locator_params(nbins=4)
+def _rows(run: Run) -> tuple[Array | None, Array | None]:
+    """Return finite generated and real rows; pixels as columns would show nothing."""
+    generated, real = run.arrays.get("generated"), run.arrays.get("real")
+    pictures = "real_images" in run.arrays or "generated_images" in run.arrays
+    if generated is None or pictures:
+        return None, None
+    generated = generated[np.isfinite(generated).all(axis=1)]
+    return (generated, real) if len(generated) else (None, None)
 
 
-def title(run: Run, with_real: bool) -> str:
-    """Return the title of a picture of samples."""
-    if not with_real:
-        return "Generated"
-    return "Generated beside real" if run.pulls_back else "Generated beside the target"
+def _by_difference(run: Run, generated: Array, real: Array | None) -> list[int]:
+    """Return the columns, the one with the largest difference of shares first."""
+    d = generated.shape[1]
+    if real is None:
+        return list(range(d))
+    away = []
+    for j in range(d):
+        _, shares, _ = _shares(run, j, generated[:, j], real[:, j])
+        away.append(float(np.abs(shares[0] - shares[1]).sum()))
+    return sorted(range(d), key=lambda j: -away[j])
 
 
-def comparison_caption(run: Run, with_real: bool) -> str:
-    """Return a caption for samples without anything to compare them with, empty otherwise."""
-    what = "real rows" if run.pulls_back else "samples of the minimiser"
-    return "" if with_real else f"There are no {what} to compare these with"
+def _shares(
+    run: Run, j: int, generated: Array, real: Array | None
+) -> tuple[Array, list[Array], list[tuple[float, str]] | None]:
+    """Return edges of bars, the shares of each law in them, and names of single values."""
+    laws = [generated] if real is None else [real, generated]
+    bins = math.ceil(2 * len(laws[0]) ** (1 / 3))  # Rice's rule
+    grid = run.labels.grids.get(column(run, j))
+    if grid is None:
+        edges = np.linspace(*limits(laws[0], 0.002), bins + 1)
+        return edges, [_counted(x, edges) for x in laws], None
+    codes = [np.round((x - grid.origin) / grid.width) for x in laws]
+    first, last = int(min(c.min() for c in codes)), int(max(c.max() for c in codes))
+    number_of = last - first + 1
+    every = 1 if number_of <= _VALUES else math.ceil(number_of / bins)
+    edges = np.arange(first, last + every + 1, every) - 0.5
+    shares = [_counted(c, edges) for c in codes]
+    if number_of > _VALUES:
+        return grid.origin + grid.width * edges, shares, None
+    return edges, shares, [(float(k), _name(grid, k)) for k in range(first, last + 1)]
 
 
-def legend(figure: Figure, run: Run, with_real: bool) -> None:
-    """Add a legend of the colours above a figure."""
-    entries = [(VERMILION, "generated")]
-    if with_real:
-        entries.insert(0, (BLUE, "real" if run.pulls_back else "target"))
-    handles = [Line2D([], [], color=c, marker="o", ls="", ms=7, label=t) for c, t in entries]
-    place: Any = "upper left" if figure.get_layout_engine() is None else "outside upper left"
-    figure.legend(handles=handles, loc=place, ncols=2, fontsize=10, frameon=False)
+def _name(grid: Grid, code: int) -> str:
+    """Return the category of a code, or the value at this place of the grid."""
+    if grid.names:
+        return grid.names[code] if 0 <= code < len(grid.names) else "other"
+    return number(round(grid.origin + grid.width * code, 9))
 
 
-def marginals(
-    axes: Axes, generated: Array, real: Array | None, bounds: tuple[float, float]
-) -> None:
-    """Draw the histograms of a column, generated over real."""
-    for x, colour in ((real, BLUE), (generated, VERMILION)):
+def _counted(x: Array, edges: Array) -> Array:
+    counts, _ = np.histogram(x, edges)
+    return np.asarray(counts / max(len(x), 1), dtype=float)
+
+
+def _of_column(run: Run, j: int, generated: Array, real: Array | None) -> Chart:
+    of_real = None if real is None else real[:, j]
+    edges, shares, names = _shares(run, j, generated[:, j], of_real)
+    top = 1.08 * max(float(share.max()) for share in shares) or 1.0
+    chart = Chart(
+        (edges[0], edges[-1]), (0.0, top), title=column(run, j), names=names, height=170
+    )  # fmt: skip
+    laws = (
+        [("generated", VERMILION)]
+        if real is None
+        else [(_real(run), BLUE), ("generated", VERMILION)]
+    )
+    left, wide = edges[:-1], np.diff(edges)
+    for k, ((label, colour), share) in enumerate(zip(laws, shares, strict=True)):
+        if names is None:
+            chart.bars(left, left + wide, share, colour, label)
+        else:  # bars stand side by side
+            begin = left + wide * (0.1 + 0.8 * k / len(laws))
+            chart.bars(begin, begin + 0.8 * wide / len(laws), share, colour, label)
+    return chart
+
+
+def _pair_difference(real: Array, generated: Array) -> float:
+    """Return the difference of shares in cells between quantiles of the real rows."""
+    edges = [
+        np.unique([-np.inf, *np.quantile(x, np.linspace(0, 1, _CELLS + 1)[1:-1]), np.inf])
+        for x in real.T
+    ]
+    shares = []
+    for x in (real, generated):
+        cells = [np.searchsorted(e, x[:, k], side="right") for k, e in enumerate(edges)]
+        table = np.zeros((len(edges[0]) + 1, len(edges[1]) + 1))
+        np.add.at(table, tuple(cells), 1 / len(x))
+        shares.append(table)
+    return float(np.abs(shares[0] - shares[1]).sum())
+
+
+def _of_pair(run: Run, pair: tuple[int, int], generated: Array, real: Array | None) -> list[Chart]:
+    scale = generated if real is None else real
+    ends = [limits(scale[:, j], 0.001) for j in pair]
+    names = [column(run, j) for j in pair]
+    grids = [run.labels.grids.get(name) for name in names]
+    named = [
+        [(float(k), name) for k, name in enumerate(grid.names)] if grid and grid.names else None
+        for grid in grids
+    ]
+    height = 240.0 if any(grids) else _height(ends)
+    charts = []
+    for label, colour, x in ((_real(run), BLUE, real), ("generated", VERMILION, generated)):
         if x is not None:
-            # Each histogram is drawn once filled and once as an outline.
-            heights, edges = np.histogram(x, 36, bounds, density=True)
-            heights = np.nan_to_num(heights)  # where no value is within
-            axes.stairs(heights, edges, fill=True, color=colour, alpha=0.18, lw=0)
-            axes.stairs(heights, edges, color=colour, lw=1.6)
-    axes.set_yticks([])
-    axes.spines["left"].set_visible(False)
-    axes.grid(False)
+            chart = Chart(
+                ends[0], ends[1], title=f"{label}: {names[1]} by {names[0]}", height=height,
+                names=named[0], beside=named[1],
+            )  # fmt: skip
+            chart.points(x[:, pair[0]], x[:, pair[1]], colour, label)
+            charts.append(chart)
+    return charts
+
+
+def _height(ends: Sequence[tuple[float, float]]) -> float | None:
+    """Return the height of a panel; ``None``, for equal scales, where the ranges are alike."""
+    ratio = (ends[1][1] - ends[1][0]) / (ends[0][1] - ends[0][0])
+    return None if 0.5 < ratio < 2 else 240.0
+
+
+def _real(run: Run) -> str:
+    return "real" if run.pulls_back else "target"
 
 
 def column(run: Run, j: int) -> str:
@@ -178,11 +205,62 @@ def column(run: Run, j: int) -> str:
     return names[j] if reported else f"coordinate {j + 1}"
 
 
-_COUNTED = ("Data", "Target's samples")
-"""First words of the titles of histograms."""
+def most_unusual(x: Array, number: int) -> tuple[int, ...]:
+    """Return the columns of ``(n, d)`` with the largest |excess kurtosis|, in order."""
+    centred = x - x.mean(axis=0)
+    scale = np.sqrt(np.square(centred).mean(axis=0))
+    varies = scale > 1e-12 * (1 + np.abs(x).max(axis=0))
+    ratio = np.power(centred / np.where(varies, scale, 1), 4).mean(axis=0)
+    kurtosis = np.where(varies, ratio - 3, 0)
+    best = np.argsort(-np.abs(kurtosis), kind="stable")[:number]
+    return tuple(sorted(int(j) for j in best))
 
-_BAR = 0.04
-"""Width of the colour bar, relative to that of a map."""
+
+def images(run: Run) -> Picture | None:
+    """Draw real and generated images on two sheets with one grey scale."""
+    real, generated = run.arrays.get("real_images"), run.arrays.get("generated_images")
+    sheets = [(t, x) for t, x in (("real (test rows)", real), ("generated", generated))
+              if x is not None]  # fmt: skip
+    if not sheets:
+        return None
+    low, high = np.quantile(sheets[0][1][np.isfinite(sheets[0][1])], [0.02, 0.98])
+    charts = []
+    for title, x in sheets:
+        grey = np.clip(np.nan_to_num((_sheet(x) - low) / max(high - low, 1e-300), nan=1.0), 0, 1)
+        pixels = np.repeat((255 * grey).astype(np.uint8)[..., None], 3, axis=2)
+        charts.append(_map((0.0, float(grey.shape[1]), 0.0, float(grey.shape[0])), pixels, title))
+    return Picture(
+        "images",
+        "Generated beside real" if len(sheets) == 2 else "Images",
+        "With one grey scale for both, the sheets should look alike: the same contrast, edges and "
+        "smoothness, and no picture that could not be on the other sheet."
+        if len(sheets) == 2
+        else "There is nothing to compare it with.",
+        " and ".join(f"{len(x)} pictures, {title}" for title, x in sheets) + ".",
+        tuple(charts),
+    )
+
+
+def _sheet(x: Array) -> Array:
+    """Return the images on a square sheet, not finite between them."""
+    n, h, w = x.shape
+    side = int(np.ceil(np.sqrt(n)))
+    gap = max(1, round(max(h, w) / 12))
+    sheet = np.full((side * (h + gap) - gap, side * (w + gap) - gap), np.nan)
+    for k in range(n):
+        i, j = divmod(k, side)
+        sheet[i * (h + gap) :, j * (w + gap) :][:h, :w] = x[k]
+    return sheet
+
+
+def _map(extent: Sequence[float], pixels: NDArray[np.uint8], title: str) -> Chart:
+    """Return a panel that an image fills, without numbers where it has no units."""
+    left, right, low, high = extent
+    chart = Chart(
+        (left, right), (low, high), title=title, height=_height(((left, right), (low, high)))
+    )
+    chart.picture(image(pixels))
+    return chart
 
 
 def density(run: Run) -> Picture | None:
@@ -191,97 +269,34 @@ def density(run: Run) -> Picture | None:
     if run.arrays.get("grid_log_density") is None or extent is None:
         return None
     panels = _maps(run, extent)
-    known = [values for name, values in panels if name != "Model"] or [panels[0][1]]
+    known = [values for name, values in panels if name != "model"] or [panels[0][1]]
     top = max(float(np.quantile(values, 0.997)) for values in known)
-    width, height = extent[1] - extent[0], extent[3] - extent[2]
-    square = 0.5 < width / max(height, 1e-300) < 2
-    side = (WIDTH - 1.8) / len(panels) * (height / width if square else 1)
-    figure = Figure(figsize=(WIDTH, min(side, 5.5) + 0.6))
-    ratios = [1.0] * len(panels) + [_BAR]
-    *axes_row, bar_axes = figure.subplots(1, len(ratios), width_ratios=ratios)
-    for axes, (name, values) in zip(axes_row, panels, strict=True):
-        shown = axes.imshow(
-            values, origin="lower", extent=tuple(extent), cmap="magma", vmin=0, vmax=top or None,
-            aspect="equal" if square else "auto",
-            interpolation="nearest" if name.startswith(_COUNTED) else "bilinear",
-        )  # fmt: skip
-        axes.set_title(name)
-        axes.grid(False)
-        axes.set_xlabel(column(run, 0))
-    axes_row[0].set_ylabel(column(run, 1))
-    panel_axes = [[axes] for axes in axes_row]
-    bar = figure.colorbar(shown, cax=bar_axes, extend="max")
-    bar.set_label("density", color=MUTED)
-    bar.outline.set_visible(False)
-    panel_axes[-1].append(bar.ax)
     return Picture(
         "density",
         "The model's density",
         "The model should be bright where the data are and dark elsewhere; bridges between parts "
-        "that are apart, and blurred edges, show what the flow has not resolved.",
+        "that are apart, and blurred edges, show what the flow has not resolved. The brightest "
+        f"tone is a density of {number(top, 3)}.",
         ", ".join(name for name, _ in panels) + ", as maps of density with one colour scale.",
-        both(figure, [panel_axes]),
+        tuple(_map(extent.tolist(), magma(values[::-1], top), name) for name, values in panels),
     )
 
 
 def _maps(run: Run, extent: Array) -> list[tuple[str, Array]]:
-    """Return the maps with their titles: rows, model, truth."""
-    panels = [("Model", _exp(run.arrays["grid_log_density"]))]
+    """Return the maps with their titles: rows, model, truth; rows from below."""
+    panels = [("model", _exp(run.arrays["grid_log_density"]))]
     true = run.arrays.get("grid_true_log_density")
     if true is not None:
-        panels.append(("Truth", _exp(true)))
+        panels.append(("truth", _exp(true)))
     many = run.arrays.get("real_many")
     if many is not None:
         bins = int(np.clip(np.sqrt(len(many)), 20, 110))
         counts, *_ = np.histogram2d(
             many[:, 0], many[:, 1], bins, extent.reshape(2, 2).tolist(), density=True
         )
-        what = _COUNTED[0 if run.pulls_back else 1]
+        what = "data" if run.pulls_back else "target's samples"
         panels.insert(0, (f"{what}, {len(many):,} rows", np.nan_to_num(counts.T)))
     return panels
-
-
-def scatter(run: Run) -> Picture | None:
-    """Draw generated and real rows as points, with the marginals below."""
-    generated, real = run.arrays.get("generated"), run.arrays.get("real")
-    if generated is None or generated.shape[1] != 2:
-        return None
-    generated = generated[np.isfinite(generated).all(axis=1)]
-    if len(generated) == 0:
-        return None
-    panels = [(generated, VERMILION)] if real is None else [(real, BLUE), (generated, VERMILION)]
-    scale = panels[0][0]
-    ends = [limits(scale[:, j], 0.001) for j in range(2)]
-    ratio = (ends[1][1] - ends[1][0]) / (ends[0][1] - ends[0][0])
-    square = 0.5 < ratio < 2
-    top = min((WIDTH - 1) / 2 * (ratio if square else 0.8), 5.2)
-    figure = Figure(figsize=(WIDTH, top + 2.8))
-    upper, lower = figure.subplots(2, 2, height_ratios=[top + 0.4, 2.4])
-    for axes, (x, colour) in zip(upper, panels, strict=False):
-        axes.scatter(x[:, 0], x[:, 1], s=7, c=colour, lw=0, alpha=0.6)
-        axes.set(xlim=ends[0], ylim=ends[1], xlabel=column(run, 0))
-        axes.set_aspect("equal" if square else "auto")
-        axes.locator_params(nbins=6)
-    upper[0].set_ylabel(column(run, 1))
-    upper[1].tick_params(labelleft=False)
-    for axes in upper[len(panels) :]:
-        axes.remove()
-    for j, axes in enumerate(lower):
-        marginals(axes, generated[:, j], None if real is None else real[:, j], ends[j])
-        axes.set_xlabel(column(run, j))
-    legend(figure, run, real is not None)
-    return Picture(
-        "pairs",
-        title(run, real is not None),
-        "The clouds should have the same shape, with no point where the other has none, and the "
-        "outlines of the marginals below should coincide."
-        if real is not None
-        else comparison_caption(run, False) + ".",
-        f"{len(generated)} generated"
-        + (f" and {len(real)} real rows" if real is not None else " rows")
-        + " as points, and marginal histograms.",
-        png(figure, [[[one] for one in row] for row in (upper[: len(panels)], lower)]),
-    )
 
 
 def _exp(log_density: Array) -> Array:

@@ -9,7 +9,6 @@ from wopt.distributions import how_to_get
 from wopt.host import host
 from wopt.interfaces.measurement import document_of
 from wopt.report.read import Run
-from wopt.report.summary import advice
 from wopt.store.result import RunResult
 
 __all__ = ["verdict", "verdict_of"]
@@ -18,7 +17,7 @@ Document = Mapping[str, Any]
 
 
 def verdict_of(run: Run, place: str = "") -> tuple[str, ...]:
-    """Return the verdict on a run with what its measurements say, and what to do next.
+    """Return the verdict on a run with what its measurements say.
 
     Args:
         run: The run.
@@ -37,7 +36,7 @@ def verdict_of(run: Run, place: str = "") -> tuple[str, ...]:
         for label, words in summary(result)
     ]
     words = verdict(result, made, uncertified=how)
-    return (*words, *measured, *advice(run)[:1])
+    return (*words, *measured)
 
 
 def verdict(
@@ -53,8 +52,7 @@ def verdict(
     Example:
         >>> result = RunResult("done", "", 1, nll_test=1.0, nll_gaussian=1.95, rows=400)
         >>> gap = {"of": "KL(data | model)", "lower": 0.05, "level": 0.95, "estimate": 0.12}
-        >>> for sentence in verdict(result, {"gap": gap}):
-        ...     print(sentence)
+        >>> print(verdict(result, {"gap": gap})[0])  # doctest: +NORMALIZE_WHITESPACE
         At least 0.05 nats a row from the law of the data (95 %), 0.12 found so far; a Gaussian is
         0.95 nats worse.
     """
@@ -110,7 +108,7 @@ def _distance(certificate: Document) -> Iterator[str]:
         of = "at least {} {}" if energy else of
         yield of.format(_number(low), unit) + f" {level}{_found(gap)}"
     else:
-        yield f"nothing that was tried is better for certain {level}{_found(gap)}"
+        yield f"no other density that was tried is better for certain {level}{_found(gap)}"
 
 
 def _upper(certificate: Document) -> float | None:
@@ -124,7 +122,7 @@ def _upper(certificate: Document) -> float | None:
 
 def _found(gap: Document) -> str:
     found = gap.get("estimate")
-    return "" if found is None else f", {_number(max(0.0, found))} found so far"
+    return f", {_number(found)} found so far" if found is not None and found > 0 else ""
 
 
 def _against(result: RunResult) -> Iterator[str]:

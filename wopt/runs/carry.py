@@ -86,10 +86,9 @@ def _needs_all(config: RunConfig, n: int) -> list[tuple[str, str]]:
         if spec.cls.initialise is not FlowBlock.initialise:  # type: ignore[attr-defined]
             name = host().registry.name_of("block", spec.cls)
             found.append((f"block {name}", "is made for all training particles"))
-    steps = range(len(config.solver.by_step or (None,)))
-    for solver in (config.solver.of_step(step) for step in steps):
-        if solver.optimiser not in ("adam", "muon"):
-            found.append((f'solver.optimiser = "{solver.optimiser}"', "trains on all particles"))
+    for solver in config.solver.each:
+        if not solver.on_batches:
+            found.append((f"solver {name_of(solver)}", "trains on all particles"))
         if solver.batch_size >= n:
             found.append((f"solver.batch_size = {solver.batch_size}", f"asks for all {n} rows"))
         if solver.fresh or solver.chains:

@@ -130,8 +130,9 @@ def cited_component(made: Component | Spec) -> Cited:
 
 
 def _of_training(config: RunConfig) -> Iterator[Cited]:
-    yield cited_component(config.solver.algorithm)
-    if config.solver.noise:
+    for solver in config.solver.each:
+        yield cited_component(solver)
+    if any(solver.noise for solver in config.solver.each):
         yield cited("noise on training rows", ["rothfuss2019"])
     if config.smooth_time:
         yield cited("smoothing of the data", ["bobkov2001"])

@@ -70,7 +70,7 @@ class Notebook(Listener):
         self._show = show or _cell_output()
         self._head = ""
         self._records: list[StepRecord] = []
-        self._bar = ""
+        self._bar = self._known = ""
         self._notes: list[str] = []
         self._work, self._began, self._drawn = "", 0.0, 0.0
 
@@ -89,12 +89,16 @@ class Notebook(Listener):
         elif now - self._drawn < _PAUSE and done < total:
             return
         left = "" if not done else f", {(now - self._began) * (total - done) / done:.0f} s left"
-        note = "" if math.isnan(loss) else f", loss {loss:.4f}"
+        note = self._known if math.isnan(loss) else f", loss {loss:.4f}{self._known}"
         self._bar = (
             f'<p><progress value="{int(done)}" max="{int(total)}"></progress> '
             f"{html.escape(what)} {int(done)}/{int(total)}{note}{left}</p>"
         )
         self._draw()
+
+    def held_out(self, value: float) -> None:
+        """Keep the held-out value for the bar."""
+        self._known = f", held out {value:.4g}"
 
     def step(self, record: StepRecord) -> None:
         """Add the step's row, and its retries below the table."""

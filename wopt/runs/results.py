@@ -36,8 +36,8 @@ __all__ = ["SAMPLES", "Clock", "finish"]
 SAMPLES = 2000
 """Number of rows of ``samples.npy``."""
 
-_REPORT, _PANELS = 0.9, 0.12
-"""CPU seconds of a report, and of a step's panels in it."""
+_REPORT = 0.5
+"""CPU seconds of a report."""
 
 
 class Clock:
@@ -56,9 +56,10 @@ class Clock:
         self._wall -= sum(record.seconds for record in state.records)
         self._cpu -= sum(record.cpu_seconds for record in state.records)
 
-    def reporting(self, steps: int) -> float:
-        """Return the CPU seconds that the page of so many steps is to take, s."""
-        return _REPORT + _PANELS * min(steps, 8) if self.report else 0.0
+    @property
+    def reporting(self) -> float:
+        """The CPU seconds that the page is to take, s."""
+        return _REPORT if self.report else 0.0
 
     def read(self) -> dict[str, Any]:
         """Return the seconds so far, s."""
@@ -115,7 +116,7 @@ def finish(
         **clock.read(),
     )
     directory.write_result(result.to_dict())
-    spent = time.process_time() - trained + clock.reporting(len(blocks))
+    spent = time.process_time() - trained + clock.reporting
     measured.certify(ended.status, spent)
     if clock.report:
         with _reported(f"no report (`wopt report {directory.path}` makes it)", log, listener):

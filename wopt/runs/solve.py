@@ -14,6 +14,7 @@ from wopt.config.read import read_toml
 from wopt.data.transform import AffineTransform, How
 from wopt.interfaces.listener import SILENT
 from wopt.interfaces.measurement import Measurement
+from wopt.interfaces.solver import Solver
 from wopt.interfaces.source import Source
 from wopt.particles import Particles
 from wopt.plan.facts import BUDGET
@@ -25,7 +26,6 @@ from wopt.runs.solution import Solution, advance
 from wopt.store.result import RunResult
 from wopt.train.guard import Guard
 from wopt.train.refinement import Refinement
-from wopt.train.solver import InnerSolver
 from wopt.train.stop import Stop
 
 __all__ = ["fit", "run", "solve"]
@@ -40,7 +40,7 @@ def solve(
     scheme: Any = None,
     block: Any = None,
     blocks: Sequence[Any] | None = None,
-    solver: InnerSolver | Table | None = None,
+    solver: Solver | Sequence[Solver | Table] | Table | None = None,
     refine: Refinement | Table | None = None,
     guard: Guard | Table | None = None,
     stop: Stop | Table | None = None,
@@ -104,7 +104,7 @@ def solve(
         >>> from wopt.testing import AffineBlock, gaussian_kl, gaussian_nodes, jko_step, moments
         >>> m, c = torch.ones(2).double(), 4 * torch.eye(2).double()
         >>> solution = wopt.solve(gaussian_nodes(m, c), scheme={"name": "jko", "step_size": 0.5},
-        ...     block=AffineBlock(2), solver={"optimiser": "lbfgs"}, stop={"steps": 1})
+        ...     block=AffineBlock(2), solver="lbfgs", stop={"steps": 1})
         >>> exact = jko_step(m, c, 0 * m, torch.eye(2).double(), 0.5)
         >>> bool(torch.allclose(moments(solution.state.train.particles)[1], exact[1], atol=1e-6))
         True
@@ -145,7 +145,7 @@ def fit(
     scheme: Any = None,
     block: Any = None,
     blocks: Sequence[Any] | None = None,
-    solver: InnerSolver | Table | None = None,
+    solver: Solver | Sequence[Solver | Table] | Table | None = None,
     refine: Refinement | Table | None = None,
     guard: Guard | Table | None = None,
     stop: Stop | Table | None = None,

@@ -139,7 +139,7 @@ class Terminal(Listener):
             refresh_per_second=4,
         )
         self.task: TaskID | None = None
-        self.held_out = ""
+        self.known = ""
 
     def begin(self, begun: Beginning) -> None:
         """Print what was read and what was chosen; with ``verbose``, the table's head."""
@@ -161,12 +161,16 @@ class Terminal(Listener):
         note = f"{done}/{total}" + ("" if math.isnan(loss) else f", loss {loss:.4g}")
         self._show(what, note, done, total)
 
+    def held_out(self, value: float) -> None:
+        """Keep the held-out value for the bar."""
+        self.known = f", held out {value:.4g}"
+
     def step(self, record: StepRecord) -> None:
         """Keep the held-out value for the bar; with ``verbose``, print the step's row."""
         value, what = record.nll_valid, "held-out NLL"
         if value is None:
             value, what = record.energy, "energy"
-        self.held_out = f", {what} {value:.5g}"
+        self.known = f", {what} {value:.5g}"
         if self.verbose:
             self._row(record)
 
@@ -202,7 +206,7 @@ class Terminal(Listener):
             done, total = min(self.clock.spent, budget), budget
         what = printable(what, one_line=True)[:_WORDS]
         self.bar.update(
-            self.task, description=what, completed=done, total=total, note=note + self.held_out
+            self.task, description=what, completed=done, total=total, note=note + self.known
         )
 
     def _print(self, text: str) -> None:

@@ -17,7 +17,7 @@ from wopt.interfaces.listener import Listener
 from wopt.parallel import team
 from wopt.runs.preparation import Prepared
 from wopt.train.problem import Problem
-from wopt.train.solver import InnerSolver
+from wopt.train.solvers import LBFGS
 from wopt.train.stage import Stage, first_of
 
 __all__ = ["Lap", "best_of", "laps_of", "like", "training_threads", "with_threads"]
@@ -195,11 +195,11 @@ class _Timing(Listener):
 def _stage(prepared: Prepared, step: int, listener: Listener) -> Stage:
     """Return the training of a step at the start, on few rows where it is by batches."""
     problem, solver = prepared.problem, prepared.problem.solver.of_step(step)
-    few = None if not solver.algorithm.on_batches else slice(max(_ROWS, 4 * solver.batch_size))
+    few = None if not solver.on_batches else slice(max(_ROWS, 4 * solver.batch_size))
     splits = [p if few is None else p.rows(few) for p in (prepared.train, prepared.valid)]
     unasked = ("patience", "tolerance", "relative_tolerance", "weights", "seconds")
-    options = {**solver.options, **dict.fromkeys(unasked), "chains": 0, "check_every": _MOST}
-    solver = InnerSolver(**{**options, "iterations": _MOST})
+    unasked_for = dict.fromkeys(unasked)
+    solver = solver.varied(**unasked_for, chains=0, check_every=_MOST, iterations=_MOST)
     problem = dataclasses.replace(problem, solver=solver)
     train, valid = (first_of(problem, particles) for particles in splits)
     return Stage(problem, step, 0, 0, train, valid, listener)
@@ -208,10 +208,10 @@ def _stage(prepared: Prepared, step: int, listener: Listener) -> Stage:
 def _measured_step(problem: Problem) -> int | None:
     """Return the last step that has a block or a solver of its own and trains by iterations."""
     several = 1 if not isinstance(problem.block, list | tuple) else len(problem.block)
-    steps = max(several, len(problem.solver.by_step or ()))
+    steps = max(several, len(problem.solver.each))
     for step in reversed(range(min(steps, problem.stop.steps or steps))):
         solver = problem.solver.of_step(step)
-        if solver.algorithm.on_batches or solver.optimiser == "lbfgs":
+        if solver.on_batches or isinstance(solver, LBFGS):
             return step
     return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from wopt.capabilities import Capability
 from wopt.errors import DataError, WoptError
-from wopt.interfaces.target import Support, Target
+from wopt.interfaces.target import Law, Support
 
 __all__ = ["Density", "one_value_a_point", "users_log_density", "validation", "written_density"]
 
@@ -104,37 +106,40 @@ _CONSTRAINED = (
 )
 
 
-class Density:
-    """log p in free coordinates:  log p(x(y)) + log |det dx/dy|,  always in float64.
+@dataclasses.dataclass(eq=False)
+class Density(Law):
+    """A person's law in free coordinates:  log p(x(y)) + log |det dx/dy|.
 
-    Args:
-        log_prob: Maps points of the support, ``(n, d)``, to log p up to a constant, ``(n,)``, nats.
+    Attributes:
+        function: Maps points of the support, ``(n, d)``, to log p up to a constant, ``(n,)``, nats.
         support: The bijection from free coordinates.
         names: Names of the coordinates, for messages.
     """
 
-    def __init__(
-        self, log_prob: Callable[[Tensor], Tensor], support: Support, names: tuple[str, ...]
-    ) -> None:
-        self.log_prob = log_prob
-        self.support = support
-        self.names = names
+    function: Callable[[Tensor], Tensor]
+    support: Support = dataclasses.field()
+    names: tuple[str, ...] = dataclasses.field()
+    provides = Capability.POTENTIAL | Capability.SCORE
 
-    def __call__(self, y: Tensor, *, validate: bool = False) -> Tensor:
-        """Return log p at free points ``(n, d)``, shape ``(n,)``, nats.
+    def __call__(self, y: Tensor) -> Tensor:
+        """Return :meth:`log_prob`, shape ``(n, d)`` to ``(n,)``, nats."""
+        return self.log_prob(y)
+
+    def log_prob(self, x: Tensor, *, validate: bool = False) -> Tensor:
+        """Return log p at free points, shape ``(n, d)`` to ``(n,)``, nats.
 
         Args:
-            y: Free points.
+            x: Free points.
             validate: Let distributions of torch reject parameters. Far out these may overflow,
                 which is not an error of the author: the value is then not finite.
 
         Raises:
             DataError: The function fails, or does not return one real number a point.
         """
-        x, log_det = self.support(y)
+        own, log_det = self.support(x)
         with validation(on=validate):
-            value = users_log_density(self.log_prob, x, "log_prob")
-        return value.to(y.dtype) + log_det
+            value = users_log_density(self.function, own, "log_prob")
+        return value.to(x.dtype) + log_det
 
     def check(self, rng: torch.Generator) -> None:
         """Evaluate the density at points around the origin of the free coordinates.
@@ -166,7 +171,7 @@ class Density:
     def _tried(self, y: Tensor) -> Tensor:
         """Return log p, with advice if a distribution of torch rejects an argument."""
         try:
-            return self(y, validate=True)
+            return self.log_prob(y, validate=True)
         except DataError as error:
             self(y)  # raises the same error, unless validation caused it
             text = str(error)
@@ -192,7 +197,7 @@ class Density:
         return ", ".join(shown[:8]) + (", ..." if len(shown) > 8 else "")
 
 
-def written_density(target: Target, dim: int) -> Density:
+def written_density(target: Law, dim: int) -> Density:
     """Return the log-density of a target in its author's coordinates.
 
     Args:
@@ -205,6 +210,6 @@ def written_density(target: Target, dim: int) -> Density:
     def log_prob(x: Tensor) -> Tensor:
         """Return log p, shape ``(n,)``, nats, at points ``(n, d)`` of the support."""
         y, log_det = support.inverse(x)
-        return log_det - target.potential(y)
+        return log_det + target.log_prob(y)
 
     return Density(log_prob, support, names)

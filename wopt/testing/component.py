@@ -36,7 +36,6 @@ from wopt.testing.schemes import check_scheme
 from wopt.testing.target_claims import check_target_claims
 from wopt.train.batches import Tolerance
 from wopt.train.schedules import clock_of
-from wopt.train.solver import InnerSolver
 from wopt.typed import Typed
 
 __all__ = [
@@ -211,9 +210,9 @@ def check_solver(solver: Solver) -> list[str]:
     def loss(made: Any, rows: Tensor | None) -> Tensor:
         return (sub if rows is None else sub.rows(rows)).loss(made)
 
-    settings = InnerSolver(iterations=20, batch_size=len(nodes))
-    given = Training(block, loss, len(nodes), settings, subproblem=sub, target=objective.target,
-                     tolerance=Tolerance(None), clock=clock_of(settings))  # fmt: skip
+    solver = solver.of_step(0).varied(iterations=20, batch_size=len(nodes))
+    given = Training(block, loss, len(nodes), clock_of(solver), subproblem=sub,
+                     target=objective.target, tolerance=Tolerance(None))  # fmt: skip
     before = float(loss(block, None).detach())
     try:
         training = solver.begin(given)

@@ -13,7 +13,7 @@ from wopt.runs.solve import solve
 from wopt.testing.checks import LawError, Laws
 from wopt.testing.gaussian import AffineBlock, GaussianProblem, gaussian_problems
 from wopt.train.problem import Problem
-from wopt.train.solver import InnerSolver
+from wopt.train.solvers import LBFGS
 from wopt.train.steps import iterate
 from wopt.train.stop import Stop
 
@@ -99,14 +99,14 @@ def run_scheme(scheme: ProximalScheme, problem: GaussianProblem, steps: int) -> 
         objective=problem.objective(),
         scheme=scheme,
         block=AffineBlock(problem.dim),
-        solver=InnerSolver(optimiser="lbfgs"),
+        solver=LBFGS(),
         stop=Stop(steps=steps),
     )
 
 
 def _hidden_memory(make: Make, problem: GaussianProblem, solution: Solution) -> float:
     """Return the difference from a run in which every step has a new scheme object."""
-    solver, state = InnerSolver(optimiser="lbfgs"), None
+    solver, state = LBFGS(), None
     for step in range(len(solution.history)):
         parts = Problem(
             problem.objective(),

@@ -9,12 +9,19 @@ from wopt.lazy import exports_of
 if TYPE_CHECKING:
     from wopt.train.arc import respace as respace
     from wopt.train.guard import INVERTED as INVERTED
+    from wopt.train.lbfgs import minimise_by_lbfgs as minimise_by_lbfgs
     from wopt.train.optimisers import adam_and_muon as adam_and_muon
     from wopt.train.problem import ParticleHistory as ParticleHistory
     from wopt.train.problem import Problem as Problem
     from wopt.train.problem import State as State
     from wopt.train.record import StepRecord as StepRecord
     from wopt.train.solver import InnerSolver as InnerSolver
+    from wopt.train.solver import minimise as minimise
+    from wopt.train.solver import repeated as repeated
+    from wopt.train.solvers import LBFGS as LBFGS
+    from wopt.train.solvers import Adam as Adam
+    from wopt.train.solvers import BySteps as BySteps
+    from wopt.train.solvers import Muon as Muon
     from wopt.train.stage import Stage as Stage
     from wopt.train.stage import first_of as first_of
     from wopt.train.stop import elapsed as elapsed
@@ -27,10 +34,12 @@ __getattr__, __dir__ = exports_of(
     {
         "wopt.train.arc": "respace",
         "wopt.train.guard": "INVERTED",
+        "wopt.train.lbfgs": "minimise_by_lbfgs",
         "wopt.train.optimisers": "adam_and_muon",
         "wopt.train.problem": "ParticleHistory Problem State",
         "wopt.train.record": "StepRecord",
-        "wopt.train.solver": "InnerSolver",
+        "wopt.train.solver": "InnerSolver minimise repeated",
+        "wopt.train.solvers": "Adam BySteps LBFGS Muon",
         "wopt.train.stage": "Stage first_of",
         "wopt.train.stop": "elapsed is_at",
         "wopt.train.wrappers": "remembering spread",

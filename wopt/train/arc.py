@@ -15,7 +15,7 @@ from wopt.seeds import derive
 from wopt.train.problem import Problem, State
 from wopt.train.record import StepRecord
 from wopt.train.refinement import Refinement
-from wopt.train.solver import InnerSolver
+from wopt.train.solvers import BySteps
 
 __all__ = ["respace", "respaced"]
 
@@ -116,17 +116,16 @@ def _with_step_sizes(scheme: ProximalScheme, sizes: list[float]) -> ProximalSche
     return scheme
 
 
-def _shorter(problem: Problem, steps: int) -> InnerSolver:
+def _shorter(problem: Problem, steps: int) -> BySteps:
     """Return the solver with fewer iterations and without warm starts."""
-    by_step = []
-    for step in range(steps):
-        own = problem.solver.of_step(step)
-        iterations = max(1, round(problem.refine.share * own.iterations))
-        by_step.append({**own.options, "by_step": None, "iterations": iterations, "seconds": None})
-    tables = [{k: v for k, v in own.items() if v is not None} for own in by_step]
-    return InnerSolver(**{**problem.solver.options, "warm_start": False, "by_step": [
-        {**table, "warm_start": False} for table in tables
-    ]})  # fmt: skip
+    own = [problem.solver.of_step(step) for step in range(steps)]
+    lengths = [max(1, round(problem.refine.share * solver.iterations)) for solver in own]
+    return BySteps(
+        solvers=[
+            solver.varied(iterations=iterations, seconds=None, warm_start=False)
+            for solver, iterations in zip(own, lengths, strict=True)
+        ]
+    )
 
 
 def _sum(new: StepRecord, old: StepRecord) -> StepRecord:

@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import math
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,6 +20,9 @@ from wopt.precision import lowered
 from wopt.train.optimisers import adam_and_muon
 
 __all__ = ["Average", "BatchTraining", "Plateau", "Readings", "Tolerance", "blurred_subproblem"]
+
+if TYPE_CHECKING:
+    from wopt.train.solvers import Adam
 
 S = TypeVar("S", bound=Subproblem)
 
@@ -143,11 +146,10 @@ class Readings:
 
     def tell(self, clock: Clock) -> None:
         """Report the iterations whose losses were read, and how many a clock lets expect."""
-        total = round(clock.count * clock.parts / (clock.part + 1))
         first = self._count - len(self._untold)
         for done, now in enumerate(self._untold, first + 1):
             self.smooth = now if math.isnan(self.smooth) else 0.95 * self.smooth + 0.05 * now
-            self.listener.work("training", done, total, self.smooth)
+            self.listener.work("training", done, clock.expected, self.smooth)
         self._untold.clear()
 
 
@@ -240,27 +242,27 @@ class BatchTraining:
     """One schedule of iterations.
 
     Attributes:
-        training: The block, its loss and the options.
-        matrices: Whether weight matrices are trained by Muon.
+        solver: The options.
+        training: The block and its loss.
     """
 
+    solver: Adam
     training: Training
-    matrices: bool
 
     def run(self) -> SolveReport:
         """Train the block in place."""
-        given, clock = self.training, self.training.clock
-        solver, block, held_out = given.settings, given.block, given.held_out
+        solver, given, clock = self.solver, self.training, self.training.clock
+        block = given.block
         average = Average(block, solver.ema) if solver.ema else None
         candidate = average.block if average else block
-        plateau = Plateau(solver.patience) if solver.patience and held_out else None
-        if plateau and held_out:  # the map to begin with is a candidate
-            plateau.over(candidate, held_out(candidate), 0.0)
+        plateau = Plateau(solver.patience) if solver.patience and given.held_out else None
+        if plateau:  # the map to begin with is a candidate
+            plateau.over(candidate, self._held_out(candidate), 0.0)
         at = next(block.parameters()).device
         descend, batches = self._descent(), _batches(given.n, solver.batch_size, at)
         readings, due = Readings(given.listener), _Checks(solver.check_every)
         for part in clock:
-            if not descend(batches, readings, solver.schedule(part, clock.parts)):
+            if not descend(batches, readings, solver.height(part, clock.parts)):
                 break
             if average:
                 average.update(block)
@@ -269,7 +271,7 @@ class BatchTraining:
                 if not readings.read():
                     break
                 where = (part + 1) / clock.parts
-                if plateau and held_out and plateau.over(candidate, held_out(candidate), where):
+                if plateau and plateau.over(candidate, self._held_out(candidate), where):
                     break
                 if given.tolerance.asked and given.tolerance.met(candidate):
                     plateau = None  # what is within the tolerance is kept, the best or not
@@ -284,11 +286,18 @@ class BatchTraining:
             block.load_state_dict(candidate.state_dict())
         return SolveReport(clock.count, readings.smooth, diverged=False)
 
+    def _held_out(self, candidate: FlowBlock) -> float:
+        """Return the held-out value, which a listener receives too."""
+        assert self.training.held_out is not None
+        value = self.training.held_out(candidate)
+        self.training.listener.held_out(value)
+        return value
+
     def _descent(self) -> Callable[[Iterator[Tensor | None], Readings, float], bool]:
         """Return a function that makes an iteration on the next batch."""
-        given = self.training
-        solver, block, parameters = given.settings, given.block, list(given.block.parameters())
-        of_matrices = given.rate * solver.matrix_rate if self.matrices else None
+        solver, given, block = self.solver, self.training, self.training.block
+        parameters, matrices = list(block.parameters()), solver.rate_of_matrices
+        of_matrices = None if matrices is None else given.rate * matrices
         optimisers = adam_and_muon(
             block, given.rate * solver.learning_rate, of_matrices, solver.weight_decay
         )

@@ -16,7 +16,7 @@ from wopt.train.chains import seen_by
 from wopt.train.measure import record_of
 from wopt.train.problem import Problem, State
 from wopt.train.record import Retry
-from wopt.train.solvers import MuonSolver
+from wopt.train.solvers import Adam
 from wopt.train.stop import elapsed
 
 __all__ = ["CONVERGED", "advanced", "surrendered"]
@@ -106,15 +106,15 @@ def _at_minimum(problem: Problem, state: State, h: float) -> bool:
     # So close to the identity training lowers the subproblem on its own particles wherever there
     # is a slope: this tells a minimum from a rate that was too large.
     solver = problem.solver.of_step(state.step)
-    if not solver.algorithm.on_batches:
+    if not isinstance(solver, Adam):
         return False
-    slow = solver.with_options(
+    matrices = solver.rate_of_matrices
+    slow = solver.varied(
         learning_rate=solver.learning_rate / _RATE,
-        matrix_rate=solver.matrix_rate / _RATE,
+        matrix_rate=None if matrices is None else matrices / _RATE,
         iterations=max(1, solver.iterations // _ITERATIONS),
         seconds=None,
         warm_start=False,
-        by_step=None,
     )
     near = attempt(dataclasses.replace(problem, solver=slow), state, h, 0)
     if not near.accepted:
@@ -128,8 +128,8 @@ def _advice(problem: Problem, state: State) -> list[str]:
     """Return options that this run's solver and step use, and that may help."""
     solver = problem.solver.of_step(state.step)
     advice = []
-    if solver.algorithm.on_batches:
-        rate = "matrix_rate" if isinstance(solver.algorithm, MuonSolver) else "learning_rate"
+    if isinstance(solver, Adam):
+        rate = "learning_rate" if solver.rate_of_matrices is None else "matrix_rate"
         advice = [f"a smaller solver.{rate}", "more solver.iterations"]
     if state.block is not None and solver.warm_start:
         advice.append("solver.warm_start = false")

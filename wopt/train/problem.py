@@ -11,10 +11,12 @@ import torch
 from torch import Tensor
 
 from wopt.component import Spec
+from wopt.errors import ConfigError
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import Listener, Listeners
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.scheme import History, ProximalScheme
+from wopt.interfaces.solver import Solver
 from wopt.interfaces.subproblem import Subproblem
 from wopt.origin import check_returned
 from wopt.particles import Particles
@@ -24,7 +26,7 @@ from wopt.train.guard import Guard
 from wopt.train.record import StepRecord
 from wopt.train.refinement import Refinement
 from wopt.train.runtime import Runtime
-from wopt.train.solver import InnerSolver
+from wopt.train.solvers import Adam
 from wopt.train.stop import Stop, elapsed, landed
 
 __all__ = ["ParticleHistory", "Problem", "State"]
@@ -203,7 +205,7 @@ class Problem:
     objective: Objective
     scheme: ProximalScheme
     block: Choice | Sequence[Choice]
-    solver: InnerSolver = dataclasses.field(default_factory=InnerSolver)
+    solver: Solver = dataclasses.field(default_factory=Adam)
     guard: Guard = dataclasses.field(default_factory=Guard)
     stop: Stop = dataclasses.field(default_factory=Stop)
     seed: int = 0
@@ -248,9 +250,13 @@ class Problem:
         Args:
             train: The training particles; by default those of ``start``.
             valid: The held-out particles; by default ``train`` serves as both.
+
+        Raises:
+            ConfigError: There are no particles.
         """
         if train is None:
-            assert self.start is not None
+            if self.start is None:
+                raise ConfigError("a problem begins at particles: give them, or the field `start`")
             train, valid = self.start
         held_out = train if valid is None else valid
         with torch.no_grad():

@@ -25,7 +25,7 @@ from wopt.train.arc import respaced
 from wopt.train.measure import record_of
 from wopt.train.problem import ParticleHistory, Problem, State
 from wopt.train.record import StepRecord
-from wopt.train.solver import InnerSolver
+from wopt.train.solver import minimise
 from wopt.train.wrappers import spread
 
 __all__ = ["REFINING", "Joint", "pending", "refine"]
@@ -158,8 +158,9 @@ def _train(problem: Problem, joint: Joint, state: State) -> list[FlowBlock] | No
     """Return copies of the maps, trained together; ``None`` if the loss became infinite."""
     assert state.start is not None
     train, valid = state.start
-    options = {"iterations": problem.refine.iterations, "seconds": None, "tolerance": None}
-    solver = InnerSolver(**{**problem.solver.options, **options, "relative_tolerance": None})
+    solver = problem.solver.of_step(state.step).varied(
+        iterations=problem.refine.iterations, seconds=None, tolerance=None, relative_tolerance=None
+    )
     maps = nn.ModuleList(copy.deepcopy(list(state.blocks))).requires_grad_()
     maps.precision = problem.runtime.precision  # type: ignore[assignment]
     keys, drawn = problem.draws("refine", state.step), [joint]
@@ -175,7 +176,8 @@ def _train(problem: Problem, joint: Joint, state: State) -> list[FlowBlock] | No
         return team().agreed(value)
 
     with seeded(derive(problem.seed, "refine", state.step)):
-        report = solver.minimise(
+        report = minimise(
+            solver,
             maps,  # type: ignore[arg-type]
             lambda _, rows: drawn[0].loss(maps, train if rows is None else train.rows(rows)),  # type: ignore[arg-type]
             len(train),

@@ -6,33 +6,28 @@ import copy
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
 
 from wopt.interfaces.budget import Budget, Clock
-from wopt.interfaces.solver import SolveReport, Training
+from wopt.interfaces.solver import Solver, SolveReport, Training
 
-__all__ = ["Schedules", "clock_of", "lengths_of"]
-
-
-def lengths_of(settings: Any) -> list[float]:
-    """Return the CPU seconds of each schedule, of all if there is one entry; ``[]`` for counts."""
-    seconds = settings.seconds
-    return seconds if isinstance(seconds, list) else [] if seconds is None else [seconds]
+__all__ = ["Schedules", "clock_of"]
 
 
-def clock_of(settings: Any, number: int = 0, made: int = 0) -> Clock:
+def clock_of(solver: Solver, number: int = 0, made: int = 0, cost: float = 1.0) -> Clock:
     """Return the clock of a schedule.
 
     Args:
-        settings: The options of the solver.
+        solver: The solver.
         number: Number of the block's schedules before.
-        made: Number of the step's schedules before, in which ``recorded`` counts.
+        made: Number of the step's schedules before, in which ``solver.recorded`` counts.
+        cost: Cost of an iteration, relative to that of which ``solver.iterations`` are planned.
     """
-    lengths, recorded = lengths_of(settings), settings.recorded
-    if not lengths:
-        return Budget().clock(settings.iterations)
+    longer, recorded = solver.grow**number, solver.recorded
+    if solver.seconds is None:
+        return Budget().clock(max(1, round(longer / cost * solver.iterations)))
+    lengths = solver.seconds if isinstance(solver.seconds, list) else [solver.seconds]
     known = recorded[made] if recorded and made < len(recorded) else None
-    return Budget(lengths[min(number, len(lengths) - 1)]).clock(known)
+    return Budget(longer * lengths[min(number, len(lengths) - 1)]).clock(known)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,12 +35,14 @@ class Schedules:
     """The trainings of one block.
 
     Attributes:
-        training: The block, its loss and the options.
-        cost: Returns the cost of an iteration of the next round, relative to a plain one.
+        solver: The solver.
+        training: The block and its loss.
+        cost: Returns the cost of an iteration of the next schedule, relative to a plain one.
         made: Schedules of the step by the clock so far, to which those made here are added.
         begin: Called with the number of a schedule before it begins, from the second on.
     """
 
+    solver: Solver
     training: Training
     cost: Callable[[], float]
     made: list[tuple[int, ...]]
@@ -53,13 +50,9 @@ class Schedules:
 
     def train(self, first: int = 0) -> SolveReport:
         """Train by the schedules from ``first`` on until the tolerance is met, or all are over."""
-        settings, block, within = (
-            self.training.settings,
-            self.training.block,
-            self.training.tolerance,
-        )
-        several = settings.rounds if within.asked else 1
-        last = len(settings.seconds) if isinstance(settings.seconds, list) else several
+        solver, block, within = self.solver, self.training.block, self.training.tolerance
+        several = solver.rounds if within.asked else 1
+        last = len(solver.seconds) if isinstance(solver.seconds, list) else several
         total, report = 0, SolveReport(0, math.nan, diverged=False)
         best, most = None, 0.0
         for number in range(first, last):
@@ -75,16 +68,12 @@ class Schedules:
         return SolveReport(total, report.loss, report.diverged, within.residual)
 
     def _one(self, number: int) -> SolveReport:
-        training, settings = self.training, self.training.settings
-        training.block.train()
+        self.training.block.train()
         if number:
             self.begin(number)
-        settings.algorithm.renew(training)
-        factor = settings.grow**number / (self.cost() if settings.seconds is None else 1.0)
-        longer = settings if factor == 1 else settings.with_options(**settings.longer(factor))
-        clock = clock_of(longer, number, len(self.made))
-        given = dataclasses.replace(training, settings=longer, clock=clock)
-        report: SolveReport = settings.algorithm.solve(given)
-        if settings.seconds is not None:
+        self.solver.renew(self.training)
+        clock = clock_of(self.solver, number, len(self.made), self.cost())
+        report = self.solver.solve(dataclasses.replace(self.training, clock=clock))
+        if self.solver.seconds is not None:
             self.made.append(tuple(clock.counts))
         return report

@@ -3,157 +3,184 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
-import torch
-from torch import Tensor
+from pydantic import Field
 
-from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.listener import Listener
-from wopt.interfaces.solver import Loss, Solver, SolveReport, Training
+from wopt.component import fields
+from wopt.interfaces.solver import Solver, SolveReport, Training
 from wopt.train.batches import BatchTraining
+from wopt.train.lbfgs import minimise_by_lbfgs
 
-__all__ = ["AdamSolver", "LBFGSSolver", "MuonSolver", "minimise_by_lbfgs", "polish"]
-
-_MEMORY = 30
-
-
-def polish(
-    parameters: Sequence[Tensor],
-    gradient: Callable[[], Tensor],
-    known: Sequence[tuple[Tensor, Tensor]] = (),
-    *,
-    iterations: int = 60,
-) -> float:
-    """Reduce the gradient's norm in place by L-BFGS steps of unit length; return the norm.
-
-    A line search compares values of the loss, whose rounding limits the parameters to about half
-    the digits. Gradients still give a descent direction there. This makes sense only near a
-    minimum: if the norm rises, the parameters of the least norm are restored.
-
-    Args:
-        parameters: Tensors of any shape, changed in place.
-        gradient: Returns the gradient at the current parameters, flattened, shape ``(p,)``.
-        known: Pairs of an earlier step and the change of the gradient over it, if any.
-        iterations: Largest number of gradients.
-
-    Example:
-        >>> x = torch.tensor([0.1, -0.2], dtype=torch.float64)
-        >>> polish([x], lambda: torch.stack([x[0] + x[0] ** 3, 4 * x[1]])) < 1e-12
-        True
-    """
-    x, g = _flat(parameters), gradient()
-    best, least = x, float(g.norm())
-    first, waited = least, 0
-    pairs = list(known)
-    for _ in range(iterations):
-        if not float(g.norm()) <= 10 * first or least <= 1e-15 or waited == 5:  # true for NaN
-            break
-        step = -_newton_direction(g, pairs)
-        x = x + step
-        _assign(parameters, x)
-        new = gradient()
-        waited += 1
-        if float(new.norm()) < least:
-            best, least, waited = x, float(new.norm()), 0
-        if float(step @ (new - g)) > 1e-12 * float(step.norm() * (new - g).norm()):
-            pairs = [*pairs, (step, new - g)][-_MEMORY:]
-        g = new
-    _assign(parameters, best)
-    return least
+__all__ = ["LBFGS", "Adam", "BySteps", "Muon"]
 
 
-def _newton_direction(g: Tensor, pairs: list[tuple[Tensor, Tensor]]) -> Tensor:
-    """Return H g by the two-loop recursion of L-BFGS (Nocedal, Wright, Algorithm 7.4)."""
-    weights = []
-    for s, y in reversed(pairs):
-        weights.append((s @ g) / (s @ y))
-        g = g - weights[-1] * y
-    if pairs:
-        s, y = pairs[-1]
-        g = g * ((s @ y) / (y @ y))
-    for (s, y), weight in zip(pairs, reversed(weights), strict=True):
-        g = g + (weight - (y @ g) / (s @ y)) * s
-    return g
-
-
-def _flat(parameters: Sequence[Tensor]) -> Tensor:
-    return torch.cat([p.detach().reshape(-1) for p in parameters])
-
-
-@torch.no_grad()
-def _assign(parameters: Sequence[Tensor], values: Tensor) -> None:
-    for p, part in zip(parameters, values.split([p.numel() for p in parameters]), strict=True):
-        p.copy_(part.view_as(p))
-
-
-def minimise_by_lbfgs(
-    block: FlowBlock, loss: Loss, iterations: int, listener: Listener
-) -> SolveReport:
-    """Minimise the loss on all particles over the block's parameters, to high accuracy."""
-    parameters = [p for p in block.parameters() if p.requires_grad]
-    optimiser = torch.optim.LBFGS(
-        parameters,
-        max_iter=iterations,
-        tolerance_grad=1e-14,
-        tolerance_change=1e-11,
-        history_size=50,
-        line_search_fn="strong_wolfe",
-    )
-    calls = 0
-
-    def closure() -> Tensor:
-        """Return the loss, shape ``()``, after its backward pass."""
-        nonlocal calls
-        calls += 1
-        optimiser.zero_grad()
-        value = loss(block, None)
-        value.backward()
-        listener.work("training", min(calls, iterations), iterations, value.item())
-        return value
-
-    def gradient() -> Tensor:
-        """Return the gradient of all p parameters, shape ``(p,)``."""
-        closure()
-        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-        return torch.cat([g.reshape(-1) for g in gradients])
-
-    # A line search that failed near the limits of precision works again without the history.
-    for _ in range(3):
-        if not math.isfinite(optimiser.step(closure).item()):
-            break
-        past = optimiser.state[parameters[0]]
-        known = list(zip(past.get("old_stps", ()), past.get("old_dirs", ()), strict=True))
-        optimiser.state.clear()
-        if polish(parameters, gradient, known) < 1e-12:
-            break
-    last = loss(block, None).item()
-    return SolveReport(calls, last, diverged=not math.isfinite(last))
-
-
-class AdamSolver(Solver):
+@fields
+class Adam(Solver):
     """Adam on mini-batches, with decoupled weight decay, warm-up and a cosine schedule.
 
     Source: Kingma, Ba, *Adam: a method for stochastic optimization*, 2015; Loshchilov, Hutter,
     *Decoupled weight decay regularization*, 2019.
 
     Example:
-        >>> AdamSolver().on_batches
-        True
+        >>> Adam(iterations=100, learning_rate=1e-3).iterations
+        100
     """
 
     cites: ClassVar[tuple[str, ...]] = ("kingma2015", "loshchilov2019")
     on_batches: ClassVar[bool] = True
-    matrices: ClassVar[bool] = False
-    """Whether weight matrices are trained by Muon, at ``solver.matrix_rate``."""
+
+    iterations: Annotated[
+        int, Field(ge=1, description="largest number of iterations in each step")
+    ] = 500
+    seconds: Annotated[
+        Annotated[float, Field(gt=0)] | list[Annotated[float, Field(gt=0)]] | None,
+        Field(
+            description="CPU seconds of training in each step, instead of `iterations`: the "
+            "learning rate follows the clock. A list: complete schedules, each of which goes on "
+            "from the best map of the one before"
+        ),
+    ] = None
+    recorded: Annotated[
+        list[list[Annotated[int, Field(ge=0)]]] | None,
+        Field(
+            description="iterations in each hundredth of every schedule of a step, as the record "
+            "of a step by the clock has them (`schedules`), which are repeated"
+        ),
+    ] = None
+    learning_rate: Annotated[float, Field(gt=0, description="peak learning rate")] = 2e-3
+    batch_size: Annotated[int, Field(ge=1, description="particles per iteration")] = 500
+    fresh: Annotated[
+        bool,
+        Field(
+            description="whether training particles are drawn anew at every iteration, where the "
+            "source can be sampled or its rows are smoothed; not with lbfgs or gaussian"
+        ),
+    ] = False
+    warmup: Annotated[
+        float,
+        Field(ge=0, lt=1, description="share of iterations in which the learning rate rises"),
+    ] = 0.05
+    final_rate: Annotated[
+        float, Field(ge=0, le=1, description="learning rate at the end, as a share of the peak")
+    ] = 0.01
+    clip: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="largest norm of a gradient, to which longer ones are clipped; 0: no "
+            "clipping",
+        ),
+    ] = 10.0
+    weight_decay: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="decoupled weight decay as in AdamW, against overfitting (with adam "
+            "and muon)",
+        ),
+    ] = 0.0
+    ema: Annotated[
+        float,
+        Field(
+            ge=0,
+            lt=1,
+            description="decay of the exponential moving average of the parameters, which is "
+            "what is kept; 0: no average",
+        ),
+    ] = 0.0
+    noise: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="standard deviation of fresh normal noise on the training particles, "
+            "in the flow's coordinates, at every iteration; against overfitting smooth laws",
+        ),
+    ] = 0.0
+    warm_start: Annotated[
+        bool,
+        Field(
+            description="whether a step's map begins as that of the step before; otherwise as "
+            "the identity"
+        ),
+    ] = True
+    check_every: Annotated[
+        Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)],
+        Field(
+            description="iterations between evaluations of the loss on held-out particles; below "
+            "1, fraction of the schedule"
+        ),
+    ] = 50
+    check_rows: Annotated[
+        int | None,
+        Field(ge=1, description="number of held-out particles in these evaluations; default: all"),
+    ] = None
+    patience: Annotated[
+        Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)] | None,
+        Field(
+            description="evaluations without a new smallest loss before training of the step "
+            "ends, or, below 1, the fraction of the schedule; the best map is kept, the initial "
+            "one if none was better"
+        ),
+    ] = None
+    tolerance: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="train until the error in the first-order optimality condition is "
+            "below this",
+        ),
+    ] = None
+    relative_tolerance: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="the same tolerance as a share of the movement divided by h, which "
+            "falls from step to step, so that late steps are solved more accurately",
+        ),
+    ] = None
+    weights: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            lt=1,
+            description="train until the importance weights of held-out particles have an "
+            "effective size of this share, and a tail that k-hat lets trust; for a start of known "
+            "density and a target's potential",
+        ),
+    ] = None
+    rounds: Annotated[
+        int, Field(ge=1, description="how often `iterations` may be run to reach a tolerance")
+    ] = 4
+    grow: Annotated[
+        float, Field(ge=1, description="factor on the iterations from round to round")
+    ] = 1.0
+
+    @property
+    def rate_of_matrices(self) -> float | None:
+        """Peak learning rate of weight matrices under Muon; ``None`` if Adam has them too."""
+        return None
+
+    def height(self, part: int, parts: int) -> float:
+        """Return the fraction of the peak rate in a part of a schedule: a rise, then half a cosine.
+
+        Args:
+            part: 0, 1, ..., ``parts - 1``.
+            parts: Number of parts, iterations say.
+        """
+        rise = self.warmup * parts
+        if part < rise:
+            return (part + 1) / (rise + 1)
+        done = (part - rise) / max(1.0, parts - rise)
+        return self.final_rate + (1 - self.final_rate) * (1 + math.cos(math.pi * done)) / 2
 
     def solve(self, training: Training) -> SolveReport:
-        """Train the block by ``solver.iterations`` mini-batches."""
-        return BatchTraining(training, matrices=self.matrices).run()
+        """Train the block by mini-batches until the clock says that the schedule is over."""
+        return BatchTraining(self, training).run()
 
 
-class MuonSolver(AdamSolver):
+@fields
+class Muon(Adam):
     """Muon for matrices with more than 16 rows and columns, Adam for all other parameters.
 
     Orthogonalised steps move every direction of a matrix at one speed, so sharp features are
@@ -162,27 +189,127 @@ class MuonSolver(AdamSolver):
     Source: Jordan et al., *Muon: an optimizer for hidden layers in neural networks*, 2024.
 
     Example:
-        >>> MuonSolver().matrices
-        True
+        >>> Muon(matrix_rate=0.01).rate_of_matrices
+        0.01
     """
 
     cites: ClassVar[tuple[str, ...]] = ("jordan2024", "kingma2015", "loshchilov2019")
-    matrices: ClassVar[bool] = True
+
+    matrix_rate: Annotated[
+        float, Field(gt=0, description="peak learning rate of weight matrices")
+    ] = 0.02
+
+    @property
+    def rate_of_matrices(self) -> float | None:
+        """Peak learning rate of weight matrices."""
+        return self.matrix_rate
 
 
-class LBFGSSolver(Solver):
+@fields
+class LBFGS(Solver):
     """L-BFGS on all particles, for small problems to be solved to high accuracy.
 
     Source: Liu, Nocedal, *On the limited memory BFGS method for large scale optimization*, 1989.
 
     Example:
-        >>> LBFGSSolver().on_batches
+        >>> LBFGS().on_batches
         False
     """
 
     cites = ("liu1989", "nocedal2006")
 
+    iterations: Annotated[
+        int, Field(ge=1, description="largest number of iterations in each step")
+    ] = 500
+    seconds: Annotated[
+        Annotated[float, Field(gt=0)] | list[Annotated[float, Field(gt=0)]] | None,
+        Field(
+            description="CPU seconds of training in each step, instead of `iterations`: the "
+            "learning rate follows the clock. A list: complete schedules, each of which goes on "
+            "from the best map of the one before"
+        ),
+    ] = None
+    recorded: Annotated[
+        list[list[Annotated[int, Field(ge=0)]]] | None,
+        Field(
+            description="iterations in each hundredth of every schedule of a step, as the record "
+            "of a step by the clock has them (`schedules`), which are repeated"
+        ),
+    ] = None
+    warm_start: Annotated[
+        bool,
+        Field(
+            description="whether a step's map begins as that of the step before; otherwise as "
+            "the identity"
+        ),
+    ] = True
+    tolerance: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="train until the error in the first-order optimality condition is "
+            "below this",
+        ),
+    ] = None
+    relative_tolerance: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="the same tolerance as a share of the movement divided by h, which "
+            "falls from step to step, so that late steps are solved more accurately",
+        ),
+    ] = None
+    weights: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            lt=1,
+            description="train until the importance weights of held-out particles have an "
+            "effective size of this share, and a tail that k-hat lets trust; for a start of known "
+            "density and a target's potential",
+        ),
+    ] = None
+    rounds: Annotated[
+        int, Field(ge=1, description="how often `iterations` may be run to reach a tolerance")
+    ] = 4
+    grow: Annotated[
+        float, Field(ge=1, description="factor on the iterations from round to round")
+    ] = 1.0
+
     def solve(self, training: Training) -> SolveReport:
         """Minimise the loss on all particles to high accuracy."""
-        iterations = training.settings.iterations
-        return minimise_by_lbfgs(training.block, training.loss, iterations, training.listener)
+        parameters = [p for p in training.block.parameters() if p.requires_grad]
+        return minimise_by_lbfgs(
+            parameters,
+            lambda: training.loss(training.block, None),
+            training.clock.parts if self.seconds is None else training.clock,
+            training.listener,
+            to_rounding=True,
+        )
+
+
+@fields
+class BySteps(Solver):
+    """One solver for each step; the last is used for all later ones.
+
+    Example:
+        >>> solver = BySteps(solvers=["lbfgs", {"name": "adam", "iterations": 50}])
+        >>> [type(solver.of_step(step)).__name__ for step in range(3)]
+        ['LBFGS', 'Adam', 'Adam']
+    """
+
+    cites = ()
+    example: ClassVar[dict[str, Any]] = {"solvers": ["lbfgs"]}
+
+    solvers: Annotated[
+        list[Solver], Field(min_length=1, description="the solvers of the first steps")
+    ]
+
+    @property
+    def each(self) -> tuple[Solver, ...]:
+        """The solvers of the first steps."""
+        return tuple(self.solvers)
+
+    def solve(self, training: Training) -> SolveReport:
+        """Train the block by the solver of the first step."""
+        return self.solvers[0].solve(training)

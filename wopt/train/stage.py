@@ -16,7 +16,7 @@ from wopt.component import Spec
 from wopt.errors import CapabilityError
 from wopt.interfaces.block import FlowBlock, new_block
 from wopt.interfaces.listener import SILENT, Listener, OfStep
-from wopt.interfaces.solver import SolveReport
+from wopt.interfaces.solver import Solver, SolveReport
 from wopt.interfaces.subproblem import Subproblem
 from wopt.parallel import team
 from wopt.particles import Particles
@@ -26,7 +26,7 @@ from wopt.train.batches import blurred_subproblem
 from wopt.train.guard import Verdict
 from wopt.train.measure import relative_ess
 from wopt.train.problem import ParticleHistory, Problem
-from wopt.train.solver import InnerSolver
+from wopt.train.solver import minimise
 from wopt.train.wrappers import compiled, spread
 
 __all__ = ["Stage", "first_of"]
@@ -113,8 +113,8 @@ class Stage:
         return block
 
     @functools.cached_property
-    def solver(self) -> InnerSolver:
-        """The inner solver of this step."""
+    def solver(self) -> Solver:
+        """The solver of this step."""
         return self.problem.solver.of_step(self.step)
 
     def _minimise(self, block: FlowBlock, first: int = 0) -> SolveReport:
@@ -123,7 +123,8 @@ class Stage:
         if forward is not None and not forward.needed:
             self._relative_ess(block)
         with compiled(block, problem.runtime.compile):
-            report = self.solver.minimise(
+            report = minimise(
+                self.solver,
                 block,
                 loss,
                 len(self.sub.particles),

@@ -43,7 +43,7 @@ def steps(problem: Problem, state: State | None = None) -> Iterator[State]:
         >>> from wopt.testing import AffineBlock, gaussian_nodes
         >>> x = gaussian_nodes(torch.ones(1).double(), 4 * torch.eye(1).double())
         >>> parts = wopt.build("objective", "kl"), wopt.build("scheme", "jko"), AffineBlock(1)
-        >>> solver = wopt.InnerSolver(optimiser="lbfgs")
+        >>> solver = wopt.build("solver", "lbfgs")
         >>> problem = wopt.Problem(*parts, solver, stop=wopt.Stop(steps=2), start=(x, x))
         >>> [round(state.energy, 3) for state in steps(problem)]
         [0.246, 0.047]

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import wopt
+from wopt.component import name_of
 from wopt.psis import k_hat_threshold
 from wopt.testing import gaussian_nodes, moments
 from wopt.train.measure import relative_ess
@@ -70,16 +71,27 @@ def test_solver_options_by_step():
         iterations=8, by_step=[{"optimiser": "lbfgs"}, 0.5, {"learning_rate": 1e-4, "ema": 0.9}]
     )
     steps = [solver.of_step(k) for k in range(4)]
-    assert [s.optimiser for s in steps] == ["lbfgs", "adam", "adam", "adam"]
+    assert [name_of(s) for s in steps] == ["lbfgs", "adam", "adam", "adam"]
     assert [s.iterations for s in steps] == [8, 4, 8, 8]
-    assert [s.ema for s in steps] == [0.0, 0.0, 0.9, 0.9]
+    assert [s.ema for s in steps[1:]] == [0.0, 0.9, 0.9]
+
+
+def test_chains_of_older_files_have_a_solver_of_their_own():
+    old = {"optimiser": "muon", "chains": 50, "towards": "chains", "check_rows": 9, "by_step": [
+        {"optimiser": "gaussian"}, {"iterations": 7}, {"chains": 0},
+    ]}  # fmt: skip
+    gaussian, chains, plain = (wopt.build("solver", old).of_step(k) for k in range(3))
+    assert [name_of(s) for s in (gaussian, chains, plain)] == ["gaussian", "chains", "muon"]
+    assert gaussian.chains == chains.chains == 50
+    assert (chains.direction, chains.matrix_rate, chains.iterations) == ("forward", 0.02, 7)
+    assert chains.check_rows == plain.check_rows == 9
 
 
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"optimizer": "adam"}, "step 2: InnerSolver: optimizer: unknown option"),
-        ({"iterations": 0}, "step 2: InnerSolver: iterations"),
+        ({"optimizer": "adam"}, r"solver: solvers\.1\.optimizer: unknown option"),
+        ({"iterations": 0}, r"solver: solvers\.1\.iterations"),
         ({"by_step": [1.0]}, "leave it out"),
     ],
 )

@@ -37,7 +37,7 @@ class Mixture(FlowBlock):
     At the start all components are the particles' own Gaussian, and T is the identity. Where chains
     of the target run beside the training (``solver.chains``), T starts as a mixture that is fitted
     to these. The derivative by the weights is large where the density is small, so
-    ``solver.optimiser = "variance"`` trains it, not ``adam``.
+    ``solver.name = "variance"`` trains it, not ``adam``.
 
     Source: Rosenblatt, *Remarks on a multivariate transformation*, 1952; Dempster, Laird, Rubin,
     *Maximum likelihood from incomplete data via the EM algorithm*, 1977.

@@ -30,7 +30,7 @@ class Residual(JacobianBlock):
     log |det DT| is exact, from the whole derivative in closed form, except in training in more
     than ``exact`` dimensions, where it is estimated without bias, see
     :func:`~wopt_blocks.series.roulette_log_det`; every map is judged and used by the exact one. The
-    estimate is noisy, so use ``optimiser = "adam"``. The inverse is Newton's method up to
+    estimate is noisy, so use ``solver = "adam"``. The inverse is Newton's method up to
     ``exact`` dimensions and the fixed-point iteration x <- y - f(x) in more, down to rounding; if
     T(x) misses y by more than 1e-10 (1 + |y|), in float32 1e-3 (1 + |y|), that is an error.
 

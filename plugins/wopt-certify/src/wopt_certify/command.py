@@ -51,7 +51,7 @@ def command(
     from wopt_certify.run import certify_run
 
     options = override({}, settings)
-    listener = listener_for(quiet, as_json)
+    listener = listener_for(quiet, as_json, verbose=True)
     seconds = None if budget is None else seconds_of(budget)
     certificate = certify_run(
         directory,

@@ -7,25 +7,21 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from wopt.report import (
     BLUE,
     GREEN,
     INK,
-    MUTED,
     ORANGE,
     PURPLE,
     VERMILION,
-    WIDTH,
+    Chart,
     Picture,
     Run,
-    decades,
+    log_range,
     number,
     page,
-    svg,
+    whole,
 )
 from wopt_certify.bounds import RULES, Entry
 from wopt_certify.estimate import Estimate
@@ -39,12 +35,14 @@ _COLOURS = {
 }  # fmt: skip
 """Colours of bounds in pictures; the others are grey."""
 
+Values = np.ndarray[Any, np.dtype[np.float64]]
+
 _METHODS = {
-    "score": ("eps, pushed score", GREEN, "s"),
-    "gradient": ("eps, at the particles", GREEN, "s"),
-    "critic": ("eps, critic", VERMILION, "D"),
-    "affine": ("eps, affine fields", ORANGE, "^"),
-    "record": ("eps, affine fields (of the run)", ORANGE, "^"),
+    "score": ("eps, pushed score", GREEN),
+    "gradient": ("eps, at the particles", GREEN),
+    "critic": ("eps, critic", VERMILION),
+    "affine": ("eps, affine fields", ORANGE),
+    "record": ("eps, affine fields (of the run)", ORANGE),
 }
 
 
@@ -118,100 +116,79 @@ def certificate_picture(run: Run) -> Picture | None:
     if certificate is None or not certificate.steps:
         return None
     steps = certificate.steps
-    figure = Figure(figsize=(WIDTH, 4.2))
-    left, right = figure.subplots(1, 2, gridspec_kw={"width_ratios": [3, 2]})
-    _bounds(left, steps, certificate)
-    _errors(right, steps)
     return Picture(
         "certificate",
         "Certificate",
         "Bars are the intervals of estimates. A bound given eps holds for the true eps, of which "
-        "test fields may see next to nothing; crosses are bounds that facts refute.",
+        "test fields may see next to nothing; dashed lines are bounds that facts refute.",
         f"Bounds of {certificate.of} and first-order errors over {len(steps)} steps, "
         "logarithmic scales.",
-        svg(figure, [[[left], [right]]]),
+        (_bounds(steps, certificate), _errors(steps)),
     )
 
 
-def _bounds(axes: Axes, steps: Sequence[StepCertificate], certificate: Certificate) -> None:
-    at = [s.step for s in steps]
+def _bounds(steps: Sequence[StepCertificate], certificate: Certificate) -> Chart:
+    curves = []
     for rule in RULES:
-        name, colour = rule.name, _COLOURS.get(rule.name, "#999999")
-        entries = [s.bounds.gap.get(name) for s in steps]
+        entries = [s.bounds.gap.get(rule.name) for s in steps]
         values = _numbers([None if e is None else e.value for e in entries])
         if np.isfinite(values).any():
-            dashed = "--" if name in ("paper", "convex") else "-"
-            axes.plot(at, _positive(values), dashed, color=colour, marker=".", label=rule.title)
-            wrong = np.array([e is not None and e.refuted is not None for e in entries])
-            axes.plot(np.array(at)[wrong], values[wrong], ls="", marker="x", ms=9, color=colour)
+            refuted = any(e is not None and e.refuted is not None for e in entries)
+            colour = _COLOURS.get(rule.name, "#999999")
+            curves.append((rule.title, colour, values, refuted))
     known = [None if s.gap is None or s.gap.impossible else s.gap for s in steps]
-    _with_interval(axes, at, known, "known (estimate)", INK, "o")
-    if certificate.gap.lower is not None and certificate.gap.lower > 0:
-        axes.plot(
-            at[-1:], [certificate.gap.lower], ls="", marker="^", ms=9, color=INK, label="at least"
-        )
-    axes.set_title(f"Bounds of {certificate.of}")
-    axes.set_ylabel("nats" if certificate.gap.of.in_nats else "the objective's units")
-    _finish(axes)
+    unit = "nats" if certificate.gap.of.in_nats else "the objective's units"
+    shown = [*(values for *_, values, _ in curves), _highs(known)]
+    chart = _chart(steps, shown, f"Bounds of {certificate.of}, {unit}")
+    for label, colour, values, refuted in curves:
+        chart.line(_at(steps), values, colour, label, dashed=refuted, marks=True)
+    _with_interval(chart, _at(steps), known, "known (estimate)", INK)
+    lower = certificate.gap.lower
+    if lower is not None and lower > 0:
+        chart.points(_at(steps)[-1:], [lower], INK, "at least", size=9)
+    return chart
 
 
-def _errors(axes: Axes, steps: Sequence[StepCertificate]) -> None:
-    at = [s.step for s in steps]
-    moved = [s.movement.value / s.effective_step_size for s in steps]
-    axes.plot(at, _positive(_numbers(moved)), color=BLUE, marker="o", label="movement / h")
-    for method, (label, colour, marker) in _METHODS.items():
-        estimates = [s.residuals.get(method) for s in steps]
-        _with_interval(axes, at, estimates, label, colour, marker)
-    axes.set_title("First-order errors seen (estimates)")
-    axes.set_ylabel("length per h")
-    _finish(axes)
+def _errors(steps: Sequence[StepCertificate]) -> Chart:
+    moved = _numbers([s.movement.value / s.effective_step_size for s in steps])
+    found = {method: [s.residuals.get(method) for s in steps] for method in _METHODS}
+    highs = [_highs(estimates) for estimates in found.values()]
+    chart = _chart(steps, [moved, *highs], "First-order errors seen (estimates), length per h")
+    chart.line(_at(steps), moved, BLUE, "movement / h", marks=True)
+    for method, (label, colour) in _METHODS.items():
+        _with_interval(chart, _at(steps), found[method], label, colour)
+    return chart
+
+
+def _chart(steps: Sequence[StepCertificate], shown: Sequence[Values], title: str) -> Chart:
+    at, ends = _at(steps), log_range(np.concatenate(shown))
+    across = (at[0], at[-1] + (len(at) == 1))
+    return Chart(across, ends, title=title, labels=("step", ""), log=True, names=whole(at))
+
+
+def _at(steps: Sequence[StepCertificate]) -> list[int]:
+    return [step.step for step in steps]
 
 
 def _with_interval(
-    axes: Axes,
-    at: list[int],
-    estimates: Sequence[Estimate | None],
-    label: str,
-    colour: str,
-    marker: str,
+    chart: Chart, at: list[int], estimates: Sequence[Estimate | None], label: str, colour: str
 ) -> None:
+    """Draw estimates that are known, with their intervals; zeros have no place on the axis."""
     value, low, high = (
         _numbers([None if e is None else getattr(e, end) for e in estimates])
         for end in ("value", "low", "high")
     )
-    if not np.isfinite(value).any():
-        return
-    shown = _positive(value)
-    # A zero cannot be shown on a logarithmic axis; the upper end of its interval can.
-    bars = np.vstack([np.nan_to_num(shown - np.maximum(low, 0.02 * shown)), high - shown])
-    axes.errorbar(
-        at, shown, yerr=np.clip(np.nan_to_num(bars), 0, None), color=colour, marker=marker,
-        ms=5, lw=1.2, capsize=2.5, label=label, zorder=4,
-    )  # fmt: skip
-    only_high = np.isnan(shown) & (high > 0)
-    if only_high.any():
-        axes.plot(
-            np.array(at)[only_high], high[only_high], ls="", marker="v", mfc="none", color=colour
-        )
+    if np.isfinite(value).any():
+        chart.points(at, value, colour, label, size=6)
+        chart.intervals(at, np.maximum(low, chart.y[0]), high, colour)
 
 
-def _finish(axes: Axes) -> None:
-    axes.set_yscale("log")
-    decades(axes)
-    axes.set_xlabel("step", color=MUTED)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="best", fontsize=8)
+def _highs(estimates: Sequence[Estimate | None]) -> Values:
+    return _numbers([None if e is None else e.high for e in estimates])
 
 
-def _numbers(values: Sequence[float | None]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _numbers(values: Sequence[float | None]) -> Values:
     return np.array([np.nan if v is None else v for v in values], dtype=float)
-
-
-def _positive(
-    values: np.ndarray[Any, np.dtype[np.float64]],
-) -> np.ndarray[Any, np.dtype[np.float64]]:
-    return np.where(values > 0, values, np.nan)
 
 
 _GAIN = 0.01
@@ -226,9 +203,9 @@ def advice(run: Run) -> Iterator[str]:
     gap = certificate.gap
     if certificate.challengers is not None and gap.lower is not None and gap.lower > _GAIN:
         yield (
-            f"Most would be gained by more training: another density gains at least "
-            f"{number(gap.lower, 3)} nats. Give a larger budget or more steps (`stop.steps`), or "
-            "set `stop.challenge = 0.01` to end when nothing is left to gain."
+            f"Most would be gained by a better fit: another density gains at least "
+            f"{number(gap.lower, 3)} nats. Give a larger budget, more steps (`stop.steps`) or "
+            "another block; `stop.challenge = 0.01` ends when nothing is left to gain."
         )
     if certificate.two_sample is not None and certificate.two_sample.differs:
         yield (

@@ -7,8 +7,6 @@ import math
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from wopt.data import LeftOut
 from wopt.report import (
@@ -17,13 +15,13 @@ from wopt.report import (
     MUTED,
     ORANGE,
     VERMILION,
-    WIDTH,
+    Chart,
     Picture,
     Run,
     Snapshot,
+    limits,
+    log_range,
     page,
-    png,
-    svg,
 )
 from wopt.store import Distances
 
@@ -39,10 +37,10 @@ __all__ = [
 
 _PANELS, _SHOWN = 3, 800
 _CURVES = (
-    ("sym_kl", "KL both ways, nats", BLUE, "o"),
-    ("l1", "L1", VERMILION, "s"),
-    ("w2_at_most", "W2 at most", GREEN, "D"),
-    ("second_moment_error", "second moment, relative", ORANGE, "^"),
+    ("sym_kl", "KL both ways, nats", BLUE),
+    ("l1", "L1", VERMILION),
+    ("w2_at_most", "W2 at most", GREEN),
+    ("second_moment_error", "second moment, relative", ORANGE),
 )
 
 
@@ -62,10 +60,6 @@ def evolution(snapshots: list[Snapshot]) -> Picture | None:
     if not snapshots:
         return None
     chosen = _some(snapshots)
-    figure = Figure(figsize=(WIDTH, 3.2))
-    axes = figure.subplots(1, len(chosen), squeeze=False)[0]
-    for one, at in zip(axes, chosen, strict=True):
-        _draw(one, at)
     known = any("exact" in s.arrays for s in snapshots)
     return Picture(
         "evolution",
@@ -73,7 +67,7 @@ def evolution(snapshots: list[Snapshot]) -> Picture | None:
         "Held-out particles at some of the times that were asked for"
         + ("; grey is the exact law, and they should lie on it." if known else "."),
         f"Particles at times {', '.join(f'{s.time:g}' for s in chosen)}.",
-        png(figure, [[[one] for one in axes]]),
+        tuple(_drawn(at) for at in chosen),
     )
 
 
@@ -86,15 +80,13 @@ def exactness(by_time: tuple[Distances, ...]) -> Picture | None:
     curves = [c for c in _CURVES if any(_value(d, c[0]) for d in by_time)]
     if len(by_time) < 2 or not curves:
         return None
-    figure = Figure(figsize=(WIDTH, 3.4))
-    _distances(figure.subplots(1, 1), by_time, curves)
     return Picture(
         "exactness",
         "Distance from the exact solution",
         "Estimates on held-out particles; a scheme of order two has a smaller error at the same "
         "step size, where the particles let it be seen.",
         f"Curves of distances over {len(by_time)} times, logarithmic scale.",
-        svg(figure),
+        (_distances(by_time, curves),),
     )
 
 
@@ -105,49 +97,50 @@ def _some(snapshots: list[Snapshot]) -> list[Snapshot]:
     return [snapshots[round(k * last / (_PANELS - 1))] for k in range(_PANELS)]
 
 
-def _draw(axes: Axes, at: Snapshot) -> None:
-    axes.set_title(f"t = {at.time:.4g}")
-    x = at.arrays["points"]
-    if x.shape[1] == 1 and "log_density" in at.arrays:
-        _line(axes, at)
-        return
+def _drawn(at: Snapshot) -> Chart:
+    title, x = f"t = {at.time:.4g}", at.arrays["points"]
     if x.shape[1] == 1:
-        axes.hist(x[:, 0], bins=40, weights=at.arrays.get("weights"), density=True, color=BLUE)
-        axes.set_xlabel("x", color=MUTED)
-        return
+        return _line(at, title)
     exact = at.arrays.get("exact")
+    both = x[:_SHOWN, :2] if exact is None else np.concatenate([x[:_SHOWN, :2], exact[:_SHOWN, :2]])
+    across, up = (limits(both[:, j]) for j in range(2))
+    alike = 0.5 < (up[1] - up[0]) / (across[1] - across[0]) < 2
+    chart = Chart(across, up, title=title, height=None if alike else 240.0)
     if exact is not None:
-        axes.scatter(exact[:_SHOWN, 0], exact[:_SHOWN, 1], s=5, color="0.7", lw=0)
-    axes.scatter(x[:_SHOWN, 0], x[:_SHOWN, 1], s=5, color=BLUE, lw=0)
-    shown = (
-        x[:_SHOWN, :2] if exact is None else np.concatenate([x[:_SHOWN, :2], exact[:_SHOWN, :2]])
-    )
-    width, height = np.ptp(shown, 0)
-    axes.set_aspect("equal" if 0.5 < width / max(height, 1e-300) < 2 else "auto")
-    axes.set_xlabel("coordinate 1", color=MUTED)
-    axes.set_ylabel("coordinate 2", color=MUTED)
+        chart.points(exact[:_SHOWN, 0], exact[:_SHOWN, 1], MUTED, "exact")
+    chart.points(x[:_SHOWN, 0], x[:_SHOWN, 1], BLUE)
+    return chart
 
 
-def _line(axes: Axes, at: Snapshot) -> None:
+def _line(at: Snapshot, title: str) -> Chart:
+    """Return the density along a line, or a histogram where it is not known."""
     x = at.arrays["points"][:, 0]
+    if "log_density" not in at.arrays:
+        heights, edges = np.histogram(x, 40, weights=at.arrays.get("weights"), density=True)
+        chart = Chart((edges[0], edges[-1]), (0.0, 1.1 * heights.max()), title=title)
+        chart.bars(edges[:-1], edges[1:], heights, BLUE)
+        return chart
     order = np.argsort(x)
-    if "exact_log_density" in at.arrays:
-        exact = np.exp(at.arrays["exact_log_density"])
-        axes.plot(x[order], exact[order], color="0.6", lw=2, zorder=2)
+    known = {
+        k: np.exp(at.arrays[k]) for k in ("exact_log_density", "log_density") if k in at.arrays
+    }
+    top = 1.1 * max(float(values.max()) for values in known.values())
+    chart = Chart(limits(x, 0.0), (0.0, top), title=title, labels=("x", "density"))
+    if "exact_log_density" in known:
+        chart.line(x[order], known["exact_log_density"][order], MUTED, "exact")
     every = order[:: max(1, len(order) // 60)]
-    axes.plot(x[every], np.exp(at.arrays["log_density"][every]), ".", color=BLUE, zorder=3)
-    axes.set_xlabel("x", color=MUTED)
-    axes.set_ylabel("density", color=MUTED)
+    chart.points(x[every], known["log_density"][every], BLUE, size=5)
+    return chart
 
 
-def _distances(axes: Axes, by_time: tuple[Distances, ...], curves: list[Any]) -> None:
+def _distances(by_time: tuple[Distances, ...], curves: list[Any]) -> Chart:
     times = [d.time for d in by_time]
-    for key, label, colour, marker in curves:
-        values = [_value(d, key) or np.nan for d in by_time]
-        axes.plot(times, values, color=colour, marker=marker, label=label)
-    axes.set_yscale("log")
-    axes.set_xlabel("time", color=MUTED)
-    axes.legend(loc="best")
+    values = {key: [_value(d, key) or np.nan for d in by_time] for key, *_ in curves}
+    ends = log_range(np.concatenate(list(values.values())))
+    chart = Chart((times[0], times[-1]), ends, labels=("time", ""), log=True)
+    for key, label, colour in curves:
+        chart.line(times, values[key], colour, label, marks=True)
+    return chart
 
 
 def _value(distances: Distances, key: str) -> float | None:

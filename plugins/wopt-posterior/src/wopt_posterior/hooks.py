@@ -23,6 +23,12 @@ def wopt_register(registry: Registry) -> None:
     )
     registry.add(
         "solver",
+        "chains",
+        "wopt_posterior.solvers:Chains",
+        summary="Adam or Muon on mini-batches of draws and of chains of the target",
+    )
+    registry.add(
+        "solver",
         "variance",
         "wopt_posterior.solvers:Variance",
         summary="L-BFGS on the variance of log importance weights",

@@ -8,8 +8,6 @@ from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from wopt.errors import ConfigError
 from wopt.files import write_text
@@ -20,17 +18,16 @@ from wopt.report import (
     ORANGE,
     PURPLE,
     VERMILION,
-    WIDTH,
+    Chart,
     Picture,
     Run,
     against_reference,
     flat,
+    line_range,
     page,
-    page_style,
     read_run,
     status,
     subtitle,
-    svg,
 )
 from wopt.store import RunResult
 from wopt_certify.compare.pairs import PairwiseComparison
@@ -38,7 +35,6 @@ from wopt_certify.compare.pairs import PairwiseComparison
 __all__ = ["ComparedRun", "challenged", "compare", "rows"]
 
 _COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, INK)
-_MARKERS = "osD^vP"
 _CURVES = (
     ("energy", "Energy (held-out estimate)", "objective"),
     ("nll_valid", "Held-out NLL (estimate)", "nats per row, data's units"),
@@ -133,8 +129,7 @@ def compare(
         path: The file to write.
         duels: The lower sides that the runs prove for each other.
     """
-    with page_style():
-        pictures = [p for by in ("step", "cpu") if (p := _picture(compared, by)) is not None]
+    pictures = [p for by in ("step", "cpu") if (p := _picture(compared, by)) is not None]
     text = page(
         "compare.html",
         "wopt_certify.compare",
@@ -173,37 +168,33 @@ def _picture(compared: Sequence[ComparedRun], by: str) -> Picture | None:
     curves = [c for c in _CURVES if any(_has(row.run, c[0]) for row in compared)]
     if not curves:
         return None
-    figure = Figure(figsize=(WIDTH, 3.4 * len(curves)))
-    for axes, (key, title, unit) in zip(
-        figure.subplots(len(curves), 1, squeeze=False)[:, 0], curves, strict=True
-    ):
-        for index, row in enumerate(compared):
-            steps = row.run.steps
-            y = [np.nan if (v := getattr(r, key)) is None else v for r in steps]
-            x: list[float] = [r.step for r in steps]
-            if by == "cpu":
-                x = list(accumulate(r.cpu_seconds for r in steps))
-            axes.plot(
-                x,
-                y,
-                label=row.name,
-                color=_COLOURS[index % len(_COLOURS)],
-                marker=_MARKERS[index % len(_MARKERS)],
-                ls="-" if index < len(_COLOURS) else "--",
-            )
-        axes.set_title(title)
-        axes.set_ylabel(unit)
-        if by == "step":
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_xlabel("step" if by == "step" else "processor seconds of the steps, all threads")
-    figure.axes[0].legend(loc="best")
     return Picture(
         by,
         "By step" if by == "step" else "By processor time",
         "Lower is better in every panel; by step it compares schemes, by time also their cost.",
         f"Curves of {len(compared)} runs.",
-        svg(figure),
+        tuple(_chart(compared, by, *curve) for curve in curves),
     )
+
+
+def _chart(compared: Sequence[ComparedRun], by: str, key: str, title: str, unit: str) -> Chart:
+    """Return the curves of all runs; after as many as there are colours, lines are dashed."""
+    curves = []
+    for row in compared:
+        steps = row.run.steps
+        y = [np.nan if (v := getattr(r, key)) is None else v for r in steps]
+        x: list[float] = [r.step for r in steps]
+        curves.append((x if by == "step" else list(accumulate(r.cpu_seconds for r in steps)), y))
+    ends = [np.concatenate(values) for values in zip(*curves, strict=True)]
+    across = "step" if by == "step" else "processor seconds of the steps, all threads"
+    chart = Chart(
+        line_range(ends[0]), line_range(ends[1]), title=f"{title}: {unit}", labels=(across, "")
+    )
+    for index, (row, (x, y)) in enumerate(zip(compared, curves, strict=True)):
+        dashed = index >= len(_COLOURS)
+        colour = _COLOURS[index % len(_COLOURS)]
+        chart.line(x, y, colour, row.name, dashed=dashed, marks=True)
+    return chart
 
 
 def _has(run: Run, key: str) -> bool:

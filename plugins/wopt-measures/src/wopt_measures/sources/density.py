@@ -29,7 +29,7 @@ class DensitySource(Source):
     With a rule other than ``random``, training and held-out particles are the same nodes, weighted
     where the rule says so: for laws ``gaussian`` and ``barenblatt``. Means over them have no
     sampling error, so that the error of a scheme is visible; train on all of them at once
-    (``solver.optimiser = "lbfgs"``). Test rows are draws. Sparse grids are left out, because some
+    (``solver.name = "lbfgs"``). Test rows are draws. Sparse grids are left out, because some
     of their weights are negative; ``radial`` has as few points and positive weights.
 
     Raises:

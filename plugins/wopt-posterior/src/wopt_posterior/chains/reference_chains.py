@@ -15,6 +15,7 @@ from wopt.particles import Particles
 from wopt.seeds import generator
 from wopt.train import Problem, State
 from wopt_posterior.chains import Forward, annealed_chains, log_density_at, seen_by_chains
+from wopt_posterior.solvers import Chains
 
 __all__ = ["JUMP", "forward_of", "look"]
 
@@ -32,7 +33,7 @@ def forward_of(problem: Problem, state: State, attempt: int) -> Forward | None:
         attempt: How often the step was tried before.
     """
     solver = problem.solver.of_step(state.step)
-    if not solver.chains or not solver.algorithm.beside_chains:
+    if not solver.chains or not solver.beside_chains:
         return None
     target, start = _parts(problem)
     points = state.chains
@@ -41,9 +42,11 @@ def forward_of(problem: Problem, state: State, attempt: int) -> Forward | None:
     rng = generator(problem.seed, "chains", state.step + 1, attempt, device=points.device)
     kept = () if problem.scheme.replaces else state.blocks
     before = functools.partial(log_density_at, start, kept)
-    if solver.direction == "reverse":
-        return Forward(target, before, points, rng, solver.chains_cost)
+    if not isinstance(solver, Chains):
+        return Forward(target, before, points, rng)
     cost = solver.chains_cost
+    if solver.direction == "reverse":
+        return Forward(target, before, points, rng, cost)
     return Forward(target, before, points, rng, cost, alone=True, jump=JUMP, needed=True)
 
 

@@ -15,9 +15,10 @@ from wopt.interfaces import Listener, Target
 from wopt.particles import Particles
 from wopt.plan import Plan
 from wopt.seeds import generator
-from wopt.train import InnerSolver, Problem, Stage, first_of
+from wopt.train import Problem, Stage, first_of
 from wopt_posterior.chains import Forward, annealed_chains, density_of, mode_separation
 from wopt_posterior.chains.reference_chains import JUMP
+from wopt_posterior.solvers import Chains
 
 __all__ = [
     "ANNEALING",
@@ -176,12 +177,18 @@ def cost_of(problem: Problem, train: Particles, valid: Particles) -> Cost:
         density = density_seconds(target, train.points)
         forward = Forward(
             target, problem.log_density, train.points, generator(problem.seed, "timing"),
-            needed=True, alone=problem.solver.of_step(1).direction == "forward",
+            needed=True, alone=_towards(problem),
         )  # fmt: skip
         iteration, both = _with_chains(stage, forward)
     # A fresh draw, carried by the first map, costs about a tenth of an iteration.
     times = evaluation, 1.1 * iteration, both + 0.1 * iteration, density
     return Cost(*(speed_class(seconds) for seconds in times))
+
+
+def _towards(problem: Problem) -> bool:
+    """Whether the second step is trained towards chains alone."""
+    solver = problem.solver.of_step(1)
+    return isinstance(solver, Chains) and solver.direction == "forward"
 
 
 def _with_chains(stage: Stage, forward: Forward) -> tuple[float, float]:
@@ -206,7 +213,7 @@ def _lap(stage: Stage) -> float:
 def _brief(stage: Stage, step: int, iterations: int) -> Stage:
     """Return the stage of a step, with few iterations, at the same particles."""
     options = {"iterations": iterations, "weights": None, "patience": None, "chains": 0}
-    solver = InnerSolver(**{**stage.problem.solver.of_step(step).options, **options})
+    solver = stage.problem.solver.of_step(step).varied(**options)
     problem = dataclasses.replace(stage.problem, solver=solver)
     return dataclasses.replace(stage, problem=problem, step=step)
 
@@ -243,7 +250,7 @@ def in_rounds(chosen: Plan, cost: Cost) -> Plan:
         "rounds": rounds,
         "chains": chains,
         "chains_cost": round(max(1.0, cost.with_chains / cost.iteration), 2),
-        "by_step": [{"optimiser": "gaussian", "iterations": most}, {}],
+        "by_step": [{"name": "gaussian", "iterations": most}, {}],
     }
     if not chains:
         chosen, solver["direction"] = _without_chains(chosen), "reverse"
@@ -270,7 +277,7 @@ def fixed(chosen: Plan, iterations: int) -> Plan:
     """
     drop = ("weights", "rounds", "grow", "check_every", "iterations")
     solver = {k: v for k, v in chosen.table["solver"].items() if k not in drop}
-    solver["by_step"] = [{"optimiser": "gaussian", "iterations": 500}, {}]
+    solver["by_step"] = [{"name": "gaussian", "iterations": 500}, {}]
     if "direction" not in solver:
         solver["chains_cost"] = 3.0
     return _with(chosen, solver, f"{iterations} iterations, as given")

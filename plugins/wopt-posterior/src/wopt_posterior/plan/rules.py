@@ -56,7 +56,7 @@ def _start(facts: Posterior) -> dict[str, Any]:
 
 
 _SOLVER = {
-    "optimiser": "muon",
+    "name": "muon",
     "iterations": 400,
     "batch_size": 500,
     "fresh": True,
@@ -66,7 +66,7 @@ _SOLVER = {
     "rounds": 3,
     "chains": 1000,
     "grow": 2.0,
-    "by_step": [{"optimiser": "gaussian"}, {}],
+    "by_step": [{"name": "gaussian"}, {}],
 }
 """One map, trained in rounds: what is frozen too early stays."""
 

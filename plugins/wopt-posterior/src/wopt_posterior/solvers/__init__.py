@@ -1,17 +1,68 @@
-"""Solvers for samplers: the best affine map, and the variance of log importance weights."""
+"""Solvers for samplers: towards chains, the best affine map, the variance of log weights."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
+from pydantic import Field
+
+from wopt.component import fields
 from wopt.interfaces import Solver, SolveReport, Training
+from wopt.train import Adam, minimise_by_lbfgs
 from wopt_posterior.solvers.gaussian import become_gaussian
-from wopt_posterior.solvers.variance import LogVariance, minimise_variance
+from wopt_posterior.solvers.variance import LogVariance
 
-__all__ = ["Gaussian", "Variance"]
+__all__ = ["Chains", "Gaussian", "Variance"]
+
+_CHAINS = (
+    "Metropolis chains of the target beside training, which find arms, tails and modes that the "
+    "model's own draws miss; for a start of known density and a target's potential. 0: none"
+)
 
 
+@fields
+class Chains(Adam):
+    """Adam or Muon, also towards chains of the target where the model's own draws miss mass.
+
+    Example:
+        >>> Chains(chains=500).direction
+        'reverse'
+    """
+
+    cites: ClassVar[tuple[str, ...]] = ("jordan2024", "kingma2015", "loshchilov2019")
+    renamed: ClassVar[dict[str, tuple[str, dict[str, str]]]] = {
+        "towards": ("direction", {"both": "reverse", "chains": "forward"})
+    }
+
+    matrix_rate: Annotated[
+        float | None,
+        Field(gt=0, description="peak learning rate of weight matrices under Muon; default: Adam"),
+    ] = None
+    chains: Annotated[int, Field(ge=0, description=_CHAINS)] = 1000
+    chains_cost: Annotated[
+        float,
+        Field(
+            ge=1,
+            description="how many iterations one that is trained towards chains counts as, so that "
+            "training takes as long with them as without",
+        ),
+    ] = 1.0
+    direction: Annotated[
+        Literal["reverse", "forward"],
+        Field(
+            description="what is minimised: reverse (KL(q | p) at the model's draws and, where "
+            "these are not enough, KL(p | q) at the chains) or forward (the latter alone)"
+        ),
+    ] = "reverse"
+
+    @property
+    def rate_of_matrices(self) -> float | None:
+        """Peak learning rate of weight matrices under Muon; ``None`` if Adam has them too."""
+        return self.matrix_rate
+
+
+@fields
 class Gaussian(Solver):
     """The best affine map of a step, by L-BFGS in float64; for the block ``affine``.
 
@@ -19,13 +70,19 @@ class Gaussian(Solver):
     :func:`wopt_posterior.solvers.gaussian.become_gaussian`.
 
     Example:
-        >>> Gaussian().direct
-        True
+        >>> Gaussian(iterations=100).on_batches
+        False
     """
 
     cites = ("liu1989", "nocedal2006")
-    direct: ClassVar[bool] = True
     beside_chains: ClassVar[bool] = False
+
+    iterations: Annotated[
+        int, Field(ge=1, description="largest number of iterations from each beginning")
+    ] = 500
+    chains: Annotated[
+        int, Field(ge=0, description="chains of the target that the Gaussian is compared with")
+    ] = 0
 
     def solve(self, training: Training) -> SolveReport:
         """Make the block the affine map that minimises the subproblem on its particles."""
@@ -35,22 +92,45 @@ class Gaussian(Solver):
             training.block,
             training.subproblem,
             training.target,
-            training.settings.iterations,
+            training.clock.parts,
             training.listener,
         )
 
 
+@fields
 class Variance(Solver):
     """L-BFGS on the variance of log importance weights, at draws of the model and at chains.
 
     For the free steps of a sampler, see :class:`wopt_posterior.solvers.variance.LogVariance`.
 
     Example:
-        >>> Variance().direct
+        >>> Variance().on_batches
         False
     """
 
     cites = ("liu1989", "nocedal2006")
+
+    iterations: Annotated[
+        int, Field(ge=1, description="largest number of iterations in each round")
+    ] = 500
+    chains: Annotated[int, Field(ge=0, description=_CHAINS)] = 1000
+    weights: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            lt=1,
+            description="train until the importance weights of held-out particles have an "
+            "effective size of this share, and a tail that k-hat lets trust",
+        ),
+    ] = None
+    rounds: Annotated[int, Field(ge=1, description="largest number of rounds")] = 4
+    grow: Annotated[
+        float, Field(ge=1, description="factor on the iterations from round to round")
+    ] = 1.0
+    warm_start: Annotated[
+        bool,
+        Field(description="whether a step's map begins as that of the step before"),
+    ] = True
 
     def begin(self, training: Training) -> Training:
         """Return the training of the log-variance in place of the subproblem."""
@@ -65,5 +145,10 @@ class Variance(Solver):
 
     def solve(self, training: Training) -> SolveReport:
         """Minimise the variance at all points so far."""
-        iterations = training.settings.iterations
-        return minimise_variance(training.block, training.loss, iterations, training.listener)
+        parameters = [p for p in training.block.parameters() if p.requires_grad]
+        return minimise_by_lbfgs(
+            parameters,
+            lambda: training.loss(training.block, None),
+            training.clock.parts,
+            training.listener,
+        )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -14,66 +12,9 @@ from wopt.capabilities import Capability
 from wopt.errors import CapabilityError
 from wopt.interfaces import SILENT, FlowBlock, Listener, SolveReport, Subproblem, Target
 from wopt.particles import Particles
-from wopt.train import spread
+from wopt.train import minimise_by_lbfgs, spread
 
-__all__ = ["become_gaussian", "laplace", "minimise_robustly"]
-
-
-class _NowhereFinite(Exception):
-    """The function is not finite at the beginning."""
-
-
-def minimise_robustly(
-    parameters: list[Tensor], loss: Callable[[], Tensor], iterations: int
-) -> bool:
-    """Minimise by L-BFGS; leave the best parameters seen and return whether any was finite.
-
-    Args:
-        parameters: Tensors of any shape, changed in place.
-        loss: The function to minimise, shape ``()``.
-        iterations: Largest number of iterations; evaluations are at most a quarter more.
-
-    Example:
-        >>> x = torch.tensor([0.5], dtype=torch.float64, requires_grad=True)
-        >>> minimise_robustly([x], lambda: (x - x.log()).sum(), 50)  # NaN where x < 0
-        True
-        >>> round(x.item(), 6)
-        1.0
-    """
-    optimiser = torch.optim.LBFGS(
-        parameters,
-        max_iter=iterations,
-        history_size=50,
-        tolerance_grad=1e-7,
-        tolerance_change=1e-10,
-        line_search_fn="strong_wolfe",
-    )
-    least, best = math.inf, [p.detach().clone() for p in parameters]
-
-    def closure() -> Tensor:
-        """Return the loss, shape ``()``, or a large number where it is not finite."""
-        nonlocal least, best
-        optimiser.zero_grad()
-        value = loss()
-        value.backward()
-        now = value.item()
-        if now < least:
-            least, best = now, [p.detach().clone() for p in parameters]
-        if not math.isfinite(now) and math.isinf(least):
-            raise _NowhereFinite
-        if math.isfinite(now):
-            return value
-        # The line search backs off from a large number but fails on an infinite one.
-        for parameter in parameters:
-            parameter.grad = torch.zeros_like(parameter)
-        return torch.full_like(value, 1e30)
-
-    with contextlib.suppress(_NowhereFinite, torch.linalg.LinAlgError):  # type: ignore[attr-defined]
-        optimiser.step(closure)
-    with torch.no_grad():
-        for parameter, kept in zip(parameters, best, strict=True):
-            parameter.copy_(kept)
-    return math.isfinite(least)
+__all__ = ["become_gaussian", "laplace"]
 
 
 _MOST = 200
@@ -98,7 +39,9 @@ def laplace(target: Target, start: Tensor, iterations: int) -> tuple[Tensor, Ten
         ([3.0, 0.0], 2.0)
     """
     x = start.detach().clone()[None].requires_grad_()
-    if x.shape[1] > _MOST or not minimise_robustly([x], lambda: _value(target, x), iterations):
+    if x.shape[1] > _MOST:
+        return None
+    if minimise_by_lbfgs([x], lambda: _value(target, x), iterations).diverged:
         return None
     mode = x.detach()[0]
     try:
@@ -183,7 +126,7 @@ def become_gaussian(
     particles = subproblem.particles
     if particles.condition:
         raise CapabilityError(
-            'solver.optimiser = "gaussian" makes maps without conditions, and the particles have '
+            'the solver "gaussian" makes maps without conditions, and the particles have '
             "some; choose adam, muon or lbfgs"
         )
     sub = _in_float64(subproblem)
@@ -249,20 +192,11 @@ def _descend(
     affine = _Affine(len(beginning[1])).to(sub.particles.points.device)
     affine.slope.copy_(beginning[0])
     affine.shift.copy_(beginning[1])
-    calls = 0
-
-    def loss() -> Tensor:
-        """Return the subproblem's value, shape ``()``."""
-        nonlocal calls
-        calls += 1
-        value = sub.loss(spread(affine))
-        listener.work("training", min(calls, iterations), iterations, value.item())
-        return value
-
-    finite = minimise_robustly([affine.generator, affine.step], loss, iterations)
+    parameters = [affine.generator, affine.step]
+    report = minimise_by_lbfgs(parameters, lambda: sub.loss(spread(affine)), iterations, listener)
     with torch.no_grad():
         slope, shift = affine.whole()
         value = sub.loss(affine).item()
     singular = float(torch.linalg.svdvals(slope)[-1]) <= 0
-    usable = finite and math.isfinite(value) and not singular
-    return (value if usable else math.inf), (slope, shift), calls
+    usable = not report.diverged and math.isfinite(value) and not singular
+    return (value if usable else math.inf), (slope, shift), report.iterations

@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 
 from wopt.errors import CapabilityError
-from wopt.interfaces import FlowBlock, Listener, Loss, SolveReport, Subproblem
+from wopt.interfaces import FlowBlock, Subproblem
 from wopt_posterior.chains import Forward
-from wopt_posterior.solvers.gaussian import minimise_robustly
 
-__all__ = ["LogVariance", "minimise_variance"]
+__all__ = ["LogVariance"]
 
 _FREE = 1e6
 """Step size from which the transport cost is negligible."""
@@ -57,12 +56,12 @@ class LogVariance:
         """
         if forward is None:
             raise CapabilityError(
-                'solver.optimiser = "variance" is for samplers with chains of their target beside '
+                'the solver "variance" is for samplers with chains of their target beside '
                 "them: give solver.chains, or choose adam, muon or lbfgs"
             )
         if sub.step_size < _FREE:
             raise CapabilityError(
-                'solver.optimiser = "variance" pays nothing for transport, and the step size is '
+                'the solver "variance" pays nothing for transport, and the step size is '
                 f"{sub.step_size:g}: give step_size = 1e12, or choose adam, muon or lbfgs"
             )
         return cls(forward, block, sub.particles.points)
@@ -100,29 +99,3 @@ class LogVariance:
     def _gap(self, block: FlowBlock, points: Tensor, potential: Tensor) -> Tensor:
         back, log_det = block.differentiable_inverse(points)
         return self.forward.start(back) + log_det + potential
-
-
-def minimise_variance(
-    block: FlowBlock, loss: Loss, iterations: int, listener: Listener
-) -> SolveReport:
-    """Minimise a log-variance by L-BFGS over the block's parameters; keep the best.
-
-    Args:
-        block: The map.
-        loss: Its loss at fixed points, shape ``()``.
-        iterations: Largest number of iterations.
-        listener: Receives evaluations done, those planned, and the loss.
-    """
-    calls = 0
-
-    def reported_loss() -> Tensor:
-        """Return the loss, shape ``()``."""
-        nonlocal calls
-        calls += 1
-        value = loss(block, None)
-        listener.work("training", min(calls, iterations), iterations, value.item())
-        return value
-
-    parameters: list[Tensor] = [p for p in block.parameters() if p.requires_grad]
-    finite = minimise_robustly(parameters, reported_loss, iterations)
-    return SolveReport(calls, loss(block, None).item(), diverged=not finite)
