@@ -264,7 +264,9 @@ def _check(config: RunConfig, objective: Objective, dataset: Dataset) -> None:
         wanted = returns.TARGET["potential"](target, (rows,), values)  # others would be broadcast
         check_returned(target, "potential", values, wanted)
         if "log_prob" in target.options and config.source.role == "start":
-            written_density(target, moved).check(generator(config.seed, "check"))
+            empty = written_density(target, moved).check(generator(config.seed, "check"))
+            if empty is not None:
+                raise DataError(empty)
     if dataset.condition and config.smooth_time:
         raise CapabilityError(
             "smooth_time would smooth the conditions too; leave it out, or the source's `context`"

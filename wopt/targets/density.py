@@ -141,11 +141,13 @@ class Density(Law):
             value = users_log_density(self.function, own, "log_prob")
         return value.to(x.dtype) + log_det
 
-    def check(self, rng: torch.Generator) -> None:
-        """Evaluate the density at points around the origin of the free coordinates.
+    def check(self, rng: torch.Generator) -> str | None:
+        """Return where the density is zero among points around the free coordinates' origin.
+
+        ``None`` where it is not, as for most densities whose support is known.
 
         Raises:
-            DataError: The density is NaN or infinite there, or has no gradient.
+            DataError: The density is NaN or infinite there, zero everywhere, or has no gradient.
         """
         y = torch.randn(_START, len(self.names), dtype=torch.float64, generator=rng)
         y.requires_grad_()
@@ -155,11 +157,12 @@ class Density(Law):
                 "log_prob has no gradient: compute it with torch from its argument (no numpy, no "
                 "`.item()`, no `torch.no_grad()`)"
             )
-        bad = ~torch.isfinite(value)
+        empty = value == -torch.inf
+        bad = ~torch.isfinite(value) if empty.all() else ~torch.isfinite(value) & ~empty
         if bad.any():
             raise DataError(self._not_finite(y.detach(), value.detach(), bad))
-        slope = torch.autograd.grad(value.sum(), y)[0]
-        wrong = ~torch.isfinite(slope).all(1)
+        slope = torch.autograd.grad(value[~empty].sum(), y)[0]
+        wrong = ~torch.isfinite(slope).all(1) & ~empty
         if wrong.any():
             where = self._at(y.detach(), wrong)
             raise DataError(
@@ -167,6 +170,8 @@ class Density(Law):
                 f"first at {where}, where log_prob itself is finite: look for sqrt or abs at 0, "
                 "or torch.where with a branch that is NaN"
             )
+        found = value.detach()
+        return self._not_finite(y.detach(), found, empty) if empty.any() else None
 
     def _tried(self, y: Tensor) -> Tensor:
         """Return log p, with advice if a distribution of torch rejects an argument."""

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -195,6 +196,7 @@ class Problem:
         draw: Draws new training particles at the start, where the source can be sampled.
         log_density: Log-density of the start, ``(n, d)`` to ``(n,)``, nats, where it is known.
         times: Times at which steps end, so that particles can be kept there.
+        reference: What a planner found of the target, where chains begin; a plugin's object.
         start: The training and the held-out particles before the first step.
         listeners: They receive the progress of the work, and the state after every step.
         runtime: How the blocks are trained.
@@ -214,6 +216,7 @@ class Problem:
     draw: Callable[[int, torch.Generator], Particles] | None = None
     log_density: Callable[[Tensor], Tensor] | None = None
     times: tuple[float, ...] = ()
+    reference: Any = None
     start: tuple[Particles, Particles] | None = None
     listeners: tuple[Listener, ...] = ()
     runtime: Runtime = dataclasses.field(default_factory=Runtime)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import wopt
-from wopt_posterior.posterior import variables
+from wopt_posterior.summary import variables
 
 
 def test_elements_become_arrays():

@@ -17,17 +17,8 @@ from wopt.runs.solution import advance
 from wopt.store.checkpoint import load_state
 from wopt.store.directory import RunDirectory
 from wopt.testing import AffineBlock, GaussianTarget
-from wopt_posterior.chains import (
-    Forward,
-    annealed_chains,
-    density_of,
-    log_density_at,
-    mode_separation,
-    seen_by_chains,
-)
-from wopt_posterior.chains.anneal import move
-from wopt_posterior.plan.rounds import Cost, in_rounds, speed_class
-from wopt_posterior.plan.rules import Posterior, plan_of_posterior
+from wopt_posterior.chains import Forward, log_density_at, seen_by_chains
+from wopt_posterior.reference import density_of, move, parts_of, reference_of
 
 MODES = torch.tensor([[6.0, 0.0], [-6.0, 0.0], [0.0, 7.0]]).double()
 MASSES = torch.tensor([0.5, 0.3, 0.2]).double()
@@ -77,20 +68,34 @@ def test_moves_refuse_what_is_not_finite():
     assert abs(float(after.mean()) - 1) < 6 / math.sqrt(400)
 
 
-def test_annealing_finds_modes_and_their_masses():
-    near = MODES[0] + 0.7 * torch.randn(500, 2, generator=chance(), dtype=torch.float64)
-    x = annealed_chains(target_of(modes), near, 1000, chance(1))
-    # Points were drawn again, and so are worth some hundred independent ones.
-    assert torch.allclose(masses(x), MASSES.float(), atol=4 * math.sqrt(0.25 / 250))
-    assert float((torch.cdist(x, MODES).amin(1) < 2.5).double().mean()) > 0.99
+def test_a_reference_sample_has_modes_and_their_masses():
+    found = reference_of(target_of(modes), 2, 0, wopt.Budget(), recorded=2)
+    assert len(found.points) == 1000
+    near = torch.nn.functional.one_hot(torch.cdist(found.points, MODES).argmin(1), 3)
+    mass, error = found.mean(near)
+    assert bool(((mass - MASSES).abs() < 4 * error).all())
+    assert float(error.max()) < 0.1
+    assert abs(found.log_z - 1) < 4 * found.log_z_error
 
 
-def test_annealing_to_narrow_modes_loses_none():
-    """Temperatures rise by factors: a first step to 1/80 leaves two of these modes or fewer."""
+def test_a_reference_sample_of_narrow_modes_loses_none():
     four = wopt.build("target", {"name": "random_mixture", "dim": 8, "components": 4})
-    x = annealed_chains(four, torch.randn(500, 8, generator=chance()).double(), 600, chance(1))
-    shares = four.components(x)[1].mean(0)
-    assert float((shares - 1 / 4).abs().max()) < 0.15  # worth some fifty independent points
+    x = reference_of(target_of(lambda x: -four.potential(x)), 8, 0, wopt.Budget(), recorded=1)
+    shares, error = x.mean(four.components(x.points)[1])
+    assert bool(((shares - 1 / 4).abs() < 4 * error).all())
+
+
+def test_points_are_found_where_a_density_is_not_zero():
+    """A strip without mass: half of the points around the origin are in it."""
+
+    def log_prob(x):
+        value = -(x[:, 0].abs() - 1) * 10 - x[:, 1].square() / 2
+        return torch.where(x[:, 0].abs() > 1, value, -torch.inf)
+
+    found = reference_of(target_of(log_prob), 2, 0, wopt.Budget(), recorded=1)
+    assert abs(found.log_z - math.log(0.2 * math.sqrt(2 * math.pi))) < 4 * found.log_z_error
+    with pytest.raises(wopt.DataError, match="finite at none of 64"):
+        reference_of(target_of(lambda x: x[:, 0] - torch.inf), 2, 0, wopt.Budget())
 
 
 def test_the_density_by_inverses_is_that_of_the_draws():
@@ -166,20 +171,22 @@ def test_training_towards_chains_alone_matches_moments():
     assert abs(float(x[:, 1].square().mean()) - 1) < 5 * math.sqrt(2 / 2000)
 
 
+def apart(target, x, seed):
+    return float((parts_of(density_of(target), x, chance(seed)) > 0).double().mean())
+
+
 def test_lines_join_arms_and_rings_and_no_modes():
     x = MODES[torch.multinomial(MASSES, 300, replacement=True, generator=chance())]
     x = x + 0.7 * torch.randn(300, 2, generator=chance(1), dtype=torch.float64)
-    assert mode_separation(target_of(modes), x, chance(2)) == pytest.approx(
-        1 - float(masses(x).max()), abs=1e-6
-    )
+    largest = float(masses(x).max())
+    assert apart(target_of(modes), x, 2) == pytest.approx(1 - largest, abs=1e-6)
     wells = wopt.build("target", {"name": "many_wells", "dim": 4})
     x = wells.sample(200, 4, chance())
     largest = wells.components(x)[1].mean(0).max()
-    assert mode_separation(wells, x, chance(2)) == pytest.approx(1 - float(largest), abs=0.02)
+    assert apart(wells, x, 2) == pytest.approx(1 - float(largest), abs=0.02)
     angle = 2 * math.pi * torch.rand(300, generator=chance(3), dtype=torch.float64)
     ring = 5 * torch.stack([angle.cos(), angle.sin()], 1)
-    on_a_ring = target_of(lambda x: -50 * (x.norm(dim=1) - 5) ** 2)
-    assert mode_separation(on_a_ring, ring, chance(4)) == 0
+    assert apart(target_of(lambda x: -50 * (x.norm(dim=1) - 5) ** 2), ring, 4) == 0
 
 
 @pytest.mark.parametrize(("log_prob", "sees"), [(modes, "images"), (normal_start, "particles")])
@@ -192,15 +199,6 @@ def test_a_plan_for_modes_apart_trains_by_chains(log_prob, sees):
     problem = prepared_run(table).problem
     assert problem.block_of(1).options.sees == sees
     assert problem.solver.of_step(1).direction == ("forward" if sees == "images" else "reverse")
-
-
-def test_a_plan_that_cannot_pay_chains_trains_on_draws():
-    facts = Posterior(3, mode_separation=0.5)
-    chosen = plan_of_posterior(facts)
-    for density, sees, direction in ((1e-4, "images", "forward"), (10.0, None, "reverse")):
-        table = in_rounds(chosen, Cost(0.01, 0.02, 0.02, density)).table
-        assert table["blocks"][1].get("sees") == sees
-        assert table["solver"]["direction"] == direction
 
 
 def test_a_sampler_without_options_finds_modes_far_apart():
@@ -244,18 +242,6 @@ def test_a_resumed_sampler_is_the_same(tmp_path):
 def test_chains_need_a_density():
     with pytest.raises(wopt.CapabilityError, match=r"solver\.chains needs"):
         wopt.fit(torch.randn(300, 2), solver={"chains": 10, "iterations": 2}, block="affine")
-
-
-def test_plans_are_those_of_a_speed_class():
-    """A machine a tenth quicker or slower plans the same, but at the ends of a class."""
-    chosen = plan_of_posterior(Posterior(10))
-
-    def planned(factor):
-        times = (0.0105, 0.0221, 0.0625, 0.002)
-        return in_rounds(chosen, Cost(*(speed_class(factor * t) for t in times))).table
-
-    assert planned(1.0) == planned(1.08) == planned(0.92)
-    assert planned(1.0) != planned(2.0)
 
 
 def test_an_autoregressive_block_spreads_particles_over_points_far_off():

@@ -1,5 +1,6 @@
 """Sampling a posterior: against closed forms, and against mistakes."""
 
+import dataclasses
 import math
 
 import pytest
@@ -90,7 +91,7 @@ def test_the_flow_lives_in_free_coordinates_and_is_saved(tmp_path):
         (lambda x: torch.zeros(len(x)), "no gradient"),
         (lambda x: x.nothing(), "log_prob failed for points of shape"),
         (lambda x: -(x - x).square().sum(1).sqrt(), "the gradient of log_prob is not finite"),
-        (lambda x: torch.where(x[:, 0] > 0, -x.sum(1), -torch.inf), "is -inf at"),
+        (lambda x: torch.where(x[:, 0] > 99, -x.sum(1), -torch.inf), "is -inf at"),
     ],
 )
 def test_mistakes_are_told(log_prob, message):
@@ -110,3 +111,42 @@ def test_mistakes_are_told(log_prob, message):
 def test_supports_that_are_none(support, message):
     with pytest.raises(wopt.ConfigError, match=message):
         wopt.sample(lambda x: -x.square().sum(1), 2, support=support)
+
+
+def test_a_density_that_is_zero_in_places_is_sampled():
+    """As is that of sbibm's two moons, and it may be zero around the origin where a start is."""
+
+    def log_prob(x):
+        value = -x[:, 0].abs() - x[:, 1].square() / 2
+        return torch.where(x[:, 0].abs() > 4, value, -torch.inf)
+
+    found = wopt.sample(log_prob, 2, n=1000, iterations=60, start=torch.tensor([5.0, 0.0]))
+    assert bool(log_prob(found.resample()).isfinite().all())
+    exact = math.log(2 * math.exp(-4) * math.sqrt(2 * math.pi))
+    assert abs(found.log_z - exact) < 4 * found.log_z_error + 0.1
+    with pytest.raises(wopt.ConfigError, match="start"):
+        wopt.sample(log_prob, 2, start=torch.zeros(2))
+
+
+def test_derived_quantities_have_quantiles_and_errors():
+    """b is N(1, I) in the plane, so that |b - 1|^2 is exponential of mean 2."""
+    found = wopt.sample(lambda x: -(x - 1).square().sum(1) / 2, 2, names=["b[0]", "b[1]"])
+    assert found.variables["b"].shape == (4000, 2)
+
+    def square(v):
+        return (v["b"] - 1).square().sum(1)
+
+    mean, error = found.mean_of(square)
+    assert abs(float(mean[0]) - 2) < 4 * float(error[0]) < 0.2
+    levels = [0.1, 0.5, 0.9]
+    exact = [-2 * math.log(1 - level) for level in levels]
+    assert found.quantiles(levels, of=square)[:, 0].tolist() == pytest.approx(exact, rel=0.15)
+    assert len(found.redrawn(500, seed=3).draws) == 500
+    with pytest.raises(wopt.ConfigError, match="a value for each of 4000 draws"):
+        found.quantiles(of=lambda v: v["b"][:3])
+    u = torch.rand(4000, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    even = torch.full((4000,), -math.log(4000)).double()
+    draws = torch.cat([found.draws[:, :1], (math.pi * (u - 0.5)).tan()], 1)
+    cauchy = dataclasses.replace(found, draws=draws, log_weights=even)
+    assert "b[1]: by their tails not all moments are finite" in cauchy.text()
+    assert cauchy.text().count("infinite") == 1

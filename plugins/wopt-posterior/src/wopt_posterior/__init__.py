@@ -14,7 +14,7 @@ _get, __dir__ = exports(
         "from_pyro": "wopt_posterior.targets.languages",
         "measure_flow": "wopt_posterior.diagnostics",
         "measure_sampler": "wopt_posterior.diagnostics",
-        "sample": "wopt_posterior.posterior",
+        "sample": "wopt_posterior.sampling",
     },
 )
 __getattr__ = _get

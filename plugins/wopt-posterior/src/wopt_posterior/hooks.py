@@ -40,7 +40,7 @@ def wopt_register(registry: Registry) -> None:
         summary="both sides of log Z, weights, lost modes",
     )
     for name, path in (
-        ("sample", "wopt_posterior.posterior:sample"),
+        ("sample", "wopt_posterior.sampling:sample"),
         ("Posterior", "wopt_posterior.posterior:Posterior"),
         ("GivenModel", "wopt_posterior.targets.given:GivenModel"),
         ("from_numpyro", "wopt_posterior.targets.languages:from_numpyro"),
@@ -49,7 +49,7 @@ def wopt_register(registry: Registry) -> None:
     ):
         registry.add_name(name, path)
     registry.add_function("chains", "wopt_posterior.chains.reference_chains")
-    registry.add_function("planner", "wopt_posterior.plan.run:planned")
+    registry.add_function("planner", "wopt_posterior.plan:planned")
     registry.add_function("weights", "wopt_posterior.importance:weight_columns")
     registry.add_function("page", "wopt_posterior.page:section", rank=-2)
     registry.add_function("advice", "wopt_posterior.page:advice", rank=1)

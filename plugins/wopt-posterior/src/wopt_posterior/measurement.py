@@ -29,7 +29,7 @@ class Sampler(Measurement):
 
     def applies(self, run: FinishedRun) -> str | None:
         """Return why the model is not a sampler."""
-        objective = run.prepared.problem.objective
+        objective = run.prepared.objective
         target = objective.target
         if not run.prepared.pushes or target is None:
             return "the model is not a start that is carried to a target"
@@ -45,9 +45,11 @@ class Sampler(Measurement):
         asked = config.certify
         report = measure_flow(
             free(run.flow),
-            run.prepared.problem.objective.target,
+            run.prepared.objective.target,
             getattr(asked, "draws", 10_000),
             derive(config.seed, "sampler"),
+            reference=run.prepared.reference,
+            budget=budget,
             steps=getattr(asked, "rejection", 0),
             rate=getattr(asked, "rejection_rate", 0.2),
         )

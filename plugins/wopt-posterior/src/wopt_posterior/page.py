@@ -39,8 +39,8 @@ class SamplerPart:
         numbers: log Z, its two sides, the effective size, k-hat: name, value, error, remark.
         moments: Moments of each coordinate.
         modes: Weights of known components.
-        lost: Suspected lost modes: location, fraction of the target, fraction of the model.
-        searched: Whether lost modes were looked for.
+        lost: Lost modes: location, fraction of the target, fraction of the model.
+        searched: Whether a reference sample was compared with the draws.
         truth: Errors, where something is known of the target: name, value, remark.
         blind: The limits of these diagnostics, in words.
     """
@@ -119,6 +119,12 @@ def _numbers(found: SamplerReport) -> list[tuple[str, float | None, float | None
         ("EUBO", found.eubo, None, upper),
         ("ESS", found.ess, None, f"of {found.draws:,} draws"),
         ("k-hat", found.k_hat, None, trusted),
+        (
+            "missing",
+            found.missing,
+            found.missing_error,
+            "of the target's mass, by a reference sample",
+        ),
     ]
 
 

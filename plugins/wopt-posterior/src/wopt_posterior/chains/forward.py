@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wopt.interfaces import FlowBlock, Target
 from wopt.particles import Particles
-from wopt_posterior.chains.anneal import density_of, move
+from wopt_posterior.reference import density_of, move
 
 __all__ = ["Forward", "log_density_at", "seen_by_chains"]
 

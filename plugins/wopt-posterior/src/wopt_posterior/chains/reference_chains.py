@@ -10,11 +10,12 @@ from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.errors import CapabilityError
-from wopt.interfaces import FlowBlock, Target
+from wopt.interfaces import Budget, FlowBlock, Target
 from wopt.particles import Particles
-from wopt.seeds import generator
+from wopt.seeds import derive, generator
 from wopt.train import Problem, State
-from wopt_posterior.chains import Forward, annealed_chains, log_density_at, seen_by_chains
+from wopt_posterior.chains import Forward, log_density_at, seen_by_chains
+from wopt_posterior.reference import POINTS, reference_of
 from wopt_posterior.solvers import Chains
 
 __all__ = ["JUMP", "forward_of", "look"]
@@ -38,7 +39,7 @@ def forward_of(problem: Problem, state: State, attempt: int) -> Forward | None:
     target, start = _parts(problem)
     points = state.chains
     if points is None:
-        points = _made(problem, target, state.step, state.valid.particles)
+        points = _made(problem, target, state.step, state.valid.particles.dim)
     rng = generator(problem.seed, "chains", state.step + 1, attempt, device=points.device)
     kept = () if problem.scheme.replaces else state.blocks
     before = functools.partial(log_density_at, start, kept)
@@ -56,7 +57,7 @@ def look(
 ) -> tuple[Tensor | None, float | None]:
     """Return chains, shape ``(m, d)``, and an upper bound of the relative effective size.
 
-    The chains are made from the held-out particles after the first step that asks for chains.
+    The chains begin as the reference sample, after the first step that asks for chains.
 
     Args:
         problem: The objective, the scheme and the other parts of the solve.
@@ -72,18 +73,21 @@ def look(
         return at, None
     target, start = _parts(problem)
     if at is None:
-        at = _made(problem, target, step, moved)
+        at = _made(problem, target, step, moved.dim)
     of_chains = -target.potential(at) - log_density_at(start, blocks, at)
     of_draws = -target.potential(moved.points) - moved.log_density
     of_draws = torch.where(of_draws.isfinite(), of_draws, -torch.inf)
     return at, seen_by_chains(of_chains, of_draws)
 
 
-def _made(problem: Problem, target: Target, step: int, particles: Particles) -> Tensor:
-    """Return chains annealed from particles."""
+def _made(problem: Problem, target: Target, step: int, dim: int) -> Tensor:
+    """Return points of the target's reference sample."""
     count = max(problem.solver.of_step(k).chains for k in (step - 1, step) if k >= 0)
-    rng = generator(problem.seed, "anneal", step, device=particles.points.device)
-    return annealed_chains(target, particles.points, count, rng)
+    found = problem.reference
+    if found is None:
+        passes, key = max(1, count // POINTS), derive(problem.seed, "reference")
+        found = reference_of(target, dim, key, Budget(), passes)
+    return found.drawn(count, generator(problem.seed, "drawn"))
 
 
 def _parts(problem: Problem) -> tuple[Target, Callable[[Tensor], Tensor]]:

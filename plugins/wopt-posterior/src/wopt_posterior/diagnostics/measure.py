@@ -1,11 +1,11 @@
-"""Measuring a sampler: both sides of log Z, the weights' tail, moments, lost modes."""
+"""Measuring a sampler: both sides of log Z, the weights' tail, moments, and what is missing."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -20,29 +20,29 @@ from wopt.flow import (
     log_weights_of,
     weighted_moments,
 )
-from wopt.interfaces import Support, Target
-from wopt.psis import smoothed_importance_weights
+from wopt.interfaces import Budget, Support, Target
+from wopt.psis import Smoothed, smoothed_importance_weights
 from wopt.seeds import generator
 from wopt.statistics import mean_and_error
-from wopt_posterior.diagnostics.draws import largest_drift, sharpest_edge
-from wopt_posterior.diagnostics.modes import lost_modes
+from wopt_posterior.diagnostics.compare import Comparison, compare
 from wopt_posterior.diagnostics.report import (
+    LostMode,
     ModeWeight,
     SamplerReport,
     corrected,
     known_log_z,
     truth_of,
 )
-from wopt_posterior.diagnostics.warnings_of import (
-    warnings_of_chains,
-    warnings_of_exact,
-    warnings_of_invariance,
-    warnings_of_modes,
-    warnings_of_truncation,
-    warnings_of_weights,
-)
+from wopt_posterior.reference import Reference, density_of, parts_of, reference_of
 
 __all__ = ["measure_flow", "measure_sampler", "report_within"]
+
+_EVEN = 1e-3
+"""Nats by which the largest log weight may exceed the mean before the tail of weights matters."""
+_ERRORS = 5.0
+"""Standard errors beyond which log Z is not the one that is known."""
+_ROWS, _SECONDS = 2000, 3.0
+"""Points among which modes are told apart, and CPU seconds of a reference sample."""
 
 
 @torch.no_grad()
@@ -51,11 +51,10 @@ def measure_sampler(
     draws: Tensor,
     log_q: Tensor,
     *,
-    exact: tuple[Tensor, Tensor] | None = None,
-    chains: Tensor | None = None,
+    reference: Reference | None = None,
     model: Callable[[Tensor], Tensor] | None = None,
-    more: Callable[[int], tuple[Tensor, Tensor]] | None = None,
-    search: bool = True,
+    support: Support | None = None,
+    names: Sequence[str] = (),
     seed: int = 0,
 ) -> SamplerReport:
     """Return the errors of a model of the target exp(-V)/Z, estimated at draws.
@@ -65,23 +64,19 @@ def measure_sampler(
     the gaps being KL(q | p) and KL(p | q). Between them log Z is estimated by importance
     sampling, and moments of the target by Pareto-smoothed weights.
 
-    Besides k-hat, two contradictions that no figure at the model's draws could show make a report
-    unreliable: log Z is known (0 for a normalised target) and the estimate is off by more than five
-    errors; or KL(p | q) = EUBO - log Z exceeds log(S/ESS), of which it is at most the expectation.
+    The draws are reliable if the tail of their weights is (k-hat) and a reference sample of the
+    target has no mass where they are not; if log Z is known, it must be found, too.
 
     Args:
         target: A target known by its potential.
         draws: Draws of the model, shape ``(n, d)``.
         log_q: The model's log-density at the draws, nats, shape ``(n,)``.
-        exact: Exact draws of the target, shape ``(m, d)``, with the model's log-density there,
-            shape ``(m,)``, if there are any.
-        chains: -V - log q at the ends of Metropolis chains of the target, shape ``(c,)``, if there
-            are any.
-        model: log q at any points, to test whether steps lead to where it is low.
-        more: Function from a number to as many other draws and log q there, to test whether the
-            draws end where the target does not.
-        search: Whether to look for modes, and parts beyond the draws, that the model has lost.
-        seed: Seed of the search.
+        reference: A reference sample of the target; without one, or without the model's density,
+            nothing is said of mass that the draws miss.
+        model: log q at any points, from shape ``(n, d)`` to ``(n,)``.
+        support: The bijection to coordinates in which warnings speak.
+        names: Names of the coordinates, for warnings.
+        seed: Seed of the comparison.
 
     Raises:
         DataError: There are too few draws, or none with a finite weight.
@@ -96,19 +91,16 @@ def measure_sampler(
     """
     draws, weights = draws.double().cpu(), _weights(target, draws, log_q)
     elbo, elbo_error = mean_and_error(weights)
-    eubo, eubo_error = _upper_side(target, exact)
+    eubo, eubo_error = _upper_side(target, reference, model)
     log_z, log_z_error = log_mean_weight(weights)
     ess, smoothed = effective_size(weights), smoothed_importance_weights(weights)
-    log_z_error, fraction = math.hypot(log_z_error, smoothed.tail_error), ess / len(draws)
-    finite = draws[torch.isfinite(draws).all(1)]
-    lost = lost_modes(target, finite, log_z, seed) if search else None
-    drift = largest_drift(target, draws, weights, seed, model) if search else None
-    edge = sharpest_edge(target, draws, weights, more) if search else None
+    log_z_error = math.hypot(log_z_error, smoothed.tail_error)
+    found, lost = _compared(target, draws, weights, smoothed, reference, model, seed)
+    move, names = _own(support), names or [f"x{j}" for j in range(draws.shape[1])]
     warnings = (
-        *warnings_of_weights(smoothed, log_z, log_z_error, known=known_log_z(target)),
-        *warnings_of_exact(log_z, log_z_error, fraction, eubo, eubo_error),
-        *warnings_of_chains(chains, weights, fraction),
-        *(*warnings_of_modes(lost), *warnings_of_invariance(drift), *warnings_of_truncation(edge)),
+        *_of_weights(smoothed),
+        *_of_constant(known_log_z(target), log_z, log_z_error),
+        *_of_comparison(found, draws, names, move),
     )
     return SamplerReport(
         *(elbo, eubo, log_z, log_z_error, ess),
@@ -121,7 +113,111 @@ def measure_sampler(
         **weighted_moments(smoothed.weights, draws),
         mode_weights=_mode_weights(target, draws, smoothed.weights),
         lost_modes=lost,
+        missing=None if found is None else found.missing,
+        missing_error=None if found is None else found.error,
         draws=len(draws),
+    )
+
+
+def _compared(
+    target: Target,
+    draws: Tensor,
+    log_w: Tensor,
+    smoothed: Smoothed,
+    reference: Reference | None,
+    model: Callable[[Tensor], Tensor] | None,
+    seed: int,
+) -> tuple[Comparison | None, tuple[LostMode, ...] | None]:
+    """Return what a reference sample says of the draws, if there is one."""
+    if reference is None or model is None:
+        return None, None
+    rng = generator(seed, "compare")
+
+    def density(x: Tensor) -> Tensor:
+        return -target.potential(x).cpu()
+
+    found = compare(density, model, reference, log_w, smoothed.weights, rng)
+    return found, _lost_modes(target, draws, reference, found, rng)
+
+
+def _own(support: Support | None) -> Callable[[Tensor], Tensor]:
+    """Return the map from free coordinates to those of the target's author."""
+    return (lambda x: x) if support is None else (lambda x: support(x)[0])
+
+
+def _of_weights(smoothed: Smoothed) -> list[str]:
+    """Return a warning where the tail of the weights is too heavy."""
+    # k-hat has no scale: it is the shape of a tail, however little that is.
+    even = float(smoothed.log_weights.max()) + math.log(len(smoothed.log_weights)) < _EVEN
+    if even or smoothed.k_hat <= smoothed.threshold:
+        return []
+    return [
+        f"k-hat {smoothed.k_hat:.2g} is above {smoothed.threshold:.2g}: the weights have no "
+        "finite variance or too few draws, so log Z, moments and their errors may be far off"
+    ]
+
+
+def _of_constant(known: float | None, log_z: float, error: float) -> list[str]:
+    """Return a warning where log Z is known and was not found."""
+    if known is None or abs(log_z - known) <= math.hypot(_ERRORS * error, 1e-3):
+        return []
+    return [
+        f"log Z is known to be {known:.6g} and {log_z:.3g} +- {error:.2g} was found: the "
+        "model's draws do not see all of the target, or what it says of itself is false"
+    ]
+
+
+def _of_comparison(
+    found: Comparison | None,
+    draws: Tensor,
+    names: Sequence[str],
+    move: Callable[[Tensor], Tensor],
+) -> list[str]:
+    """Return a warning where the reference sample has mass that the draws miss."""
+    if found is None or (found.decides and not found.contradicts):
+        return []
+    if not found.contradicts:
+        return [
+            f"up to {found.most:.0%} of the target's mass may be missing without a sign of it: the "
+            "reference sample is too small or too uneven to say more; give a larger budget"
+        ]
+    where = ""
+    if len(found.where):
+        there, here = move(found.where), move(draws[draws.isfinite().all(1)])
+        spread = here.std(0).clamp_min(1e-300)
+        away = (there.mean(0) - here.mean(0)).abs() / spread
+        j = int(away.nan_to_num(nan=0.0).argmax())
+        low, middle, high = there[:, j].quantile(torch.tensor([0.05, 0.5, 0.95]).to(there)).tolist()
+        where = f", where {names[j]} is {low:.3g} to {high:.3g}, mostly near {middle:.3g}"
+    return [
+        f"the reference sample has {found.missing:.2g} +- {found.error:.1g} of the target's mass "
+        f"where the model has almost no draw{where}: log Z and moments lack that part"
+    ]
+
+
+def _lost_modes(
+    target: Target, draws: Tensor, reference: Reference, found: Comparison, rng: torch.Generator
+) -> tuple[LostMode, ...]:
+    """Return the modes that hold what is missing: parts of the reference without a draw."""
+    if not (found.contradicts and len(found.where)):
+        return ()
+    rows = torch.randperm(len(reference.points), generator=rng)[:_ROWS]
+    points, density = reference.points[rows], density_of(target)
+    part, value = parts_of(density, points, rng), density(points)[0]
+    scale = points.std(0).clamp_min(1e-300)
+    some = draws[draws.isfinite().all(1)][:_ROWS]
+    of_draws = part[torch.cdist(some / scale, points / scale).argmin(1)]
+    of_lost = part[torch.cdist(found.where[:_ROWS] / scale, points / scale).argmin(1)]
+    weights = reference.weights[rows] / reference.weights[rows].sum()
+    return tuple(
+        LostMode(
+            tuple(points[part == k].mean(0).tolist()),
+            float(value[part == k].max()),
+            float(weights[part == k].sum()),
+            float((of_draws == k).double().mean()),
+        )
+        for k in of_lost.unique().tolist()
+        if not bool((of_draws == k).any())
     )
 
 
@@ -137,12 +233,13 @@ def _weights(target: Target, draws: Tensor, log_q: Tensor) -> Tensor:
 
 
 def _upper_side(
-    target: Target, exact: tuple[Tensor, Tensor] | None
+    target: Target, reference: Reference | None, model: Callable[[Tensor], Tensor] | None
 ) -> tuple[float, float] | tuple[None, None]:
     """Return EUBO and its standard error, if there are exact draws."""
-    if exact is None:
+    if reference is None or model is None or not reference.is_exact:
         return None, None
-    ratio = -target.potential(exact[0]).double().cpu() - exact[1].double().cpu()
+    x = reference.points
+    ratio = -target.potential(x).double().cpu() - model(x).double().cpu()
     return mean_and_error(torch.where(torch.isnan(ratio), math.inf, ratio))
 
 
@@ -167,19 +264,23 @@ def measure_flow(
     draws: int = 10_000,
     seed: int = 0,
     *,
+    reference: Reference | None = None,
+    budget: Budget | None = None,
     steps: int = 0,
     rate: float = 0.2,
 ) -> SamplerReport:
     """Measure a push-forward model against its target, by the audited maps.
 
     Exact draws of the target are used where it has them and the maps can be inverted. Moments are
-    in the coordinates of the target's author, modes are searched in free ones.
+    in the coordinates of the target's author.
 
     Args:
         flow: The model, in free coordinates.
         target: The measure to which it was carried.
         draws: Number of draws of the model, and of the target.
         seed: Seed of the draws.
+        reference: A reference sample; exact draws, or a sample made here, by default.
+        budget: CPU seconds of that sample.
         steps: Steps of rejection and resampling, whose result is measured too; 0: none.
         rate: The fraction of the draws that each of them rejects.
 
@@ -192,14 +293,22 @@ def measure_flow(
     log_weights_of(flow, target, y[:1], log_q[:1])  # raises if there are no weights
     assert target is not None
     model = flow.log_prob if Capability.INVERSE in flow.chain.provides else None
-    samples, exact = None, None
+    samples = None
     if Capability.TARGET_SAMPLES in target.provides:
         first, second = (target.sample(draws, flow.dim, rng).double().cpu() for _ in range(2))
-        samples = first, second
-        with torch.no_grad():
-            exact = None if model is None else (first, model(first))
-    more = functools.partial(flow.sample_and_log_prob, generator=generator(seed, "more"))
-    report = measure_sampler(target, y, log_q, exact=exact, model=model, more=more, seed=seed)
+        samples, reference = (first, second), Reference.exact(first)
+    elif reference is None and model is not None:
+        reference = reference_of(target, flow.dim, seed, budget or Budget(_SECONDS))
+    report = measure_sampler(
+        target,
+        y,
+        log_q,
+        reference=reference,
+        model=model,
+        support=target.support,
+        names=target.names or (),
+        seed=seed,
+    )
     log_w = log_weights_of(flow, target, y, log_q)
     report = _against_truth(target, report, y, log_w, samples, seed)
     if steps:

@@ -190,8 +190,7 @@ def corrected(
 
 BLIND = (
     "ESS and k-hat are computed at the model's own draws: a mode where the model has no draw "
-    "changes neither. EUBO sees it, where exact draws of the target are there, and so does log Z "
-    "where it is known; otherwise only the search for lost modes, which can miss some"
+    "changes neither. The comparison with a reference sample sees it, where that sample does"
 )
 """The limits of diagnostics at the model's draws, in words."""
 
@@ -201,9 +200,9 @@ class LostMode(Typed):
     """A mode of the target near which the model has almost no draws.
 
     Attributes:
-        location: The mode in the target's coordinates.
-        log_density: -V at the mode, nats.
-        fraction: Its fraction of all mass that was found, by Laplace's approximation: an estimate.
+        location: Mean of the reference points there, in the target's coordinates.
+        log_density: The largest -V among them, nats.
+        fraction: Its fraction of the target's mass, by the reference sample.
         model_fraction: The fraction of the model's draws near it.
     """
 
@@ -245,13 +244,14 @@ class SamplerReport(Typed):
             method, and the effect of a standard error of k-hat.
         ess: Effective sample size of the raw weights, (sum w)^2 / sum w^2.
         k_hat, k_hat_threshold: Pareto's shape of the weights, and its largest reliable value.
-        reliable: Whether k-hat is below the threshold by more than its own standard error, and
-            there is no other warning.
+        reliable: Whether there is no warning.
         warnings: Warnings, in words; empty if reliable.
         means, means_error, sds, sds_error: Moments of the target by coordinate, with standard
             errors, by smoothed importance weights.
         mode_weights: Weights of the modes of a target with known components.
-        lost_modes: Suspected lost modes; empty if none was found, ``None`` without a search.
+        lost_modes: Modes of the reference sample without a draw; ``None`` without a comparison.
+        missing, missing_error: Fraction of the target's mass where the model has almost no draw, by
+            the reference sample, with its standard error; ``None`` without a comparison.
         draws: S, the number of draws.
         truth: Errors, where log Z, exact draws or the modes' weights are known.
         corrected: The model after rejection and resampling, if that was requested.
@@ -282,6 +282,8 @@ class SamplerReport(Typed):
     draws: int
     elbo_error: Number = math.nan
     eubo_error: float | None = None
+    missing: float | None = None
+    missing_error: float | None = None
     truth: SamplerTruth | None = None
     corrected: Corrected | None = None
     figures: dict[str, float] = dataclasses.field(default_factory=dict)

@@ -1,0 +1,214 @@
+"""Runs that sample a posterior: what is tried is decided by a reference sample of the target."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wopt.capabilities import Capability
+from wopt.component import Component
+from wopt.config import RunConfig, validate
+from wopt.interfaces import Budget, Target
+from wopt.plan import Planning
+from wopt.runs import Prepared, build, like, with_threads
+from wopt.seeds import derive, generator
+from wopt_posterior.reference import Reference, density_of, parts_of, reference_of
+
+__all__ = ["is_posterior", "planned", "wants_plan"]
+
+_CHOICES = ("scheme", "block", "blocks", "stop", "refine")
+"""Options that show that steps are chosen by hand; then only a ``[plan]`` plans."""
+_SECONDS, _OF_REFERENCE, _OF_MAP = 60.0, 0.2, 0.75
+"""CPU seconds by default; fraction of a budget for the reference sample, and fraction of what is
+left then for the map: the rest pays for draws and their comparison with the reference."""
+_PASSES = 2
+"""Passes of the reference sample where iterations are given in place of a budget."""
+_APART = 0.03
+"""Fraction of the mass outside the largest mode above which modes count as apart."""
+_ITERATIONS = 500
+"""Iterations of the Gaussian at most."""
+_ROWS = 1000
+"""Points among which modes are told apart."""
+
+_MAP = {"name": "autoregressive", "hidden": [64, 64], "transforms": 3, "whiten": True}
+_AFFINE = {"name": "affine", "symmetric": True}
+
+
+def is_posterior(config: RunConfig) -> bool:
+    """Return whether a start is carried to a target known by its potential, without samples.
+
+    The objective must be ``kl`` alone, whose minimiser is that target. A target in a Python file
+    counts even with reference samples, and so does every target where ``[plan]`` asks for a plan: a
+    plan for rows of data would not look for modes, nor continue until weights are even.
+    """
+    target = config.objective.target
+    if config.source.role != "start" or target is None or config.smooth_time:
+        return False
+    known = Capability.POTENTIAL in target.provides and config.objective.of_density
+    drawn = Capability.TARGET_SAMPLES in target.provides and not hasattr(target, "samples")
+    return known and (config.plan is not None or not drawn) and config.model != "pull_back"
+
+
+def wants_plan(config: RunConfig, table: Mapping[str, Any]) -> bool:
+    """Return whether to plan: by ``[plan]``, or because no option of steps is given.
+
+    Args:
+        config: The configuration.
+        table: The given table. Of ``[solver]``, ``iterations`` may be given.
+    """
+    if config.plan is not None:
+        return not config.plan.told
+    solver = table.get("solver", {})
+    known = isinstance(solver, Mapping) and set(solver) <= {"iterations"}
+    return known and not any(key in table for key in _CHOICES)
+
+
+def planned(
+    config: RunConfig, table: Mapping[str, Any], where: str = "", start: Tensor | None = None
+) -> Prepared | None:
+    """Return a run that samples a posterior and is to be planned; ``None`` for others.
+
+    The reference sample is made first, by a fifth of the budget. It is where the run's chains
+    begin, and it says whether modes are apart: then the map learns by the likelihood of chains
+    alone. Else a Gaussian comes first, and draws of the map and chains train it. The map is trained
+    by the clock, in complete schedules of doubling length, until its weights are even.
+
+    Args:
+        config: The validated configuration.
+        table: The configuration as given; ``solver.iterations`` in place of a budget makes the same
+            seed give the same run.
+        where: The file, for messages.
+        start: Points from which the search for modes starts too, shape ``(k, d)``, free.
+
+    Raises:
+        UserError: The configuration or parts cannot be used.
+    """
+    if not (is_posterior(config) and wants_plan(config, table)):
+        return None
+    seconds = None if config.plan is None else config.plan.seconds
+    budget = Budget(_SECONDS if seconds is None else seconds)
+    iterations = _iterations(table)
+    seed, dim = derive(config.seed, "source"), config.source.loaded(config.seed).dim
+    full = validate(_merged(_first(dim), table), where)
+    dataset = full.source.loaded(seed)
+    prepared = build(full, dataset)
+    target = prepared.objective.target
+    assert target is not None
+    passes = None if iterations is None else _PASSES
+    key = derive(config.seed, "reference")
+    reference = reference_of(target, dim, key, budget.share(_OF_REFERENCE), passes, start)
+    apart = _mass_apart(target, reference, config.seed)
+    lap = 0.0 if iterations is not None else _lap(target, prepared.train.points)
+    chosen = _merged(_first(dim), _second(reference, apart, iterations, budget, lap))
+    told = Planning(budget=budget.seconds, told=_told(reference, apart, iterations))
+    given = {**_merged(chosen, table), "plan": told}
+    made = like(with_threads(prepared), build(validate(given, where), dataset))
+    return dataclasses.replace(made, reference=reference)
+
+
+def _iterations(table: Mapping[str, Any]) -> int | None:
+    """Return the iterations that are given."""
+    solver = table.get("solver")
+    if isinstance(solver, Component):
+        solver = solver.options
+    return None if solver is None or "iterations" not in solver else int(solver["iterations"])
+
+
+def _mass_apart(target: Target, reference: Reference, seed: int) -> float:
+    """Return the fraction of the mass outside the largest mode; 1 where there are holes."""
+    rng, density = generator(seed, "parts"), density_of(target)
+    x = reference.drawn(_ROWS, rng)
+    noise = torch.randn(x.shape, generator=rng, dtype=x.dtype)
+    around = x.mean(0) + noise @ torch.linalg.cholesky_ex(torch.atleast_2d(torch.cov(x.T)))[0].T
+    if not bool(density(around)[0].isfinite().all()):  # no mean of V at draws of a map is finite
+        return 1.0
+    return float((parts_of(density, x, rng) > 0).double().mean())
+
+
+def _first(dim: int) -> dict[str, Any]:
+    """Return the options of every posterior: free steps from exactly white particles."""
+    rows = min(max(500, 20 * dim), max(4000, 4 * dim))
+    sizes = {"n_train": rows, "n_valid": 4000, "n_test": 2000}
+    return {
+        "source": {"name": "gaussian", **sizes, "matched": True},
+        "scheme": {"name": "jko", "step_size": 1e12},
+        "guard": {"retries": 1, "keep": True},
+        "stop": {"steps": 2, "weights": 0.99},
+        "blocks": [_AFFINE, _MAP],
+        "dtype": "float64",
+    }
+
+
+def _lap(target: Target, x: Tensor) -> float:
+    """Return the CPU seconds of one evaluation of the density with its gradient."""
+    began = time.process_time()
+    density_of(target)(x)
+    return max(time.process_time() - began, 1e-6)
+
+
+def _second(
+    reference: Reference, apart: float, iterations: int | None, budget: Budget, lap: float
+) -> dict[str, Any]:
+    """Return the options of the Gaussian and of the map."""
+    solver: dict[str, Any] = {
+        "name": "chains",
+        "matrix_rate": 0.02,
+        "batch_size": 500,
+        "fresh": True,
+        "warm_start": False,
+        "check_every": 100_000,
+        "weights": 0.985,
+        "chains": len(reference.points),
+        "chains_cost": 1.0 if apart > _APART else 3.0,
+        "direction": "forward" if apart > _APART else "reverse",
+    }
+    own: dict[str, Any] = {"rounds": 1}
+    most = _ITERATIONS
+    if iterations is None:
+        left = budget.left or 0.0
+        most = max(50, min(most, int(_OF_REFERENCE * left / lap)))
+        part = max(_OF_MAP * left - most * lap, 0.01 * (budget.seconds or 0.0)) / 7
+        own = {"seconds": [round(part * 2**k, 2) for k in range(3)]}
+    solver["by_step"] = [{"name": "gaussian", "iterations": most}, own]
+    chosen: dict[str, Any] = {"solver": solver}
+    if apart > _APART:
+        chosen["blocks"] = [_AFFINE, {**_MAP, "sees": "images"}]
+    if apart == 1.0:  # there are holes, and a Gaussian has no finite energy
+        solver["by_step"] = [own]
+        chosen |= {"blocks": chosen["blocks"][1:], "stop": {"steps": 1}}
+    return chosen
+
+
+def _told(reference: Reference, apart: float, iterations: int | None) -> str:
+    """Return what the reference sample shows and what follows from it."""
+    points = f"a reference sample of {len(reference.points):,} points"
+    if apart > _APART:
+        found = f"{points} has modes apart, or regions without mass among its points: a map by the "
+        found += "likelihood of chains"
+    else:
+        found = f"{points} has one part: a Gaussian by L-BFGS, and a map unless that is enough"
+    return found + ("" if iterations is None else f"; {iterations} iterations, as given")
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options of which those above win; a given block follows the Gaussian."""
+    made = dict(below)
+    for key, value in above.items():
+        under = made.get(key)
+        if not (isinstance(under, Mapping) and isinstance(value, Mapping)):
+            made[key] = value
+        elif value.get("name", under.get("name")) == under.get("name"):
+            made[key] = {**under, **value}
+        else:
+            made[key] = value
+    if "blocks" in above and "by_step" in made.get("solver", {}) and len(above["blocks"]) != 2:
+        made["stop"] = {**made["stop"], "steps": len(above["blocks"])}
+        made["solver"] = {k: v for k, v in made["solver"].items() if k != "by_step"}
+    elif "block" in above:
+        made["blocks"] = [_AFFINE, made.pop("block")]
+    return made

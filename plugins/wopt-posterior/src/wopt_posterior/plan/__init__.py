@@ -1,1 +1,0 @@
-"""The planner of samplers: stages, rounds, modes that are apart."""

@@ -1,0 +1,225 @@
+"""The reference sample of a target: exact draws, or passes of a tempered sequential sampler."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from wopt.capabilities import Capability
+from wopt.errors import DataError
+from wopt.interfaces import Budget, Target
+from wopt.seeds import generator
+from wopt_posterior.reference.laws import Mixture
+from wopt_posterior.reference.moves import LogDensity, density_of, move
+from wopt_posterior.reference.search import beginning
+
+__all__ = ["POINTS", "Reference", "passes", "reference_of"]
+
+POINTS = 500
+"""Number of points of a pass."""
+_LEVELS, _STEPS = 80, 12
+_EVEN = 0.5
+"""Relative effective size of the weights from one temperature to the next."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """Points of a target, the errors of means over them, and log Z.
+
+    Attributes:
+        points: The points, shape ``(m, d)``, float64.
+        weights: Their weights, shape ``(m,)``, which sum to one.
+        families: Points of one number descend from one draw, shape ``(m,)``; families are
+            independent. Exact draws are families of one.
+        log_z, log_z_error: log Z and its standard error, nats; NaN where exact draws say nothing.
+    """
+
+    points: Tensor
+    weights: Tensor
+    families: Tensor
+    log_z: float = math.nan
+    log_z_error: float = math.nan
+
+    @classmethod
+    def exact(cls, draws: Tensor) -> Reference:
+        """Return independent draws of the target, shape ``(m, d)``, as a reference sample."""
+        m = len(draws)
+        return cls(draws.double().cpu(), torch.full((m,), 1 / m).double(), torch.arange(m))
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the points are independent draws of the target."""
+        return len(self.families.unique()) == len(self.points) and math.isnan(self.log_z)
+
+    def mean(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean of values ``(m, ...)`` under the target, and its standard error.
+
+        The error is that of a mean over families, as those are independent.
+
+        Source: Chan, Lai, *A general theory of particle filters in hidden Markov models and some
+        applications*, 2013.
+
+        Example:
+            >>> x = torch.randn(1000, 1, generator=torch.Generator().manual_seed(0)).double()
+            >>> mean, error = Reference.exact(x).mean(x[:, 0])
+            >>> abs(float(mean)) < 4 * float(error), round(float(error), 3)
+            (True, 0.032)
+        """
+        mean = torch.tensordot(self.weights, values.double(), 1)
+        parts = self.weights.reshape(-1, *[1] * (values.dim() - 1)) * (values - mean)
+        _, family = self.families.unique(return_inverse=True)
+        of_family = parts.new_zeros(int(family.max()) + 1, *values.shape[1:])
+        return mean, of_family.index_add(0, family, parts).square().sum(0).sqrt()
+
+    def drawn(self, count: int, rng: torch.Generator) -> Tensor:
+        """Return equally weighted points, shape ``(count, d)``."""
+        rows = _drawn_again(self.weights, rng, count)
+        return self.points[rows[torch.randperm(count, generator=rng)]]
+
+
+@torch.no_grad()
+def reference_of(
+    target: Target,
+    dim: int,
+    seed: int,
+    budget: Budget,
+    recorded: int | None = None,
+    start: Tensor | None = None,
+) -> Reference:
+    """Return a reference sample of a target: exact draws where it has them.
+
+    Others get as many passes of a tempered sampler as the budget pays, one at least.
+
+    Args:
+        target: A target known by its potential.
+        dim: The dimension d.
+        seed: Seed of all draws.
+        budget: CPU seconds.
+        recorded: Number of passes, in place of the budget.
+        start: Points from which to start too, shape ``(k, d)``.
+
+    Raises:
+        DataError: The density is finite at none of the points from which the search starts.
+
+    Example:
+        >>> import wopt
+        >>> two = wopt.build("target", {"name": "potential",
+        ...     "function": lambda x: 8 * (x[:, 0].abs() - 6).square()})
+        >>> found = reference_of(two, 1, 0, Budget(), recorded=1)
+        >>> abs(found.log_z - math.log(2 * math.sqrt(math.pi / 8))) < 5 * found.log_z_error
+        True
+    """
+    rng = generator(seed, "reference")
+    if Capability.TARGET_SAMPLES in target.provides:
+        return Reference.exact(target.sample(POINTS * (recorded or 8), dim, rng))
+    density = density_of(target)
+    work = passes(density, beginning(density, dim, rng, start), POINTS, rng)
+    found, _ = budget.run(work, recorded=recorded)
+    assert found is not None
+    return found
+
+
+def passes(
+    density: LogDensity, base: Mixture, count: int, rng: torch.Generator
+) -> Iterator[Reference]:
+    """Yield reference samples of one pass, two passes, three, ...
+
+    A pass goes from a mixture g of known modes and wide laws through  p^b g^(1 - b)  with b from 0
+    to 1: at each temperature points are drawn again by their weights and make Metropolis steps. As
+    g has each known mode at its own width, b changes a mode's mass little, however narrow it is.
+
+    Args:
+        density: Log-density and score of the target.
+        base: The law g.
+        count: Number of points of a pass.
+        rng: Random numbers.
+
+    Source: Del Moral, Doucet, Jasra, *Sequential Monte Carlo samplers*, 2006; Tawn, Roberts,
+    Rosenthal, *Weight-preserving simulated tempering*, 2020.
+    """
+    points: list[Tensor] = []
+    families: list[Tensor] = []
+    log_z: list[float] = []
+    while True:
+        x, family, value = _pass(density, base, count, rng)
+        points.append(x)
+        families.append(family + count * len(families))
+        log_z.append(value)
+        of_pass = torch.tensor(log_z, dtype=torch.float64)
+        w = of_pass.softmax(0).repeat_interleave(count) / count
+        found = Reference(torch.cat(points), w, torch.cat(families))
+        yield dataclasses.replace(
+            found,
+            log_z=float(of_pass.logsumexp(0)) - math.log(len(log_z)),
+            log_z_error=_size_error(found),
+        )
+
+
+def _size_error(found: Reference) -> float:
+    """Return the relative standard error of Z, by the spread of the families' weights."""
+    _, family = found.families.unique(return_inverse=True)
+    sizes = found.weights.new_zeros(int(family.max()) + 1).index_add(0, family, found.weights)
+    return float(sizes.square().sum().sqrt())
+
+
+def _pass(
+    density: LogDensity, base: Mixture, count: int, rng: torch.Generator
+) -> tuple[Tensor, Tensor, float]:
+    """Return points, the draw of g from which each descends, and log Z."""
+    x, b, log_z = base.sample(count, rng), 0.0, 0.0
+    family, half = torch.arange(count), count // 2
+    for level in range(_LEVELS):
+        gain = density(x)[0] - base(x)[0]
+        gain = torch.where(gain.isfinite(), gain, -torch.inf)
+        if not bool((gain > -torch.inf).any()):
+            raise DataError("log_prob is finite at none of the points from which sampling starts")
+        least = b ** (1 - 1 / (_LEVELS - level))  # so that it ends, by equal factors
+        after = max(least, _next(gain, b))
+        log_w = (after - b) * gain
+        log_z += float(log_w.logsumexp(0)) - math.log(count)
+        rows = _drawn_again(log_w.softmax(0), rng, count)
+        rows = rows[torch.randperm(count, generator=rng)]
+        x, family, b = x[rows], family[rows], after
+        law = _between(base, density, b)
+        for _ in range(_STEPS):  # each half by proposals that the other shapes
+            left = move(law, x[:half], x[half:], rng)
+            x = torch.cat([left, move(law, x[half:], left, rng)])
+        if b >= 1:
+            break
+    return x, family, log_z
+
+
+def _between(first: LogDensity, last: LogDensity, b: float) -> LogDensity:
+    def density(x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the tempered log-density, shape ``(n,)``, and its gradient, ``(n, d)``."""
+        (f, df), (g, dg) = last(x), first(x)
+        return b * f + (1 - b) * g, b * df + (1 - b) * dg
+
+    return density if b < 1 else last
+
+
+def _next(gain: Tensor, b: float) -> float:
+    """Return the largest temperature at which weights are still even enough, by bisection."""
+    finite = int(gain.isfinite().sum())
+
+    def even(after: float) -> bool:
+        w = ((after - b) * gain).softmax(0)
+        return float(1 / w.square().sum()) >= _EVEN * finite
+
+    if even(1.0):
+        return 1.0
+    low, high = b, 1.0
+    for _ in range(30):
+        middle = (low + high) / 2
+        low, high = (middle, high) if even(middle) else (low, middle)
+    return low
+
+
+def _drawn_again(w: Tensor, rng: torch.Generator, count: int) -> Tensor:
+    """Return indices drawn by weights, systematically."""
+    levels = (torch.arange(count) + torch.rand((), generator=rng)) / count
+    return torch.searchsorted(w.cumsum(0), levels.to(w)).clamp_max(len(w) - 1)

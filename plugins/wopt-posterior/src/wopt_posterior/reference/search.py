@@ -1,0 +1,196 @@
+"""The search for modes of a target, from which its reference sample starts."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from wopt.errors import DataError
+from wopt_posterior.reference.laws import Mixture
+from wopt_posterior.reference.moves import LogDensity
+from wopt_posterior.reference.parts import parts_of
+
+__all__ = ["ascend", "beginning"]
+
+_HISTORY, _HALVINGS, _SLOPE = 10, 12, 1e-4
+_STARTS = 64
+"""Points around the origin from which ascents start."""
+_OUT = 8
+"""How often the distance from a mode is doubled along each coordinate."""
+_MOST, _ROUND = 40, 500
+"""Modes, and ascents of one round, at most."""
+_SCALES = 0.25, 1.0, 5.0
+"""Scales of the laws around the origin, which stand for parts without a highest point."""
+_GAIN = 1e-2
+"""What a Newton step may gain at a mode, nats."""
+
+
+@torch.no_grad()
+def ascend(density: LogDensity, x: Tensor, iterations: int = 100, within: float = 1e-5) -> Tensor:
+    """Return the ends of ascents on a log-density from each row, shape ``(n, d)``; it never falls.
+
+    Rows are independent. A row that meets a value that is not finite stays where it is.
+
+    Args:
+        density: Log-density and gradient.
+        x: The initial points, shape ``(n, d)``.
+        iterations: Number of iterations at most.
+        within: Norm of the gradient at which a row is done.
+
+    Source: Nocedal, Wright, *Numerical optimization*, 2006, algorithm 7.4, with Armijo's rule.
+
+    Example:
+        >>> a = torch.tensor([1.0, 100.0]).double()
+        >>> ends = ascend(lambda x: (-(a * x * x).sum(1) / 2, -a * x),
+        ...     torch.tensor([[3.0, 1.0], [-2.0, 0.1]]).double())
+        >>> float(ends.abs().max()) < 1e-5
+        True
+    """
+    x = x.clone()
+    value, slope = density(x)
+    steps: list[Tensor] = []
+    changes: list[Tensor] = []
+    for _ in range(iterations):
+        norm = slope.norm(dim=1)
+        open_rows = value.isfinite() & norm.isfinite() & (norm > within)
+        if not bool(open_rows.any()):
+            break
+        direction = _direction(slope, steps, changes)
+        falls = ~((direction * slope).sum(1) > 0)
+        direction[falls] = slope[falls]
+        # The first step has no scale: at most of length one.
+        length = torch.ones_like(value) if steps else 1 / norm.clamp_min(1.0)
+        before = x, slope
+        x, value, slope = _search(density, x, value, slope, direction, length, open_rows)
+        if torch.equal(x, before[0]):
+            break
+        steps.append(x - before[0])
+        changes.append(before[1] - slope)
+        del steps[:-_HISTORY], changes[:-_HISTORY]
+    return x
+
+
+def _search(
+    density: LogDensity,
+    x: Tensor,
+    value: Tensor,
+    slope: Tensor,
+    direction: Tensor,
+    length: Tensor,
+    rows: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the rows' ends by Armijo's rule, with the log-density and its gradient there."""
+    x, value, slope, ahead = x.clone(), value.clone(), slope.clone(), rows.nonzero()[:, 0]
+    gain = _SLOPE * (direction * slope).sum(1)
+    for _ in range(_HALVINGS):
+        trial = x[ahead] + length[ahead, None] * direction[ahead]
+        at, slope_at = density(trial)
+        good = (at >= value[ahead] + length[ahead] * gain[ahead]) & slope_at.isfinite().all(1)
+        done = ahead[good]
+        x[done], value[done], slope[done] = trial[good], at[good], slope_at[good]
+        ahead = ahead[~good]
+        if not len(ahead):
+            break
+        length = length / 2
+    return x, value, slope
+
+
+def _direction(slope: Tensor, steps: list[Tensor], changes: list[Tensor]) -> Tensor:
+    """Return the approximate inverse Hessian of -log p times the gradient (two-loop recursion)."""
+    q = slope.clone()
+    kept = []
+    for s, y in zip(reversed(steps), reversed(changes), strict=True):
+        curvature = (s * y).sum(1)
+        usable = curvature > 1e-12 * s.norm(dim=1) * y.norm(dim=1)
+        rho = torch.where(usable, 1 / torch.where(usable, curvature, 1.0), 0.0)
+        alpha = rho * (s * q).sum(1)
+        q = q - alpha[:, None] * y
+        kept.append((s, y, rho, alpha))
+    if steps:
+        s, y = steps[-1], changes[-1]
+        curvature, square = (s * y).sum(1), y.square().sum(1)
+        usable = (curvature > 0) & (square > 0)
+        q = q * torch.where(usable, curvature / torch.where(usable, square, 1.0), 1.0)[:, None]
+    for s, y, rho, alpha in reversed(kept):
+        beta = rho * (y * q).sum(1)
+        q = q + (alpha - beta)[:, None] * s
+    return q
+
+
+@torch.no_grad()
+def beginning(
+    density: LogDensity, dim: int, rng: torch.Generator, start: Tensor | None = None
+) -> Mixture:
+    """Return normal laws at the modes that are found, as they are and wide, and around the origin.
+
+    Ascents start around the origin, at scales from 1/16 to 16, and then from each mode found so
+    far along each coordinate, at 2, 4, ..., 256 of its standard deviations. Curvature gives the
+    covariance of each.
+
+    Args:
+        density: Log-density and score of the target.
+        dim: The dimension d.
+        rng: Random numbers.
+        start: Points from which ascents start too, shape ``(k, d)``.
+
+    Raises:
+        DataError: No start has a finite density.
+    """
+    scale = torch.exp2(8 * torch.rand(_STARTS, 1, generator=rng).double() - 4)
+    starts = scale * torch.randn(_STARTS, dim, generator=rng, dtype=torch.float64)
+    starts = starts if start is None else torch.cat([start, starts])
+    starts = starts[density(starts)[0].isfinite()]
+    if not len(starts):
+        raise DataError(
+            f"log_prob is finite at none of {_STARTS} points of its support around the origin of "
+            "the free coordinates; give `start`, points where it is"
+        )
+    means, roots = starts[:0], starts.new_zeros(0, dim, dim)
+    while len(starts) and len(means) < _MOST:
+        new, width = _new_modes(density, ascend(density, starts), means, rng)
+        means, roots = torch.cat([means, new]), torch.cat([roots, width])
+        starts = _outwards(new, width)
+        starts = starts[torch.randperm(len(starts), generator=rng)[:_ROUND]]
+        starts = starts[density(starts)[0].isfinite()]
+    one, origin = torch.eye(dim).double(), torch.zeros(len(_SCALES), dim).double()
+    around = torch.stack([scale * one for scale in _SCALES])
+    means, roots = (
+        torch.cat([means, means, origin]),
+        torch.cat([roots, 2 * roots + 5 * one, around]),
+    )
+    return Mixture(means, roots, torch.ones(len(means)))
+
+
+def _outwards(means: Tensor, roots: Tensor) -> Tensor:
+    """Return points along each coordinate from each mean, at doubling distances, either way."""
+    steps = torch.exp2(torch.arange(1, _OUT + 1)).to(means)
+    away = torch.cat([steps, -steps])[:, None, None] * torch.diag_embed(roots.norm(dim=2))[:, None]
+    return (means[:, None, None] + away).reshape(-1, means.shape[1])
+
+
+def _new_modes(
+    density: LogDensity, ends: Tensor, known: Tensor, rng: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Return modes that no line joins to a known one, with roots of their covariances."""
+    points = torch.cat([known, ends])
+    part, value = parts_of(density, points, rng), density(points)[0]
+    value[: len(known)] = torch.inf
+    new, roots = ends[:0], ends.new_zeros(0, *2 * ends.shape[1:])
+    for k in range(min(int(part.max()) + 1, _MOST)):
+        highest = int(torch.where(part == k, value, -torch.inf).argmax())
+        root, gain = _curvature(density, points[highest])
+        if highest >= len(known) and gain < _GAIN:
+            new, roots = torch.cat([new, points[highest][None]]), torch.cat([roots, root[None]])
+    return new, roots
+
+
+def _curvature(density: LogDensity, x: Tensor) -> tuple[Tensor, float]:
+    """Return a root of the inverse curvature of -log p, and what a Newton step would gain, nats."""
+    step = 1e-4 * torch.eye(len(x)).to(x)
+    curvature = -(density(x + step)[1] - density(x - step)[1]) / 2e-4
+    if not bool(curvature.isfinite().all()):
+        return torch.eye(len(x)).to(x), torch.inf
+    values, vectors = torch.linalg.eigh((curvature + curvature.T) / 2)
+    # Along a ridge, or where there is no mode, the curvature is zero or has the wrong sign.
+    root = vectors * values.abs().clamp_min(1e-4).rsqrt()
+    return root, float((density(x[None])[1] @ root).square().sum()) / 2

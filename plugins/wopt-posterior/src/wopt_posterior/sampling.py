@@ -1,0 +1,169 @@
+"""Sampling a posterior that is given by a function."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wopt.config import validate
+from wopt.errors import ConfigError, UserError
+from wopt.flow import Flow
+from wopt.interfaces import Listener, support_of
+from wopt.runs import ListenerLike, Prepared, Solution, advance, listener_of
+from wopt.seeds import generator
+from wopt.targets import Density
+from wopt_posterior.plan import planned
+from wopt_posterior.posterior import Posterior
+from wopt_posterior.reference import EMPTY
+from wopt_posterior.targets.given import GivenModel
+
+__all__ = ["sample"]
+
+
+def sample(
+    log_prob: Callable[[Tensor], Tensor] | GivenModel,
+    dim: int | None = None,
+    *,
+    n: int = 4000,
+    support: Mapping[str | int, Any] | None = None,
+    names: Sequence[str] | None = None,
+    budget: float = 60.0,
+    iterations: int | None = None,
+    start: Tensor | None = None,
+    seed: int = 0,
+    tracker: Any = None,
+    listener: ListenerLike = None,
+) -> Posterior:
+    """Sample the law with density proportional to exp(log_prob), with diagnostics.
+
+    A reference sample by tempered sequential Monte Carlo comes first, by a fifth of the budget: it
+    finds modes and what each weighs. Then a map of N(0, I), in free coordinates and float64: a
+    Gaussian by L-BFGS, and, unless its importance weights are nearly even, an ``autoregressive``
+    map after it, trained on its own draws and on chains that begin at the reference sample, or on
+    these alone where modes are apart. The weights of the map's draws correct what is left, and the
+    reference sample says whether they miss a part (:mod:`wopt_posterior.diagnostics.compare`).
+    ``wopt run`` does the same for a file with such a target.
+
+    Args:
+        log_prob: Function of points ``(n, d)`` to log p + const, ``(n,)``, nats, in torch,
+            differentiable. It is given float64. Or a model of :mod:`wopt.targets`, which brings
+            dimension, names and support.
+        dim: Dimension d.
+        n: Number of draws.
+        support: Constraints: from a coordinate, by index or name, to ``"positive"``,
+            ``[low, high]`` (``None`` for no end) or a constraint of torch.distributions. The
+            log-dets of the bijections are accounted for: ``log_prob`` is the density of what it
+            is given.
+        names: Names of the coordinates; ``"theta[0]"``, ``"theta[1]"`` are one variable in ArviZ.
+        budget: Budget of training in CPU seconds; the result then depends on the machine's speed.
+        iterations: Iterations of the map, in place of the budget: the same seed then gives the same
+            result.
+        start: Points of the model where the density is not zero, shape ``(k, d)`` or ``(d,)``, from
+            which the search for modes starts too; without them it starts around the origin of the
+            free coordinates.
+        seed: Seed of all draws.
+        tracker: Tracker that receives records of the maps, as in :func:`wopt.solve`.
+        listener: Receives messages on progress, as in :func:`wopt.solve`.
+
+    Returns:
+        The draws, their weights and diagnostics. An interrupt (Ctrl-C, or a notebook's stop) during
+        training leaves the draws of the best map so far, and the result says so.
+
+    Raises:
+        ConfigError: Options cannot be used, or the plugins ``wopt-jko``, ``wopt-blocks`` and
+            ``wopt-measures`` are not installed.
+        DataError: ``log_prob`` fails, or is nowhere finite and differentiable around the origin of
+            the free coordinates.
+
+    Example:
+        >>> import torch, wopt
+        >>> law = torch.distributions.LogNormal(0.0, 0.5)  # a normal law in free coordinates
+        >>> posterior = wopt.sample(
+        ...     lambda x: law.log_prob(x[:, 0]), dim=1, support={"0": "positive"})
+        >>> posterior.reliable, abs(posterior.log_z) < 1e-6
+        (True, True)
+        >>> abs(float(posterior.means[0] - law.mean)) < 0.05
+        True
+    """
+    began = time.process_time()
+    if isinstance(log_prob, GivenModel):
+        dim, names = log_prob.dim, names or log_prob.names
+        support = {**log_prob.support, **(support or {})}
+        log_prob = log_prob.log_prob
+    if dim is None:
+        raise ConfigError("sample needs dim, the number of coordinates that log_prob takes")
+    known = _names(dim, names)
+    density = Density(log_prob, support_of(support, known), known)
+    at = None if start is None else _free(density, start)
+    progress = listener_of(listener)
+    if at is None and (empty := density.check(generator(seed, "check"))) is not None:
+        progress.warn(empty)
+    # Where the density is zero, energies are to be finite; weights take it as it is.
+    potential = lambda y: (-density(y)).clamp_max(EMPTY)  # noqa: E731
+    table: dict[str, Any] = {"plan": {"budget": budget}, "seed": seed, "source": _start(dim)}
+    target = {"name": "potential", "function": potential, "dim": dim}
+    table["objective"] = {"name": "kl", "target": target}
+    if iterations is not None:
+        table["solver"] = {"iterations": iterations}
+    if tracker is not None:
+        table["tracker"] = tracker
+    progress.phase("a reference sample of the density, by a fifth of the budget")
+    prepared = planned(validate(table), table, start=at)
+    assert prepared is not None
+    solution, failed = _solution(prepared, progress)
+    flow = Flow(solution.flow.map, solution.flow.latent, known)
+    reference = prepared.reference
+    found = Posterior.of(density, flow, n, seed, _how(solution) + failed, 0.0, reference)
+    return dataclasses.replace(found, cpu_seconds=time.process_time() - began)
+
+
+def _solution(prepared: Prepared, progress: Listener) -> tuple[Solution, str]:
+    """Return the result of all steps; of the first alone, and why, where the second fails."""
+    try:
+        return advance(prepared, prepared.begin(), progress), ""
+    except (UserError, torch.linalg.LinAlgError) as error:  # type: ignore[attr-defined]
+        first = dataclasses.replace(prepared, stop=prepared.stop.with_options(steps=1))
+        return advance(first, first.begin(), progress), f"; the map after it failed ({error})"
+
+
+def _free(density: Density, start: Tensor) -> Tensor:
+    """Return points of the model, shape ``(k, d)``, in free coordinates."""
+    x = torch.atleast_2d(torch.as_tensor(start, dtype=torch.float64))
+    if x.shape[1] != len(density.names):
+        raise ConfigError(f"start is points of {len(density.names)} coordinates, got {x.shape[1]}")
+    y, log_det = density.support.inverse(x)
+    if not bool((log_det > -torch.inf).all() and density(y).isfinite().any()):
+        raise ConfigError("start is outside of the support, or log_prob is not finite there")
+    return y
+
+
+def _start(dim: int) -> dict[str, Any]:
+    return {"name": "gaussian", "dim": dim}
+
+
+def _how(solution: Solution) -> str:
+    """Return a description of the model's maps."""
+    records = solution.history
+    words = ["N(0, I) as it is", "a Gaussian"][: len(records) + 1][-1]
+    specs = solution.prepared.config.block_specs[: len(records)]
+    if specs and specs[-1].cls.__name__ != "Affine":
+        words = f"an autoregressive map of {records[-1].iterations} iterations"
+        words += " after a Gaussian" if len(records) > 1 else ""
+    if solution.status == "stopped":  # its diagnostics show how far to trust it
+        return f"{words}, interrupted"
+    return words if solution.status == "done" else f"{words} ({solution.reason})"
+
+
+def _names(dim: int, names: Sequence[str] | None) -> tuple[str, ...]:
+    if dim < 1:
+        raise ConfigError(f"dim is the number of coordinates, at least 1, got {dim}")
+    if names is None:
+        return tuple(f"x{j}" for j in range(dim))
+    if len(names) != dim or len(set(names)) != dim:
+        raise ConfigError(f"names are {dim} different ones, one a coordinate, got {list(names)}")
+    return tuple(names)
