@@ -273,7 +273,7 @@ def main() -> None:
             counts[word] += 1
             lost += max(0.0, gap)
             means = ", ".join(f"{k} {float(v.mean()):.3f}" for k, v in values.items())
-            rows = f"; {far} rows cost more than 100 nats" if far else ""
+            rows = f"; {far} rows decide the mean" if far else ""
             print(f"{word}: {gap:+.3f} +- {error:.3f} to {best} ({means}){rows}", flush=True)
         print(f"{budget:g} CPU s: {counts}, {lost:.3f} nats lost", flush=True)
 

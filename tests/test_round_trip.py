@@ -57,7 +57,7 @@ def test_round_trip(entry, tmp_path, monkeypatch):
     assert wopt.config_of(again) == table
     assert table["name"] == entry.name
     for name, value in given.items():
-        if not _nested(value):  # a nested component comes back with all its options
+        if not _nested(value) and name != "solvers":  # components come back with all options
             assert table[name] == value
     if isinstance(made, Spec):
         assert again.cls is made.cls is cls

@@ -11,7 +11,9 @@ CORE = "wopt-core"
 
 SHIPPED = {
     "wopt-anndata": {"source": "anndata"},
-    "wopt-blocks": {"block": "affine autoregressive icnn mixture particles residual"},
+    "wopt-blocks": {
+        "block": "affine autoregressive fitted_mixture icnn mixture particles residual"
+    },
     "wopt-certify": {
         "measurement": "certificate dual lower_side mass two_sample",
         "command": "certify compare",
@@ -46,7 +48,7 @@ SHIPPED = {
     },
     "wopt-mlflow": {"tracker": "mlflow"},
     "wopt-posterior": {
-        "solver": "gaussian variance",
+        "solver": "chains gaussian variance",
         "measurement": "sampler",
         "function": "chains weights",
         "name": "Posterior sample",

@@ -150,7 +150,7 @@ def test_of_a_run_that_is_refused_nothing_is_left(tmp_path):
     [
         ({"scheme": "forward_backward"}, "scheme forward_backward looks at all"),
         ({"block": {"name": "autoregressive", "hidden": [4]}}, "block autoregressive is made for"),
-        ({"solver": {"optimiser": "lbfgs"}}, r'solver.optimiser = "lbfgs" trains on all'),
+        ({"solver": {"optimiser": "lbfgs"}}, "solver lbfgs trains on all"),
         ({"solver": {"batch_size": 300}}, "solver.batch_size = 300 asks for all 300 rows"),
         ({"solver": {"fresh": True, "batch_size": 20}}, "solver.fresh draws among all"),
         ({"refine": {"iterations": 5}}, r"\[refine\] carries all particles"),

@@ -77,6 +77,6 @@ def test_a_density_that_is_not_normalised_comes_first():
     assert "not normalised" in only
 
 
-def test_rows_far_out_are_told_first():
+def test_rows_that_decide_the_mean_are_told_beside_it():
     words = verdict(dataclasses.replace(RESULT, far_rows=2))
-    assert words[0].startswith("2 of 378 test rows cost more than 100 nats each")
+    assert words[1].startswith("2 of 378 test rows are so far out that each moves")

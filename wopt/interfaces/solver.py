@@ -185,8 +185,8 @@ def table_of_solver(value: Any) -> Any:
     tables of older versions, with ``optimiser`` and options of all solvers.
 
     Example:
-        >>> table_of_solver({"optimiser": "lbfgs", "iterations": 9, "batch_size": 5})
-        {'name': 'lbfgs', 'iterations': 9}
+        >>> sorted(table_of_solver({"optimiser": "lbfgs", "iterations": 9}).items())
+        [('iterations', 9), ('name', 'lbfgs')]
     """
     if isinstance(value, list | tuple):
         return {"name": "by_step", "solvers": [table_of_solver(entry) for entry in value]}

@@ -16,7 +16,7 @@ __all__ = ["Plan", "apply", "plan", "portfolio"]
 
 Table = Mapping[str, Any]
 
-_SHARED = "an autoregressive map"
+_BLOCK, _SHARED = "autoregressive", "an autoregressive map"
 
 JUDGES = 20_000
 """Number of held-out rows, and of test rows, that evaluate a model at most."""
@@ -43,7 +43,7 @@ class Plan:
 
 
 def plan(facts: Facts, candidate: Candidate | None = None) -> Plan:
-    """Return the options of a candidate, by default the nearest one.
+    """Return the options of a candidate, by default the nearest one with autoregressive maps.
 
     Args:
         facts: Facts of the data.
@@ -55,7 +55,8 @@ def plan(facts: Facts, candidate: Candidate | None = None) -> Plan:
         ('autoregressive', 100.0)
     """
     if candidate is None:
-        return portfolio(facts)[0]
+        plans = portfolio(facts)
+        return next((p for p in plans if p.table["block"]["name"] == _BLOCK), plans[0])
     table = _merged(_common(facts), candidate.tables(facts))
     return Plan(table, (candidate.what,), facts)
 
@@ -67,7 +68,7 @@ def portfolio(facts: Facts) -> list[Plan]:
 
     Example:
         >>> [p.reasons[0] for p in portfolio(Facts(60, 8, 10))][:2]
-        ['a Gaussian', 'nets of one layer, on curves of columns']
+        ['a Gaussian', 'a mixture of Gaussians']
     """
     entries = host().registry.entries("candidate")
     candidates = [build("candidate", entry.qualified) for entry in entries]
@@ -91,9 +92,9 @@ def _common(facts: Facts) -> dict[str, Any]:
     """Return what all candidates share: one large step, Muon, the best on held-out rows."""
     return {
         "scheme": {"name": "jko", "step_size": 100.0},
-        "block": {"name": "autoregressive"},
+        "block": {"name": _BLOCK},
         "stop": {"steps": 1},
-        "guard": {"rows": JUDGES, "retries": 1},
+        "guard": {"rows": JUDGES, "retries": 1, "standard_errors": 4.0},
         "solver": {
             "optimiser": "muon", "learning_rate": 2e-3, "matrix_rate": 0.02, "batch_size": 500,
             "ema": 0.99, "weight_decay": decay(facts.rows), "check_every": 0.05,

@@ -22,7 +22,7 @@ from wopt.train.stage import Stage, first_of
 
 __all__ = ["Outcome", "race"]
 
-TRIAL, TRIALS = 1 / 6, 1 / 3
+TRIAL, TRIALS = 1 / 6, 2 / 5
 """Fractions of a budget: a trial's schedule, and what is spent when no trial begins any more."""
 
 TURNED = 0.7
@@ -76,10 +76,10 @@ def race(
 ) -> Outcome:
     """Return the plan that held-out rows choose, and how it goes on.
 
-    Plans have trials in their order: a complete schedule of a sixth of the budget each, until a
-    third of it is spent. A later plan takes the lead where it :func:`beats` the leader.
-    The leader goes on from its map for the time that is left, or, if it was best long
-    before its schedule's end, is trained anew by shorter schedules while they are better.
+    Plans have trials in their order: a complete schedule of a sixth of the budget each, until two
+    fifths of it are spent. A later plan takes the lead where it :func:`beats` the leader. That one
+    goes on from its map for the time that is left, or, if it was best long before its schedule's
+    end, is trained anew by shorter schedules while they are better.
 
     Args:
         plans: The plans, the one to stay with first.

@@ -62,18 +62,23 @@ def verdict(
     else:
         parts = [*_distance(certificate), *_against(result)]
         words = [*_alike(certificate), *_calibrated(certificate)]
-    return (*_ended(result), *([_sentence("; ".join(parts))] if parts else []), *words)
+    scores = [_sentence("; ".join(parts))] if parts else []
+    return (*_ended(result), *scores, *_far(result), *words)
+
+
+def _far(result: RunResult) -> Iterator[str]:
+    """Yield that rows far out decide the mean over test rows."""
+    if result.far_rows:
+        yield (
+            f"{result.far_rows:,} of {result.rows or 0:,} test rows are so far out that each moves "
+            "the mean by more than its standard error."
+        )
 
 
 def _ended(result: RunResult) -> Iterator[str]:
     """Yield how a run ended that is not done."""
     if result.status != "done":
         yield _sentence(f"{result.status} after {result.steps} steps: {result.reason}")
-    if result.far_rows:
-        yield (
-            f"{result.far_rows:,} of {result.rows or 0:,} test rows cost more than 100 nats each "
-            "above the median row: they alone may decide a mean."
-        )
     if result.impossible:
         yield (
             f"{result.kl_of} is estimated as {_number(result.kl)}, and no divergence is negative: "
@@ -152,8 +157,14 @@ def _calibrated(certificate: Document) -> Iterator[str]:
         yield "The conditional law is not calibrated."
 
 
+_NAMED = 4
+"""Names that a sentence lists at most."""
+
+
 def _listed(names: Sequence[str]) -> str:
-    quoted = [f"`{name}`" for name in names]
+    quoted = [f"`{name}`" for name in names[:_NAMED]]
+    if len(names) > _NAMED:
+        quoted[-1] = f"{len(names) - _NAMED + 1} more"
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
 
 

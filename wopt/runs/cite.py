@@ -84,7 +84,7 @@ def components(value: Any) -> Iterator[Component | Spec]:
         >>> from wopt.component import name_of
         >>> config = validate({"source": {"name": "toy"}})
         >>> sorted({name_of(one) for one in components(config) if isinstance(one, Component)})
-        ['certificate', 'constant', 'gaussian', 'jko', 'kl', 'toy']
+        ['adam', 'certificate', 'constant', 'gaussian', 'jko', 'kl', 'toy']
     """
     inside: Iterable[Any] = ()
     if isinstance(value, Component):

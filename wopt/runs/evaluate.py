@@ -103,20 +103,29 @@ def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> Ru
     )
 
 
-_FAR = 100.0
-"""Nats above the median from which on a row is far out."""
-
-
 def far_rows(scores: Tensor | None) -> int | None:
-    """Return how many NLLs, shape ``(n,)``, are 100 nats above the median; ``None`` for none.
+    """Return how many rows decide a mean each by itself; ``None`` for none.
+
+    The costliest row is far if it is more than n^(1/2) standard deviations of the n others above
+    their mean: then it moves the mean by a standard error. The next one is asked without it.
+
+    Args:
+        scores: Costs of rows, shape ``(n,)``, nats.
 
     Example:
-        >>> far_rows(torch.tensor([1.0, 2.0, 3.0, 8e7])), far_rows(torch.tensor([1.0, 2.0]))
-        (1, None)
+        >>> costs = torch.arange(100.0)
+        >>> far_rows(costs), far_rows(torch.cat([costs, torch.tensor([8e7])]))
+        (None, 1)
     """
-    if scores is None or not len(scores):
+    if scores is None or len(scores) < 3:
         return None
-    return int((scores > scores.median() + _FAR).sum()) or None
+    x = scores.double().sort().values
+    x = x - x[len(x) // 2]
+    count = torch.arange(1, len(x), dtype=torch.float64, device=x.device)
+    mean = x[:-1].cumsum(0) / count
+    spread = (x[:-1].square().cumsum(0) / count - mean.square()).clamp(min=0).sqrt()
+    far = x[1:] - mean > count.sqrt() * spread
+    return int(far.flip(0).int().cumprod(0).sum()) or None
 
 
 def bits_per_dim(nll: float | None, dim: int, cell: float | None) -> float | None:

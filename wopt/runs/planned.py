@@ -20,7 +20,7 @@ from wopt.interfaces.budget import Budget
 from wopt.interfaces.listener import SILENT, Listener
 from wopt.interfaces.source import Source
 from wopt.particles import Particles
-from wopt.plan import Outcome, Plan, apply, facts_of, portfolio, race
+from wopt.plan import Outcome, Plan, apply, facts_of, plan, portfolio, race
 from wopt.plan.budget import Planning
 from wopt.runs.memory import Rows
 from wopt.runs.preparation import Prepared, prepare
@@ -79,18 +79,19 @@ class _Planner:
         }
 
     def prepared(self, listener: Listener) -> Prepared:
-        """Return the run of the plan that wins, or of the first where options are given."""
-        plans = portfolio(self.facts)
-        first = with_threads(self.made(plans[0]))
+        """Return the run of the plan that wins, or of the nearest where options are given."""
+        nearest = plan(self.facts)
+        first = with_threads(self.made(nearest))
         with training_threads(first.config):
             budget = Budget(_ENDS * self.facts.budget)
             if _has(self.given.get("solver"), "iterations"):
-                return like(first, self.made(plans[0], told=plans[0]))
+                return like(first, self.made(nearest, told=nearest))
             if _free(self.given):
-                outcome = race(self._distinct(plans), self.made, budget, listener)
+                plans = self._distinct(portfolio(self.facts))
+                outcome = race(plans, self.made, budget, listener)
             else:
                 steps = first.problem.stop.steps or 4
-                outcome = Outcome(plans[0], (self.facts.budget * _ENDS / steps,), None)
+                outcome = Outcome(nearest, (self.facts.budget * _ENDS / steps,), None)
         chosen = self.made(outcome.plan, outcome.seconds, told=outcome.plan)
         return like(first, dataclasses.replace(chosen, begun=outcome.begun))
 
@@ -114,8 +115,8 @@ class _Planner:
     def _distinct(self, plans: list[Plan]) -> list[Plan]:
         """Return the plans without those that differ from one before by their name alone."""
         found: dict[str, Plan] = {}
-        for plan in plans:
-            found.setdefault(repr((self._how(plan), apply(plan, {}))), plan)
+        for each in plans:
+            found.setdefault(repr((self._how(each), apply(each, {}))), each)
         return list(found.values())
 
     def _how(self, plan: Plan) -> str:

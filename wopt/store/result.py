@@ -129,7 +129,7 @@ class RunResult(Typed):
         likelihood_error: Mean |difference| of log-likelihoods, integration in use against audit.
         inversion_error: Root mean square of F^-1(F(x)) - x, on a thousand of these rows.
         rows: Number of test rows.
-        far_rows: Number of them that cost 100 nats more than the median row; ``None`` for none.
+        far_rows: Number of them that decide their mean each by itself; ``None`` for none.
         parameters: Number of parameters of all blocks.
         model: Direction of the model.
         versions: Versions of the software that made the run.

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from wopt.train.guard import INVERTED as INVERTED
     from wopt.train.lbfgs import minimise_by_lbfgs as minimise_by_lbfgs
     from wopt.train.optimisers import adam_and_muon as adam_and_muon
+    from wopt.train.options import EvenWeights as EvenWeights
+    from wopt.train.options import Growth as Growth
+    from wopt.train.options import Rounds as Rounds
+    from wopt.train.options import WarmStart as WarmStart
     from wopt.train.problem import ParticleHistory as ParticleHistory
     from wopt.train.problem import Problem as Problem
     from wopt.train.problem import State as State
@@ -36,6 +40,7 @@ __getattr__, __dir__ = exports_of(
         "wopt.train.guard": "INVERTED",
         "wopt.train.lbfgs": "minimise_by_lbfgs",
         "wopt.train.optimisers": "adam_and_muon",
+        "wopt.train.options": "EvenWeights Growth Rounds WarmStart",
         "wopt.train.problem": "ParticleHistory Problem State",
         "wopt.train.record": "StepRecord",
         "wopt.train.solver": "InnerSolver minimise repeated",

@@ -1,6 +1,6 @@
 """The solvers of the core: Adam and Muon on mini-batches, L-BFGS on all particles."""
 
-from __future__ import annotations
+# Annotations here are objects, not texts, so that subclasses in other modules inherit them.
 
 import math
 from typing import Annotated, Any, ClassVar
@@ -11,6 +11,17 @@ from wopt.component import fields
 from wopt.interfaces.solver import Solver, SolveReport, Training
 from wopt.train.batches import BatchTraining
 from wopt.train.lbfgs import minimise_by_lbfgs
+from wopt.train.options import (
+    EvenWeights,
+    Growth,
+    Iterations,
+    Recorded,
+    RelativeResidual,
+    Residual,
+    Rounds,
+    Seconds,
+    WarmStart,
+)
 
 __all__ = ["LBFGS", "Adam", "BySteps", "Muon"]
 
@@ -30,31 +41,16 @@ class Adam(Solver):
     cites: ClassVar[tuple[str, ...]] = ("kingma2015", "loshchilov2019")
     on_batches: ClassVar[bool] = True
 
-    iterations: Annotated[
-        int, Field(ge=1, description="largest number of iterations in each step")
-    ] = 500
-    seconds: Annotated[
-        Annotated[float, Field(gt=0)] | list[Annotated[float, Field(gt=0)]] | None,
-        Field(
-            description="CPU seconds of training in each step, instead of `iterations`: the "
-            "learning rate follows the clock. A list: complete schedules, each of which goes on "
-            "from the best map of the one before"
-        ),
-    ] = None
-    recorded: Annotated[
-        list[list[Annotated[int, Field(ge=0)]]] | None,
-        Field(
-            description="iterations in each hundredth of every schedule of a step, as the record "
-            "of a step by the clock has them (`schedules`), which are repeated"
-        ),
-    ] = None
+    iterations: Iterations = 500
+    seconds: Seconds = None
+    recorded: Recorded = None
     learning_rate: Annotated[float, Field(gt=0, description="peak learning rate")] = 2e-3
     batch_size: Annotated[int, Field(ge=1, description="particles per iteration")] = 500
     fresh: Annotated[
         bool,
         Field(
             description="whether training particles are drawn anew at every iteration, where the "
-            "source can be sampled or its rows are smoothed; not with lbfgs or gaussian"
+            "source can be sampled or its rows are smoothed"
         ),
     ] = False
     warmup: Annotated[
@@ -76,8 +72,7 @@ class Adam(Solver):
         float,
         Field(
             ge=0,
-            description="decoupled weight decay as in AdamW, against overfitting (with adam "
-            "and muon)",
+            description="decoupled weight decay as in AdamW, against overfitting",
         ),
     ] = 0.0
     ema: Annotated[
@@ -97,13 +92,7 @@ class Adam(Solver):
             "in the flow's coordinates, at every iteration; against overfitting smooth laws",
         ),
     ] = 0.0
-    warm_start: Annotated[
-        bool,
-        Field(
-            description="whether a step's map begins as that of the step before; otherwise as "
-            "the identity"
-        ),
-    ] = True
+    warm_start: WarmStart = True
     check_every: Annotated[
         Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)],
         Field(
@@ -123,38 +112,11 @@ class Adam(Solver):
             "one if none was better"
         ),
     ] = None
-    tolerance: Annotated[
-        float | None,
-        Field(
-            gt=0,
-            description="train until the error in the first-order optimality condition is "
-            "below this",
-        ),
-    ] = None
-    relative_tolerance: Annotated[
-        float | None,
-        Field(
-            gt=0,
-            description="the same tolerance as a share of the movement divided by h, which "
-            "falls from step to step, so that late steps are solved more accurately",
-        ),
-    ] = None
-    weights: Annotated[
-        float | None,
-        Field(
-            gt=0,
-            lt=1,
-            description="train until the importance weights of held-out particles have an "
-            "effective size of this share, and a tail that k-hat lets trust; for a start of known "
-            "density and a target's potential",
-        ),
-    ] = None
-    rounds: Annotated[
-        int, Field(ge=1, description="how often `iterations` may be run to reach a tolerance")
-    ] = 4
-    grow: Annotated[
-        float, Field(ge=1, description="factor on the iterations from round to round")
-    ] = 1.0
+    tolerance: Residual = None
+    relative_tolerance: RelativeResidual = None
+    weights: EvenWeights = None
+    rounds: Rounds = 4
+    grow: Growth = 1.0
 
     @property
     def rate_of_matrices(self) -> float | None:
@@ -218,63 +180,15 @@ class LBFGS(Solver):
 
     cites = ("liu1989", "nocedal2006")
 
-    iterations: Annotated[
-        int, Field(ge=1, description="largest number of iterations in each step")
-    ] = 500
-    seconds: Annotated[
-        Annotated[float, Field(gt=0)] | list[Annotated[float, Field(gt=0)]] | None,
-        Field(
-            description="CPU seconds of training in each step, instead of `iterations`: the "
-            "learning rate follows the clock. A list: complete schedules, each of which goes on "
-            "from the best map of the one before"
-        ),
-    ] = None
-    recorded: Annotated[
-        list[list[Annotated[int, Field(ge=0)]]] | None,
-        Field(
-            description="iterations in each hundredth of every schedule of a step, as the record "
-            "of a step by the clock has them (`schedules`), which are repeated"
-        ),
-    ] = None
-    warm_start: Annotated[
-        bool,
-        Field(
-            description="whether a step's map begins as that of the step before; otherwise as "
-            "the identity"
-        ),
-    ] = True
-    tolerance: Annotated[
-        float | None,
-        Field(
-            gt=0,
-            description="train until the error in the first-order optimality condition is "
-            "below this",
-        ),
-    ] = None
-    relative_tolerance: Annotated[
-        float | None,
-        Field(
-            gt=0,
-            description="the same tolerance as a share of the movement divided by h, which "
-            "falls from step to step, so that late steps are solved more accurately",
-        ),
-    ] = None
-    weights: Annotated[
-        float | None,
-        Field(
-            gt=0,
-            lt=1,
-            description="train until the importance weights of held-out particles have an "
-            "effective size of this share, and a tail that k-hat lets trust; for a start of known "
-            "density and a target's potential",
-        ),
-    ] = None
-    rounds: Annotated[
-        int, Field(ge=1, description="how often `iterations` may be run to reach a tolerance")
-    ] = 4
-    grow: Annotated[
-        float, Field(ge=1, description="factor on the iterations from round to round")
-    ] = 1.0
+    iterations: Iterations = 500
+    seconds: Seconds = None
+    recorded: Recorded = None
+    warm_start: WarmStart = True
+    tolerance: Residual = None
+    relative_tolerance: RelativeResidual = None
+    weights: EvenWeights = None
+    rounds: Rounds = 4
+    grow: Growth = 1.0
 
     def solve(self, training: Training) -> SolveReport:
         """Minimise the loss on all particles to high accuracy."""

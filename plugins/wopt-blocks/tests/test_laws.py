@@ -13,7 +13,7 @@ from wopt import Capability
 from wopt.host import host
 from wopt.testing import check_block, check_component
 
-NAMES = ["affine", "autoregressive", "icnn", "mixture", "particles", "residual"]
+NAMES = ["affine", "autoregressive", "fitted_mixture", "icnn", "mixture", "particles", "residual"]
 
 
 def jacobians(block, x):
@@ -52,6 +52,8 @@ def test_a_new_block_is_exactly_the_identity(any_table, new, x, dtype):
     block, points = new(any_table).to(dtype), x.to(dtype)
     if any_table["name"] == "autoregressive":  # whose splines are, up to rounding
         few = 10 * torch.finfo(dtype).eps
+        if any_table.get("tails") == "defensive":  # quantiles of a normal law, there and back
+            few *= 1e5
         torch.testing.assert_close(block.move(points), points, rtol=few, atol=few)
         torch.testing.assert_close(block.inverse(points)[0], points, rtol=few, atol=few)
         assert float(block(points)[1].detach().abs().max()) < few * points.shape[1]

@@ -43,7 +43,8 @@ class DefensiveTails(nn.Module):
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.raw = nn.Parameter(torch.zeros(dim, 1))
-        self.register_buffer("log_rows", torch.tensor(10.0))
+        # Before it has seen particles it is the identity, to rounding.
+        self.register_buffer("log_rows", torch.tensor(40.0))
 
     def initialise(self, points: Tensor) -> None:
         """Take the number of points, shape ``(n, d)``, as n."""
@@ -84,7 +85,9 @@ class DefensiveTails(nn.Module):
         return z * y.sign(), -log_slope
 
     def _part(self) -> tuple[Tensor, Tensor]:
-        log_part = -self.log_rows * (-self.raw.abs()).exp()
+        # |a| with the derivative 1 at 0, where training begins.
+        size = torch.where(self.raw < 0, -self.raw, self.raw)
+        log_part = -self.log_rows * (-size).exp()
         return log_part, log_part.exp()
 
 

@@ -37,8 +37,9 @@ def fitted_mixture(x: Tensor, components: int) -> tuple[Tensor, Tensor, Tensor]:
     return _fitted(x, _far_apart(x, components))[0]
 
 
-_ROWS = 10_000
-"""Points at most to which a mixture is fitted by :func:`chosen_mixture`."""
+_VALUES, _ENOUGH = 300_000, 1e-4
+"""Rows times squared columns to which :func:`chosen_mixture` fits, and the gain in nats of an
+iteration after which EM ends there."""
 
 
 def chosen_mixture(x: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -59,12 +60,12 @@ def chosen_mixture(x: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
         >>> len(chosen_mixture(z, 8)[0]), len(chosen_mixture(torch.cat([z, z + 9]), 8)[0])
         (1, 2)
     """
-    x = x[:_ROWS]
+    x = x[: max(2000, _VALUES // x.shape[1] ** 2)]
     n, d = x.shape
     found: list[tuple[float, tuple[Tensor, Tensor, Tensor]]] = []
     count = 1
     while count <= min(most, max(1, n // (d + 1))):
-        mixture, value = _fitted(x, _spread(x, count))
+        mixture, value = _fitted(x, _spread(x, count), _ENOUGH)
         criterion = count * (d + 1) * (d + 2) / 2 * math.log(n) - 2 * n * value
         found.append((criterion, mixture))
         if count > 2 and criterion > found[-2][0]:
@@ -83,7 +84,9 @@ def _spread(x: Tensor, count: int) -> Tensor:
     return chosen
 
 
-def _fitted(x: Tensor, centres: Tensor) -> tuple[tuple[Tensor, Tensor, Tensor], float]:
+def _fitted(
+    x: Tensor, centres: Tensor, least: float = _LEAST
+) -> tuple[tuple[Tensor, Tensor, Tensor], float]:
     """Return the mixture that EM reaches from centres ``(k, d)``, and its mean log-density."""
     components = len(centres)
     owner = torch.cdist(x, centres).argmin(1)
@@ -94,7 +97,7 @@ def _fitted(x: Tensor, centres: Tensor) -> tuple[tuple[Tensor, Tensor, Tensor], 
         joint = weights.log() + _log_normal(x, means, factors)
         posterior = joint.softmax(1)
         now = float(joint.logsumexp(1).mean())
-        if now < before + _LEAST:
+        if now < before + least:
             break
         before = now
     return (weights, means, factors), now
@@ -113,8 +116,8 @@ def _maximised(x: Tensor, posterior: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     d = x.shape[1]
     count = posterior.sum(0) + 1e-3
     means = posterior.T @ x / count[:, None]
-    away = x[:, None] - means
-    covariances = torch.einsum("nk,nki,nkj->kij", posterior, away, away) / count[:, None, None]
+    away = x - means[:, None]
+    covariances = (away * posterior.T[:, :, None]).mT @ away / count[:, None, None]
     mean_variance = covariances.diagonal(dim1=1, dim2=2).mean(1)
     ridge = _RIDGE * mean_variance + 1e-6 * float(mean_variance.max()) + 1e-12
     # A component of few points is nearly round: as many pseudo-observations as dimensions.
@@ -127,8 +130,9 @@ def _maximised(x: Tensor, posterior: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def _log_normal(x: Tensor, means: Tensor, factors: Tensor) -> Tensor:
     """Return the log-densities of the components, shape ``(n, k)``, in nats."""
-    away = (x[:, None] - means).permute(1, 2, 0)
-    z = torch.linalg.solve_triangular(factors, away, upper=False)
+    eye = torch.eye(x.shape[1]).to(x)
+    whitening = torch.linalg.solve_triangular(factors, eye, upper=False)
+    z = (x - means[:, None]) @ whitening.mT
     log_det = factors.diagonal(dim1=1, dim2=2).log().sum(1)
     d = x.shape[1]
-    return (-z.square().sum(1) / 2).T - log_det - d / 2 * math.log(2 * math.pi)
+    return (-z.square().sum(2) / 2).T - log_det - d / 2 * math.log(2 * math.pi)

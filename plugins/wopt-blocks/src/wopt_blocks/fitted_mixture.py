@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import torch
@@ -18,6 +19,9 @@ __all__ = ["FittedMixture"]
 _ABSENT = -1e4
 """Logarithm of the weight of a Gaussian that is not there."""
 
+_BROAD = (1e1, 1e2, 1e3)
+"""Deviations of the defensive Gaussians, in those of the particles."""
+
 
 @fields
 class FittedMixture(FlowBlock):
@@ -26,6 +30,9 @@ class FittedMixture(FlowBlock):
     It is the inverse of :class:`~wopt_blocks.mixture.Mixture`, in closed form: a flow of it alone
     is a mixture of Gaussians. Their number is the one of 1, 2, 4, ... that minimises the Bayesian
     information criterion, at most ``components``. Training goes on from the fit.
+
+    Beside them are three round Gaussians, 10, 100 and 1,000 times as wide as the particles, which
+    share a weight of 1/n: what is far from all particles costs tens of nats (a defensive mixture).
 
     Source: Rosenblatt, *Remarks on a multivariate transformation*, 1952; Dempster, Laird, Rubin,
     *Maximum likelihood from incomplete data via the EM algorithm*, 1977; Schwarz, *Estimating the
@@ -53,7 +60,7 @@ class FittedMixture(FlowBlock):
 
     def __post_init__(self) -> None:
         super().__init__()
-        self.inner = Mixture(self.dim, components=self.components)
+        self.inner = Mixture(self.dim, components=self.components + len(_BROAD))
 
     @torch.no_grad()
     def initialise(self, points: Tensor) -> None:
@@ -65,6 +72,16 @@ class FittedMixture(FlowBlock):
         inner.means[:k] = means.to(inner.means)
         lower, roots = factors.tril(-1), factors.diagonal(dim1=1, dim2=2).log()
         inner.factors[:k] = (lower + roots.diag_embed()).to(inner.factors)
+        self._defend(points)
+
+    def _defend(self, points: Tensor) -> None:
+        """Set the broad Gaussians by points, shape ``(n, d)``."""
+        inner, few = self.inner, len(_BROAD)
+        spread = points.std(0).mean() if len(points) > 1 else points.new_ones(())
+        widths = (spread * points.new_tensor(_BROAD)).log()
+        inner.logits[-few:] = -math.log(few * len(points))
+        inner.means[-few:] = points.mean(0)
+        inner.factors[-few:] = widths[:, None].expand(-1, self.dim).diag_embed()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return T(x) ``(n, d)`` and its log-det ``(n,)`` in nats, in closed form."""

@@ -15,6 +15,7 @@ from wopt.interfaces import Budget, FinishedRun, Measurement, Subproblem, Target
 from wopt.particles import Particles
 from wopt.seeds import generator
 from wopt.statistics import mean_and_error
+from wopt.testing import jko_step, moments
 from wopt.typed import Typed
 from wopt_certify.replay import ReplayedStep, replay
 
@@ -69,12 +70,7 @@ def step_map(
     Source: docs/theory.md 3.1 and 4.5.
     """
     eye = torch.eye(len(mean), dtype=mean.dtype)
-    precision = torch.linalg.inv(to_covariance)
-    half = _power(eye + h * precision, -0.5)
-    b = half @ covariance @ half
-    y = (b + 2 * h * eye + _power(b @ (b + 4 * h * eye), 0.5)) / 2
-    end = half @ y @ half
-    end_mean = half @ half @ (mean + h * precision @ to_mean)
+    end_mean, end = jko_step(mean, covariance, to_mean, to_covariance, h)
     root = _power(end, 0.5)
     inverse_root = torch.linalg.inv(root)
     back = inverse_root @ _power(root @ covariance @ root, 0.5) @ inverse_root
@@ -245,9 +241,7 @@ def _bounded(
     """Return the bounds of a step, given one on KL before it."""
     before, after, h = passage.before, passage.after, sub.step_size
     x = before.points.double()
-    mean = before.mean(x)
-    centred = x - mean
-    covariance = before.mean(centred[:, :, None] * centred[:, None, :])
+    mean, covariance = moments(dataclasses.replace(before, points=x))
     phi = step_map(mean, covariance, law.mean, law.covariance, h)
     energies = sub.implicit.contributions(after)
     assert energies is not None, "KL is a mean over particles"

@@ -179,7 +179,7 @@ def _second(
     if apart > _APART:
         chosen["blocks"] = [_AFFINE, {**_MAP, "sees": "images"}]
     if apart == 1.0:  # there are holes, and a Gaussian has no finite energy
-        solver["by_step"] = [own]
+        chosen["solver"] = {k: v for k, v in solver.items() if k != "by_step"} | own
         chosen |= {"blocks": chosen["blocks"][1:], "stop": {"steps": 1}}
     return chosen
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
+from wopt_sklearn.conditional import ConditionalEstimator
 from wopt_sklearn.fitting import LEAST_ROWS, fitted_flow, split_off
 
 __all__ = ["FlowClassifier"]
 
 
-class FlowClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class FlowClassifier(ClassifierMixin, ConditionalEstimator):  # type: ignore[misc]
     """Class probabilities by Bayes' rule, from one conditional flow p(x | k).
 
         P(k | x) = softmax_k(b (log p(x | k) + log P(k))),    0 < b <= 1.
@@ -54,19 +54,6 @@ class FlowClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         (300, 2)
     """
 
-    def __init__(
-        self,
-        budget: float | str = 60.0,
-        *,
-        calibration: float = 0.1,
-        options: Mapping[str, Any] | None = None,
-        random_state: Any = None,
-    ) -> None:
-        self.budget = budget
-        self.calibration = calibration
-        self.options = options
-        self.random_state = random_state
-
     def fit(self, X: Any, y: Any) -> FlowClassifier:
         """Fit the densities.
 
@@ -86,9 +73,7 @@ class FlowClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         train, judges = split_off(len(codes), self.calibration, chance)
         self.priors_ = np.bincount(codes) / len(codes)
         self.features_ = np.ptp(x[train], axis=0) > 0
-        options = {"seed": int(chance.randint(2**31 - 1))} | dict(self.options or {})
-        if not {"block", "blocks", "solver"} & options.keys():
-            options = {"budget": self.budget} | options
+        options = self._fit_options(chance)
         self.flow_ = fitted_flow(x[train][:, self.features_], options, self._marks(codes[train]))
         self.sharpness_ = 1.0
         if len(judges):
@@ -114,10 +99,6 @@ class FlowClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def score_samples(self, X: Any) -> Any:
         """Return log p(x), nats, shape ``(n,)``: low where no class has such rows."""
         return logsumexp(self._joint(self._features(X)), axis=1)
-
-    def _features(self, X: Any) -> Any:
-        check_is_fitted(self)
-        return validate_data(self, X, dtype=np.float64, reset=False)
 
     def _marks(self, codes: Any) -> Any:
         """Return the indicators of all classes but the first, shape ``(n, k - 1)``."""

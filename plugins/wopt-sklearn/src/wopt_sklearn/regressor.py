@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from scipy.special import ndtr, ndtri
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import RegressorMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
+from wopt_sklearn.conditional import ConditionalEstimator
 from wopt_sklearn.fitting import LEAST_ROWS, fitted_flow, split_off
 
 __all__ = ["FlowRegressor"]
@@ -20,7 +20,7 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
 _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
 
 
-class FlowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class FlowRegressor(RegressorMixin, ConditionalEstimator):  # type: ignore[misc]
     """The law of a real response y given features x, by a conditional flow.
 
     The flow's map T(.; x) is increasing and carries y to N(0, 1), so that with Phi the normal
@@ -55,19 +55,6 @@ class FlowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         ((300,), (300, 2))
     """
 
-    def __init__(
-        self,
-        budget: float | str = 60.0,
-        *,
-        calibration: float = 0.1,
-        options: Mapping[str, Any] | None = None,
-        random_state: Any = None,
-    ) -> None:
-        self.budget = budget
-        self.calibration = calibration
-        self.options = options
-        self.random_state = random_state
-
     def fit(self, X: Any, y: Any) -> FlowRegressor:
         """Fit the law of y given x.
 
@@ -85,9 +72,7 @@ class FlowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         chance = check_random_state(self.random_state)
         train, judges = split_off(len(y), self.calibration, chance)
         self.features_ = np.ptp(x[train], axis=0) > 0
-        options = {"seed": int(chance.randint(2**31 - 1))} | dict(self.options or {})
-        if not {"block", "blocks", "solver"} & options.keys():
-            options = {"budget": self.budget} | options
+        options = self._fit_options(chance)
         used = x[train][:, self.features_]
         conditions = used if self.features_.any() else None
         self.flow_ = fitted_flow(y[train, None], options, conditions)
@@ -146,10 +131,6 @@ class FlowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         seed = self.random_state if random_state is None else random_state
         u = check_random_state(seed).uniform(size=(len(x), n_samples))
         return self._quantiles(x, self._calibrated(u))
-
-    def _features(self, X: Any) -> Any:
-        check_is_fitted(self)
-        return validate_data(self, X, dtype=np.float64, reset=False)
 
     def _inside(self, x: Any) -> torch.Tensor:
         """Return features in the flow's coordinates."""

@@ -108,7 +108,9 @@ def compare(
     f, of_draws = torch.sigmoid(at - log_z), torch.sigmoid(log_weights - log_z)
     mean, error = settled.mean(f)
     c = weights @ of_draws
-    error = (error.square() + weights.square() @ (of_draws - c).square()).sqrt()
+    # A mass of less than a draw is missing from exact draws, too.
+    resolution = 1 / len(weights)
+    error = (error.square() + weights.square() @ (of_draws - c).square() + resolution**2).sqrt()
     missing, error = ((v / (1 - c)) for v in (mean - c, error))
     most = max(float(missing), 0.0) + _quantile() * float(error)
     return Comparison(float(missing), float(error), most, x[stayed & (at - log_z > 1)])

@@ -67,7 +67,7 @@ class Reference:
             >>> x = torch.randn(1000, 1, generator=torch.Generator().manual_seed(0)).double()
             >>> mean, error = Reference.exact(x).mean(x[:, 0])
             >>> abs(float(mean)) < 4 * float(error), round(float(error), 3)
-            (True, 0.032)
+            (True, 0.033)
         """
         mean = torch.tensordot(self.weights, values.double(), 1)
         parts = self.weights.reshape(-1, *[1] * (values.dim() - 1)) * (values - mean)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from wopt.component import fields
 from wopt.interfaces import Solver, SolveReport, Training
-from wopt.train import Adam, minimise_by_lbfgs
+from wopt.train import Adam, EvenWeights, Growth, Rounds, WarmStart, minimise_by_lbfgs
 from wopt_posterior.solvers.gaussian import become_gaussian
 from wopt_posterior.solvers.variance import LogVariance
 
@@ -114,23 +114,10 @@ class Variance(Solver):
         int, Field(ge=1, description="largest number of iterations in each round")
     ] = 500
     chains: Annotated[int, Field(ge=0, description=_CHAINS)] = 1000
-    weights: Annotated[
-        float | None,
-        Field(
-            gt=0,
-            lt=1,
-            description="train until the importance weights of held-out particles have an "
-            "effective size of this share, and a tail that k-hat lets trust",
-        ),
-    ] = None
-    rounds: Annotated[int, Field(ge=1, description="largest number of rounds")] = 4
-    grow: Annotated[
-        float, Field(ge=1, description="factor on the iterations from round to round")
-    ] = 1.0
-    warm_start: Annotated[
-        bool,
-        Field(description="whether a step's map begins as that of the step before"),
-    ] = True
+    weights: EvenWeights = None
+    rounds: Rounds = 4
+    grow: Growth = 1.0
+    warm_start: WarmStart = True
 
     def begin(self, training: Training) -> Training:
         """Return the training of the log-variance in place of the subproblem."""
