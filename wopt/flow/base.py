@@ -18,7 +18,7 @@ from wopt.interfaces.source import Source
 from wopt.interfaces.target import Law
 from wopt.seeds import derive
 
-__all__ = ["DistributionLaw", "SourceLaw", "draw", "held_out_rows", "providing"]
+__all__ = ["DistributionLaw", "SourceLaw", "carried", "draw", "held_out_rows", "providing"]
 
 
 def held_out_rows(dataset: Dataset, n: int, rng: torch.Generator) -> Tensor:
@@ -122,15 +122,50 @@ class DistributionLaw(Law):
         return samples
 
 
-def draw(law: Law, n: int, dim: int, rng: torch.Generator) -> Tensor:
-    """Return samples of a law, of the checked shape ``(n, dim)``."""
+def draw(law: Law, n: int, dim: int, rng: torch.Generator, given: Tensor | None = None) -> Tensor:
+    """Return samples of a law, of the checked shape ``(n, dim)``, the last columns as given."""
     x = law.sample(n, dim, rng)
     if x.shape != (n, dim):
         raise DataError(
             f"target {type(law).__name__} gave samples of shape {tuple(x.shape)} instead of "
             f"({n}, {dim})"
         )
-    return x
+    return x if given is None else torch.cat([x[:, : -given.shape[1]], given.to(x)], dim=1)
+
+
+_AGAIN = 10
+"""Times that samples which overflowed are drawn anew."""
+
+
+def carried(
+    law: Law,
+    back: Callable[[Tensor], tuple[Tensor, Tensor]],
+    z: Tensor,
+    condition: int,
+    rng: torch.Generator,
+    *,
+    again: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return points z, samples x = back(z), shapes ``(n, d)``, and log-dets, ``(n,)``.
+
+    Args:
+        law: The law of the points.
+        back: The map from z to x, with its log-det.
+        z: Points.
+        condition: Number of conditions, the last columns of z.
+        rng: Random numbers.
+        again: Whether points whose samples overflow are drawn anew; their conditions are kept.
+    """
+    x, log_det = back(z)
+    for _ in range(_AGAIN if again else 0):
+        lost = (~torch.isfinite(x).all(1)).nonzero()[:, 0]
+        if not len(lost):
+            break
+        kept = z[lost, z.shape[1] - condition :] if condition else None
+        z = z.index_copy(0, lost, draw(law, len(lost), z.shape[1], rng, kept).to(z))
+        more, log_dets = back(z[lost])
+        x, log_det = x.index_copy(0, lost, more), log_det.index_copy(0, lost, log_dets)
+    return z, x, log_det
 
 
 def providing(law: Law | None, need: Capability, what: str) -> Law:

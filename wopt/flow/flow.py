@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from wopt.data.frames import arrow_table
 from wopt.data.rows import as_rows
 from wopt.data.transform import AffineTransform
 from wopt.errors import CapabilityError, DataError
-from wopt.flow.base import DistributionLaw, draw, providing
+from wopt.flow.base import DistributionLaw, carried, draw, providing
 from wopt.flow.chain import Chain, Inverse
 from wopt.flow.exact import warn_of_missed
 from wopt.flow.views import FlowDistribution
@@ -351,23 +352,23 @@ class Flow(nn.Module):
         given = None if conditions is None else self._conditions(conditions)
         size = size if given is None else size + given.shape[:-1]
         base = providing(self.latent, Capability.TARGET_SAMPLES, "samples")
-        z = draw(base, size.numel(), self.dim, generator)
-        if given is not None:
-            inside = given.expand(*size, self.condition).reshape(-1, self.condition)
-            z = torch.cat([z[:, : -self.condition], inside.to(z)], dim=1)
+        inside = None if given is None else given.expand(*size, -1).reshape(-1, self.condition)
+        z = draw(base, size.numel(), self.dim, generator, inside)
         audit = audit and Capability.LOG_DET in self.chain.provides
-        x, log_det = self._carry(lambda part: self.map.inverse(part, audit=audit), z)
-        rounded = whole and self.columns is not None and self.columns.discrete
-        x = self.columns.round(x) if rounded and self.columns is not None else x
+        back = functools.partial(self._carry, functools.partial(self.map.inverse, audit=audit))
+        z, x, log_det = carried(base, back, z, self.condition, generator, again=whole)
+        columns = self.columns if whole and self.columns and self.columns.discrete else None
+        x = columns.round(x) if columns else x
         if not base.normalised:
             log_density = torch.full_like(log_det, torch.nan)
-        elif rounded or (audit and self.pulls_back):
+        elif columns or (audit and self.pulls_back):
             there, log_det = self._carry(lambda part: self.map(part, audit=audit), x)
             log_density = log_det + base.log_prob(there).to(log_det)
-            if audit and not rounded:
+            if audit and not columns:
                 warn_of_missed(there, z)
         else:
             log_density = base.log_prob(z).to(log_det) - log_det
+        x = columns.seen(x) if columns else x
         kept = self.dim if given is None else self.dim - self.condition
         return x[:, :kept].reshape(*size, kept), log_density.reshape(size)
 

@@ -201,7 +201,7 @@ def _labels(flow: Flow, dataset: Dataset) -> Tensor:
             "width": one.width, "origin": one.origin, "names": [str(c) for c in one.categories]
         }
         for one in (known.columns if known else ())
-        if one.discrete
+        if one.width > 0
     }  # fmt: skip
     labels = {"columns": list(dataset.names), "coordinates": coordinates}
     text = json.dumps({**labels, **({"grids": grids} if grids else {})})
