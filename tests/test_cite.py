@@ -102,7 +102,6 @@ def test_a_run(command, finished, tmp_path):
 def test_two_sample_tests_and_challengers_are_cited(command, finished):
     path = finished / "certificate.json"
     made = Certificate.from_dict(json.loads(path.read_text()))
-    assert made.two_sample is None  # too little was asked of so small a run
     x = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
     test = two_sample(x[:100], x[100:], iterations=3)
     path.write_text(json.dumps(dataclasses.replace(made, two_sample=test).to_dict()))
