@@ -10,9 +10,7 @@ from collections.abc import Sequence
 import torch
 
 from wopt.errors import Converged, DivergenceError, WoptError
-from wopt.parallel import team
 from wopt.train.attempt import Attempt, attempt
-from wopt.train.chains import seen_by
 from wopt.train.measure import record_of
 from wopt.train.problem import Problem, State
 from wopt.train.record import Retry
@@ -54,7 +52,9 @@ def advanced(
     judged = made.valid.drawn(problem.held_out)
     numbers = state.step + 1, made.step_size, state.energy
     record = record_of(problem, *numbers, judged, made.block, made.verdict)
-    chains, seen = seen_by(problem, state.step + 1, blocks, moved, made.chains)
+    chains, seen, plugin = made.chains, None, problem.chains(state.step)
+    if plugin is not None:
+        chains, seen = plugin.look(problem, state.step + 1, blocks, moved, chains)
     if seen is not None and record.weights is not None:
         record = dataclasses.replace(record, weights=min(seen, record.weights))
     attempts = (*retries, *made.retries(made.step_size))
@@ -70,7 +70,7 @@ def advanced(
         seconds=time.perf_counter() - began[0],
         cpu_seconds=time.process_time() - began[1],
     )
-    record = team().agreed(record)
+    record = problem.runtime.team.agreed(record)
     return State(
         state.step + 1, train, valid, made.step_size, record.energy, blocks,
         (*state.records, record), made.plan, state.start, chains,
