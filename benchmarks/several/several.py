@@ -40,6 +40,7 @@ from wopt.data.dataset import Dataset  # noqa: E402
 from wopt.errors import Converged, DivergenceError  # noqa: E402
 from wopt.interfaces import Budget, FinishedRun  # noqa: E402
 from wopt.interfaces.block import new_block  # noqa: E402
+from wopt.interfaces.solver import Training  # noqa: E402
 from wopt.runs.evaluate import evaluate  # noqa: E402
 from wopt.runs.preparation import Prepared, particles_of, prepare  # noqa: E402
 from wopt.runs.progress import listener_of  # noqa: E402
@@ -83,9 +84,11 @@ class Costs:
             began = time.process_time()
             minimise(
                 ready.problem.solver.of_step(0),
-                maps,  # type: ignore[arg-type]
-                lambda _, rows: joint.loss(maps, train if rows is None else train.rows(rows)),  # type: ignore[arg-type]
-                len(train),
+                Training(
+                    maps,  # type: ignore[arg-type]
+                    lambda _, rows: joint.loss(maps, train if rows is None else train.rows(rows)),  # type: ignore[arg-type]
+                    len(train),
+                ),
             )
         return (time.process_time() - began) / _PILOT
 
