@@ -47,7 +47,6 @@ CANDIDATES = {
     "smooth": ("Smooth", "splines with noise for few rows that are spread out"),
     "lean": ("Lean", "nets of one layer"),
     "mixture": ("Gaussians", "a mixture of Gaussians"),
-    "mixture_on_curves": ("GaussiansOnCurves", "a mixture of Gaussians, on curves of columns"),
     "gaussian": ("OneGaussian", "a Gaussian for hardly any rows"),
 }
 

@@ -9,8 +9,8 @@ from wopt.interfaces.candidate import Candidate
 from wopt.plan.facts import Facts
 
 __all__ = [
-    "FewRows", "Gaussians", "GaussiansOnCurves", "Lean", "OneGaussian", "Plane", "Smooth",
-    "TableOnCurves", "TableWhitened", "Wide",
+    "FewRows", "Gaussians", "Lean", "OneGaussian", "Plane", "Smooth", "TableOnCurves",
+    "TableWhitened", "Wide",
 ]  # fmt: skip
 
 Options = dict[str, Any]
@@ -176,17 +176,6 @@ class Gaussians(_Known):
     def distance(self, facts: Facts) -> float:
         """Return the same for all data: it is fitted at once, so that it hardly costs a trial."""
         return 0.8
-
-
-class GaussiansOnCurves(Gaussians):
-    """A mixture of Gaussians, on curves of columns.
-
-    Example:
-        >>> GaussiansOnCurves().preprocess
-        'gaussianise'
-    """
-
-    preprocess = "gaussianise"
 
 
 class OneGaussian(_Known):

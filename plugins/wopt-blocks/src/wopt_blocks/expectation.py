@@ -118,9 +118,7 @@ def _climbed(value: Callable[[float], float], at: float) -> float:
     return at
 
 
-def _shrunk(
-    x: Tensor, count: int, strength: float, least: float
-) -> tuple[Tensor, Tensor, Tensor]:
+def _shrunk(x: Tensor, count: int, strength: float, least: float) -> tuple[Tensor, Tensor, Tensor]:
     """Return so many components, with covariances shrunk to that of x, and the broad ones."""
     d = x.shape[1]
     whole = torch.cov(x.T, correction=0).reshape(d, d)
@@ -133,9 +131,7 @@ def _shrunk(
     return _defended(_fitted(x, _spread(x, count), toward, least), x)
 
 
-def _defended(
-    mixture: tuple[Tensor, Tensor, Tensor], x: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def _defended(mixture: tuple[Tensor, Tensor, Tensor], x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return a mixture and, after it, the round components of ``BROAD``, which share 1/n."""
     (weights, means, factors), n, few = mixture, len(x), len(BROAD)
     widths = (x.std(0, correction=0).mean() + 1e-12) * x.new_tensor(BROAD)

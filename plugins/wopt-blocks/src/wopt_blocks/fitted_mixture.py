@@ -18,6 +18,7 @@ __all__ = ["FittedMixture"]
 _ABSENT = -1e4
 """Logarithm of the weight of a Gaussian that is not there."""
 
+
 @fields
 class FittedMixture(FlowBlock):
     """The triangular map of a mixture of Gaussians to N(0, I), fitted to the particles by EM.
