@@ -57,8 +57,8 @@ def chosen_mixture(x: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return the mixture that held-out points choose, as :func:`fitted_mixture`.
 
     A component of n_k points with covariance C_k has (n_k C_k + a S) / (n_k + a), with S the
-    covariance of all points: a points are added to it that are as spread out as all. Cross-validation
-    chooses the number of components, then a; then the mixture is fitted to all points.
+    covariance of all points: a points are added to it that are as spread out as all.
+    Cross-validation chooses the number of components, then a; then all points fit the mixture.
 
     The last three Gaussians are round, 10, 100 and 1,000 times as wide as the points, and share a
     weight of 1/(n + 1): what is far from all points costs tens of nats (a defensive mixture).
