@@ -26,7 +26,7 @@ NOT_SHOWN = {
     "several/certified.jsonl": "likelihoods.md says what it gave",
     "short_runs.jsonl": "certificates.md has its table, before and after",
     "front_door.jsonl": "certificates.md has its table, before and now side by side",
-    "posterior_laws.jsonl": "posteriors.md has lines of it beside later ones (posteriors.py --table)",
+    "posterior_laws.jsonl": "posteriors.md has lines of it, as before (posteriors.py --table)",
 }
 """Stored measurements without a part of a page, each with the reason why."""
 
