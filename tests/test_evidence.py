@@ -24,8 +24,8 @@ NAMES = [
 NOT_SHOWN = {
     "evidence/results.jsonl": "evidence.md is made of it by `make evidence`; test_evidence_page.py",
     "several/certified.jsonl": "likelihoods.md says what it gave",
-    "short_runs.jsonl": "certificates.md has its table, before and after",
-    "front_door.jsonl": "certificates.md has its table, before and now side by side",
+    "short_runs.jsonl": "lower sides of the challengers before; git has the table",
+    "front_door.jsonl": "lower sides of the challengers before; git has the table",
     "posterior_laws.jsonl": "posteriors.md has lines of it, as before (posteriors.py --table)",
 }
 """Stored measurements without a part of a page, each with the reason why."""
