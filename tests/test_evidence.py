@@ -109,13 +109,12 @@ def test_a_benchmark_that_fails_stops_the_build(evidence):
         evidence.table_of(wrong)
 
 
-def test_false_bounds_are_counted(evidence):
-    """Runs by hand: means, deviations, one whose bound from above is too low, one without."""
-    run = {"block": "ode", "training": "good", "true_error": 0.001, "low": 0.5, "law": "a-2"}
-    runs = [run | {"true": 1.0, "upper": u} for u in (2.0, 4.0, 0.9)]
-    runs += [run | {"true": 1.0, "upper": 0.1, "printed": None}]  # refuted, so not printed
+def test_false_limits_are_counted(evidence):
+    """Runs by hand: means, deviations, one whose limit is above the truth."""
+    run = {"block": "ode", "training": "good", "true_error": 0.001, "law": "a-2", "true": 1.0}
+    runs = [run | {"low": low, "value": 2 * low} for low in (0.25, 0.75, 1.1)]
     (line,) = evidence.laws_by_model(runs).splitlines()[4:]
-    assert line == "| ode | good | 4 | 1.00 +- 0.00 | 0.50 +- 0.00 | 2.30 +- 1.57 | 1 | 1 |"
+    assert line == "| ode | good | 3 | 1.00 +- 0.00 | 0.70 +- 0.43 | 1.40 +- 0.85 | 1 |"
 
 
 def test_differences_are_paired_by_seed(evidence):
