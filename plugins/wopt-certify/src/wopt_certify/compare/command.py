@@ -40,7 +40,7 @@ def command(directories: tuple[Path, ...], out: Path, as_json: bool) -> None:
     from the run with the most steps.
     """
     from wopt.store import RunDirectory
-    from wopt_certify.compare.page import challenged, compare, rows
+    from wopt_certify.compare.page import challenged, rows, write_comparison
     from wopt_certify.compare.pairs import pairwise_comparison
 
     for directory in directories:

@@ -119,7 +119,7 @@ def _larger(row: ComparedRun, by_rivals: float | None) -> float | None:
     return max(known, default=None)
 
 
-def compare(
+def write_comparison(
     compared: Sequence[ComparedRun], path: Path, duels: PairwiseComparison | None = None
 ) -> Path:
     """Write the page that shows runs side by side.
