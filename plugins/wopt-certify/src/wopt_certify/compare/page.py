@@ -32,7 +32,7 @@ from wopt.report import (
 from wopt.store import RunResult
 from wopt_certify.compare.pairs import PairwiseComparison
 
-__all__ = ["ComparedRun", "challenged", "compare", "rows"]
+__all__ = ["ComparedRun", "challenged", "rows", "write_comparison"]
 
 _COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, INK)
 _CURVES = (
