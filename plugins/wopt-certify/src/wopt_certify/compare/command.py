@@ -40,7 +40,7 @@ def command(directories: tuple[Path, ...], out: Path, as_json: bool) -> None:
     from the run with the most steps.
     """
     from wopt.store import RunDirectory
-    from wopt_certify.compare.page import challenged, rows, write_comparison
+    from wopt_certify.compare.page import challenged, compare, rows
     from wopt_certify.compare.pairs import pairwise_comparison
 
     for directory in directories:
@@ -49,10 +49,10 @@ def command(directories: tuple[Path, ...], out: Path, as_json: bool) -> None:
     pairs = pairwise_comparison(directories, [row.name for row in plain])
     runs = challenged(plain, pairs)
     if as_json:
-        print_json(_plain(runs, pairs) | {"page": str(write_comparison(runs, out, pairs))})
+        print_json(_plain(runs, pairs) | {"page": str(compare(runs, out, pairs))})
         return
     _print(runs, pairs)
-    click.echo(str(write_comparison(runs, out, pairs)))
+    click.echo(str(compare(runs, out, pairs)))
 
 
 def _plain(runs: Sequence[ComparedRun], pairs: PairwiseComparison) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from wopt.report import (
 from wopt.store import RunResult
 from wopt_certify.compare.pairs import PairwiseComparison
 
-__all__ = ["ComparedRun", "challenged", "rows", "write_comparison"]
+__all__ = ["ComparedRun", "challenged", "compare", "rows"]
 
 _COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, INK)
 _CURVES = (
@@ -119,7 +119,7 @@ def _larger(row: ComparedRun, by_rivals: float | None) -> float | None:
     return max(known, default=None)
 
 
-def write_comparison(
+def compare(
     compared: Sequence[ComparedRun], path: Path, duels: PairwiseComparison | None = None
 ) -> Path:
     """Write the page that shows runs side by side.

@@ -24,7 +24,7 @@ from wopt.interfaces import Budget, Support, Target
 from wopt.psis import Smoothed, smoothed_importance_weights
 from wopt.seeds import generator
 from wopt.statistics import mean_and_error
-from wopt_posterior.diagnostics.compare import Comparison, compare
+from wopt_posterior.diagnostics.compare import Comparison, missing_mass
 from wopt_posterior.diagnostics.report import (
     LostMode,
     ModeWeight,
@@ -136,7 +136,7 @@ def _compared(
     def density(x: Tensor) -> Tensor:
         return -target.potential(x).cpu()
 
-    found = compare(density, model, reference, log_w, smoothed.weights, rng)
+    found = missing_mass(density, model, reference, log_w, smoothed.weights, rng)
     return found, _lost_modes(target, draws, reference, found, rng)
 
 
