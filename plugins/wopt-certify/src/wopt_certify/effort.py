@@ -14,7 +14,7 @@ from wopt.typed import Typed
 if TYPE_CHECKING:
     from wopt_certify.options import Certify
 
-__all__ = ["Effort", "doubled", "efforts", "largest"]
+__all__ = ["Effort", "doubling", "efforts", "largest"]
 
 C = TypeVar("C")
 T = TypeVar("T")
@@ -106,11 +106,11 @@ def efforts(
             return
 
 
-def doubled(least: int, most: int) -> Iterator[int]:
+def doubling(least: int, most: int) -> Iterator[int]:
     """Yield least, twice that, ..., and most.
 
     Example:
-        >>> list(doubled(250, 2000)), list(doubled(600, 500))
+        >>> list(doubling(250, 2000)), list(doubling(600, 500))
         ([250, 500, 1000, 2000], [500])
     """
     while least < most:

@@ -17,7 +17,7 @@ def wopt_register(registry: Registry) -> None:
     """Name the measurements, the commands and the parts of the report."""
     for name, path, summary in (
         ("certificate", "options:Certify", "lower side, first-order errors, bounds, tests"),
-        ("dual", "dual:Dual", "steps of JKO bounded from both sides"),
+        ("dual", "dual:DualBound", "steps of JKO bounded from both sides"),
         ("first_order", "measurements:FirstOrder", "first-order errors of the steps, and bounds"),
         ("lower_side", "measurements:Rivals", "what other densities gain over the model"),
         ("mass", "measurements:Mass", "the integral of the density of the model"),

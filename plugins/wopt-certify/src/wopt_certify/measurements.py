@@ -13,7 +13,7 @@ from wopt.interfaces import Budget, FinishedRun, Measurement
 from wopt.typed import Typed
 from wopt_certify.certificate import make_certificate
 from wopt_certify.challenge.of_run import Challenge, can_be_challenged
-from wopt_certify.effort import Effort, doubled, efforts, largest
+from wopt_certify.effort import Effort, doubling, efforts, largest
 from wopt_certify.held_out import (
     SampleComparison,
     can_be_compared,
@@ -176,7 +176,7 @@ class Resolutions(Measurement):
         challenge = Challenge(run.prepared, _blocks(run), run.state, _BLURRED[1])
         level = settings_of(run).level
         return largest(
-            doubled(*_BLURRED) if known is None else [known],
+            doubling(*_BLURRED) if known is None else [known],
             lambda rows: ResolutionReport(challenge.at_resolutions(level, rows), rows),
             budget,
         )
@@ -207,7 +207,7 @@ class TwoSample(Measurement):
         """Return what the tests say, on as many rows as the budget pays for."""
         known = None if recorded is None else recorded.effort.two_sample
         most = min(self.rows, max(len(run.prepared.dataset.test), 1))
-        counts = doubled(_FEW_ROWS, most) if known is None else [known]
+        counts = doubling(_FEW_ROWS, most) if known is None else [known]
         prepared, blocks, level = run.prepared, run.state.blocks, settings_of(run).level
         return largest(counts, lambda n: compare_samples(prepared, blocks, level, n), budget)
 
@@ -233,5 +233,5 @@ class Mass(Measurement):
     ) -> TotalMass | None:
         """Return the integral with its error; ``None`` where rows are too few."""
         known = None if recorded is None else recorded.mass
-        counts = doubled(*_DRAWS) if known is None else [known.draws]
+        counts = doubling(*_DRAWS) if known is None else [known.draws]
         return largest(counts, lambda draws: mass_of(run.prepared, run.state.blocks, draws), budget)
