@@ -108,5 +108,5 @@ def _rows(loaded: LoadedRun, data: Path, key: str | None) -> Tensor:
     if not named and table.num_columns == width + 1 and last == f"x{width}":
         table = table.drop_columns([last])  # the log-density, as `wopt sample` writes it
     x = matched(table, columns, named=named, origin=str(data))
-    check_finite(x.nan_to_num(nan=0.0), columns.names, str(data))
+    check_finite(x.masked_fill(x.isnan(), 0.0), columns.names, str(data))
     return x
