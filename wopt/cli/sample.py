@@ -109,15 +109,14 @@ def command(
     given = _conditions(conditions, run, directory)
     with waiting("drawing samples", quiet=silent):
         x, log_density, warned = _drawn(precise(run.flow), number, seed, given)
-    extra_columns = {"log_density": log_density.double().cpu()}
-    lost = _overflown(run.flow, x)
+    names = [_free(name, run.flow) for name in ("log_density", "log_weight", "weight")]
+    extra_columns = {names[0]: log_density.double().cpu()}
     if importance:
-        of_draws = host().registry.function("weights")
-        weights = of_draws(run, directory, x, log_density, quiet=silent)
-        extra_columns |= dict(zip(("log_weight", "weight"), weights.T, strict=True))
-    extra_columns = {_free(name, run.flow): values for name, values in extra_columns.items()}
+        weigh = host().registry.function("weights")
+        weights = weigh(run, directory, x, log_density, quiet=silent)
+        extra_columns |= dict(zip(names[1:], weights.T, strict=True))
     _write(out, run.flow, x, extra_columns)
-    _warn([*warned, _lost(lost, len(x))] if lost else warned)
+    _warn([*warned, _lost(lost, len(x))] if (lost := _overflown(run.flow, x)) else warned)
     if as_json:
         print_json({"out": out, "samples": len(x), "not_finite": lost, "warnings": warned})
     elif not quiet:
