@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -12,13 +12,25 @@ from torch.distributions import Distribution
 
 from wopt.capabilities import Capability, require
 from wopt.data.dataset import Dataset
+from wopt.data.rows import as_rows
 from wopt.errors import CapabilityError, DataError
 from wopt.interfaces.conditional import ConditionalTarget
 from wopt.interfaces.source import Source
 from wopt.interfaces.target import Law
 from wopt.seeds import derive
 
-__all__ = ["DistributionLaw", "SourceLaw", "carried", "draw", "held_out_rows", "providing"]
+if TYPE_CHECKING:
+    from wopt.flow.flow import Flow
+
+__all__ = [
+    "DistributionLaw",
+    "SourceLaw",
+    "carried",
+    "draw",
+    "held_out_rows",
+    "moved_conditions",
+    "providing",
+]
 
 
 def held_out_rows(dataset: Dataset, n: int, rng: torch.Generator) -> Tensor:
@@ -131,6 +143,28 @@ def draw(law: Law, n: int, dim: int, rng: torch.Generator, given: Tensor | None 
             f"({n}, {dim})"
         )
     return x if given is None else torch.cat([x[:, : -given.shape[1]], given.to(x)], dim=1)
+
+
+def moved_conditions(flow: Flow, conditions: Any) -> Tensor:
+    """Return conditions in the flow's coordinates, shape ``(..., c)``.
+
+    Raises:
+        CapabilityError: The model has no conditions.
+        DataError: They have another shape, or are not finite.
+    """
+    width = flow.condition
+    if not width:
+        raise CapabilityError("this model has no conditions; leave them out")
+    wanted = flow.names[-width:] if flow.names else ()
+    given = as_rows(conditions, wanted, None, 0, flow.columns)
+    if given.ndim == 0 or given.shape[-1] != width or not bool(torch.isfinite(given).all()):
+        raise DataError(
+            f"conditions are finite numbers of shape (..., c) with c = {width}, got shape "
+            f"{tuple(given.shape)}"
+        )
+    rows = given.new_zeros(*given.shape[:-1], flow.dim, dtype=torch.float64)
+    rows[..., -width:] = given
+    return flow.transform.move(rows)[..., -width:]
 
 
 _AGAIN = 10

@@ -15,13 +15,14 @@ from wopt.bijection import Bijection
 from wopt.capabilities import Capability
 from wopt.data.assembly import coordinates
 from wopt.data.columns import Columns
-from wopt.data.frames import arrow_table
+from wopt.data.frames import FrameType, arrow_table
 from wopt.data.rows import as_rows
 from wopt.data.transform import AffineTransform
-from wopt.errors import CapabilityError, DataError
-from wopt.flow.base import DistributionLaw, carried, draw, providing
+from wopt.errors import DataError
+from wopt.flow.base import DistributionLaw, carried, draw, moved_conditions, providing
 from wopt.flow.chain import Chain, Inverse
 from wopt.flow.exact import warn_of_missed
+from wopt.flow.marginal import Fill, density_of_seen, imputed
 from wopt.flow.views import FlowDistribution
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.conditional import ConditionalTarget
@@ -33,6 +34,8 @@ __all__ = ["Flow"]
 
 Shape = int | Sequence[int]
 """A number of samples, or a shape of them."""
+
+Rng = torch.Generator | None
 
 
 class Flow(nn.Module):
@@ -57,6 +60,7 @@ class Flow(nn.Module):
         base: A law, with that of the conditions if there are any, or a distribution of torch;
             ``None`` if it is not known.
         names: Names of the columns.
+        frame: Type of the frame that the model was fitted to, if it was.
 
     Example:
         >>> import wopt
@@ -72,9 +76,10 @@ class Flow(nn.Module):
         bijections: Chain | Inverse | Iterable[Bijection],
         base: Law | Distribution | None,
         names: Sequence[str] = (),
+        frame: FrameType | None = None,
     ) -> None:
         super().__init__()
-        self.names = tuple(names)
+        self.names, self.frame = tuple(names), frame
         law = DistributionLaw(base) if isinstance(base, Distribution) else base
         dim = len(self.names) or (None if law is None else law.dim)
         if isinstance(bijections, Inverse):
@@ -175,6 +180,10 @@ class Flow(nn.Module):
     def log_prob(self, x: Any, *, conditions: Any = None, audit: bool = False) -> Tensor:
         """Return the model's (conditional) log-density, shape ``(...)``, nats.
 
+        A missing value that samples can have too is a value. Where one is missing that training
+        always had, the result estimates the density of what is seen, with a warning
+        (:func:`wopt.flow.log_marginal`).
+
         Args:
             x: Rows ``(..., d)``: a tensor, an array or a table with categories instead of codes. A
                 table's columns are found by name, or by position if the model's are unnamed and as
@@ -190,22 +199,38 @@ class Flow(nn.Module):
         rows = as_rows(x, self.names, conditions, self.condition, self.columns)
         flat = rows.flatten(0, -2) if rows.ndim > 2 else rows[None] if rows.ndim == 1 else rows
         self._check(flat)
+        if bool(flat.isnan().any()):
+            return density_of_seen(self, flat, audit).reshape(rows.shape[:-1])
         z, log_det = self._carry(lambda part: self.map(part, audit=audit), flat)
         base = providing(self.latent, Capability.POTENTIAL | Capability.NORMALISED, "a likelihood")
         return (log_det + base.log_prob(z).to(log_det)).reshape(rows.shape[:-1])
+
+    def impute(self, x: Any, how: Fill = "draw", *, generator: Rng = None) -> Any:
+        """Return rows ``(n, d)`` of the type of x with gaps filled by the law given what is seen.
+
+        That a value is missing is taken to say nothing of it. Conditions are not filled.
+
+        Args:
+            x: Rows of any type, shape ``(n, d)``, NaN or null where a value is missing.
+            how: ``"draw"``, or ``"mean"`` for the possible value nearest to the mean, and the most
+                probable category.
+            generator: Random numbers; torch's own by default.
+        """
+        return imputed(self, x, how, generator)
 
     @torch.no_grad()
     def sample(
         self,
         shape: Shape = (),
         *,
-        generator: torch.Generator | None = None,
+        generator: Rng = None,
         conditions: Any = None,
-    ) -> Tensor:
+    ) -> Any:
         """Return new samples, shape ``shape + (d,)``; integers are whole.
 
         Args:
-            shape: Number or shape of the samples.
+            shape: Number of the samples: rows of a frame, if the model was fitted to one; or a
+                shape, for a tensor.
             generator: Random numbers; torch's own by default.
             conditions: Conditions, shape ``(..., c)``, in the data's units, for samples of the
                 other columns given them, ``shape + (..., d - c)``. By default conditions are drawn
@@ -214,20 +239,23 @@ class Flow(nn.Module):
         Raises:
             CapabilityError: The model cannot be sampled (the target has no samples, say).
         """
-        return self._draw(shape, generator, conditions, audit=False)[0]
+        x = self._draw(shape, generator, conditions, audit=False)[0]
+        if self.frame is None or not (isinstance(shape, int) or shape == ()):
+            return x
+        return self.frame.frame(self.table(x.reshape(-1, x.shape[-1])))
 
     def rsample(
         self,
         shape: Shape = (),
         *,
-        generator: torch.Generator | None = None,
+        generator: Rng = None,
         conditions: Any = None,
     ) -> Tensor:
         """Return samples, shape ``shape + (d,)``, with gradients; discrete columns not rounded."""
         return self._draw(shape, generator, conditions, audit=False, whole=False)[0]
 
     def rsample_and_log_prob(
-        self, shape: Shape = (), *, generator: torch.Generator | None = None
+        self, shape: Shape = (), *, generator: Rng = None
     ) -> tuple[Tensor, Tensor]:
         """Return samples, shape ``shape + (d,)``, and their log-density, both with gradients."""
         return self._draw(shape, generator, None, audit=False, whole=False)
@@ -237,18 +265,17 @@ class Flow(nn.Module):
         self,
         shape: Shape = (),
         *,
-        generator: torch.Generator | None = None,
+        generator: Rng = None,
         conditions: Any = None,
         audit: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Return samples, ``shape + (d,)``, and their log-density, shape ``shape``, nats.
 
-        Arguments are those of :meth:`sample`. The log-density is NaN if the model has no density.
+        Other arguments are those of :meth:`sample`. The log-density is NaN if there is none.
 
         Args:
             shape: Number or shape of the samples.
-            generator: Random numbers; torch's own by default.
-            conditions: Conditions of a conditional model.
+            generator, conditions: As for :meth:`sample`.
             audit: Evaluate the samples by the blocks' finer, independent computation. Inexact
                 inverses are first corrected in float64; the warning :class:`InexactInverse` counts
                 the samples for which that failed.
@@ -275,7 +302,7 @@ class Flow(nn.Module):
 
     @renamed_arguments(share="fraction")
     def between(self, x: Any, fraction: float) -> Tensor:
-        """Return particles at a fraction of the way through the blocks, shape ``(n, d)``.
+        """Return particles at a fraction of the way through the blocks, in the units of x.
 
         The way is measured by length, sum_k (E |x_k - x_{k-1}|^2)^(1/2) over the blocks, however
         unequal the steps are. Within a block particles move straight and at constant speed, which
@@ -284,17 +311,6 @@ class Flow(nn.Module):
         Args:
             x: Rows before the first block, in their own units, shape ``(n, d)``.
             fraction: Fraction of the way, from 0 to 1.
-
-        Returns:
-            Positions, shape ``(n, d)``, in the units of ``x``.
-
-        Example:
-            >>> import torch, wopt
-            >>> x = torch.randn(50, 2)
-            >>> units = wopt.AffineTransform.fit(x, "none")
-            >>> flow = wopt.Flow([units], wopt.build("target", "gaussian"))
-            >>> torch.allclose(flow.between(x, 0.5), x.double())  # no block moves anything
-            True
         """
         from wopt.flow.conversions import between
 
@@ -341,7 +357,7 @@ class Flow(nn.Module):
     def _draw(
         self,
         shape: Shape,
-        generator: torch.Generator | None,
+        generator: Rng,
         conditions: Any,
         audit: bool,
         whole: bool = True,
@@ -349,7 +365,7 @@ class Flow(nn.Module):
         size = torch.Size([shape] if isinstance(shape, int) else shape)
         if generator is None:
             generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
-        given = None if conditions is None else self._conditions(conditions)
+        given = None if conditions is None else moved_conditions(self, conditions)
         size = size if given is None else size + given.shape[:-1]
         base = providing(self.latent, Capability.TARGET_SAMPLES, "samples")
         inside = None if given is None else given.expand(*size, -1).reshape(-1, self.condition)
@@ -371,22 +387,6 @@ class Flow(nn.Module):
         x = columns.seen(x) if columns else x
         kept = self.dim if given is None else self.dim - self.condition
         return x[:, :kept].reshape(*size, kept), log_density.reshape(size)
-
-    def _conditions(self, conditions: Any) -> Tensor:
-        """Return conditions in the flow's coordinates, shape ``(..., c)``."""
-        width = self.condition
-        if not width:
-            raise CapabilityError("this model has no conditions; leave them out")
-        wanted = self.names[-width:] if self.names else ()
-        given = as_rows(conditions, wanted, None, 0, self.columns)
-        if given.ndim == 0 or given.shape[-1] != width or not bool(torch.isfinite(given).all()):
-            raise DataError(
-                f"conditions are finite numbers of shape (..., c) with c = {width}, got shape "
-                f"{tuple(given.shape)}"
-            )
-        rows = given.new_zeros(*given.shape[:-1], self.dim, dtype=torch.float64)
-        rows[..., -width:] = given
-        return self.transform.move(rows)[..., -width:]
 
     def _carry(self, function: Callable[[Tensor], Any], x: Tensor) -> Any:
         """Return ``function(x)``, in batches where no gradient is needed."""

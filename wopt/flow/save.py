@@ -13,6 +13,7 @@ from torch import nn
 
 from wopt.component import build, config_of
 from wopt.data.columns import Columns
+from wopt.data.frames import FrameType
 from wopt.data.table_transform import TableTransform
 from wopt.data.transform import AffineTransform
 from wopt.errors import CapabilityError, ConfigError, DamagedError, WoptError
@@ -30,7 +31,7 @@ __all__ = ["FORMAT", "load_flow", "save_flow"]
 
 FORMAT = 6
 """Version of the file; readers reject later ones. Version 2 added kinds of columns, 3 masks of
-conditions, 4 supports, 5 curves, 6 cells, scales, times and columns that are put back."""
+conditions, 4 supports, 5 curves, 6 cells, scales, times, columns that are put back and frames."""
 
 _CONDITIONS = "base.conditions"
 
@@ -46,6 +47,7 @@ class _About:
     base: dict[str, Any]
     columns: str | None = None
     support: dict[str | int, Any] | None = None
+    frame: str | None = None
 
 
 def save_flow(flow: Flow, path: Path) -> Path:
@@ -70,6 +72,8 @@ def save_flow(flow: Flow, path: Path) -> Path:
         "columns": None if columns is None else columns.to_json(),
         "support": None if support is None else support.intervals(),
     }
+    if flow.frame is not None:  # so that earlier versions read the others
+        about["frame"] = flow.frame.to_json()
     tensors: dict[str, torch.Tensor] = {}
     for name, part in _parts(flow).items():
         part.state_dict(destination=tensors, prefix=name)
@@ -138,13 +142,15 @@ def _assemble(path: Path, tensors: dict[str, torch.Tensor], about: _About) -> Fl
     if about.support is not None:
         support = support_of(about.support, [*map(str, range(dim))])
     base = _base_of(about.base, tensors.get(_CONDITIONS))
-    flow = Flow(Chain(blocks, transform, support), base, about.names)
+    frame = None if about.frame is None else FrameType.from_json(about.frame)
+    flow = Flow(Chain(blocks, transform, support), base, about.names, frame)
     return flow.inverted() if isinstance(base, SourceLaw) else flow
 
 
 def _least_format(flow: Flow) -> int:
     columns = flow.transform.columns
-    if columns is not None and (columns.derived or any(c.later for c in columns.columns)):
+    later = columns is not None and (columns.derived or any(c.later for c in columns.columns))
+    if later or flow.frame is not None:
         return 6
     if columns is not None and any(column.curve for column in columns.columns):
         return 5
