@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 import torch
+from wopt.interfaces.conditional import ConditionalTarget, conditional
 
 import wopt
-from wopt.interfaces.conditional import ConditionalTarget, conditional
 from wopt.testing import AffineBlock
 
 SLOPE = np.array([[1.5], [-0.7]])

@@ -38,40 +38,40 @@ _calls = 0
 
 @torch.no_grad()
 def in_batches(
-    function: Callable[[Tensor], Any],
-    x: Tensor,
+    function: Callable[..., Any],
+    *inputs: Tensor,
     rows: int = ROWS,
     cuts: Sequence[slice] | None = None,
 ) -> Any:
-    """Return ``function(x)``, shape ``(n, ...)`` or a tuple, computed on chunks of rows.
+    """Return ``function(*inputs)``, shape ``(n, ...)`` or a tuple, computed on chunks of rows.
 
     In a team each process computes its shards, and all receive all rows. Results above the budget
     of :func:`wopt.mapped.memmap_scope` are in mapped files, which the processes of a team share.
-    Without a budget, results for an ``x`` in a mapped file (``torch.from_file``) are in files under
+    Without a budget, results for points in a mapped file (``torch.from_file``) are in files under
     ``TMPDIR``.
 
     Args:
         function: The function of rows.
-        x: All rows, shape ``(n, d)``.
+        inputs: All rows of its arguments, shapes ``(n, d)``, ``(n, k)``, ...
         rows: Largest number of rows of a chunk.
-        cuts: Parts of x that chunks must not straddle, as the bits of a product may depend on the
-            rows that are multiplied together.
+        cuts: Parts of the rows that chunks must not straddle, as the bits of a product may depend
+            on the rows that are multiplied together.
     """
-    of = team()
-    if of.shares(len(x)):
-        return _shared(of, function, x, rows)
-    if len(x) <= rows and (cuts is None or len(cuts) == 1):
-        return function(x)
-    whole = _Rows(x, "")
-    for part in cuts or [slice(0, len(x))]:
+    of, n = team(), len(inputs[0])
+    if of.shares(n):
+        return _shared(of, function, inputs, rows)
+    if n <= rows and (cuts is None or len(cuts) == 1):
+        return function(*inputs)
+    whole = _Rows(inputs, "")
+    for part in cuts or [slice(0, n)]:
         whole.compute(function, part, rows)
     return whole.all
 
 
-def _shared(of: Team, function: Callable[[Tensor], Any], x: Tensor, rows: int) -> Any:
+def _shared(of: Team, function: Callable[..., Any], inputs: tuple[Tensor, ...], rows: int) -> Any:
     global _calls
     _calls += 1  # the same on every process, for common names of files
-    whole, bounds = _Rows(x, f"shared-{_calls}"), of.bounds(len(x))
+    whole, bounds = _Rows(inputs, f"shared-{_calls}"), of.bounds(len(inputs[0]))
 
     def compute() -> None:
         for shard in of.mine:
@@ -91,8 +91,8 @@ def _shared(of: Team, function: Callable[[Tensor], Any], x: Tensor, rows: int) -
 class _Rows:
     """The results of all rows, allocated when the first chunk shows their shape."""
 
-    def __init__(self, x: Tensor, name: str) -> None:
-        self.x, self.name, self.single = x, name, False
+    def __init__(self, inputs: tuple[Tensor, ...], name: str) -> None:
+        self.inputs, self.name, self.single = inputs, name, False
         self.parts: list[Tensor] = []
         self.paths: list[Path | None] = []
 
@@ -101,15 +101,15 @@ class _Rows:
         """The function's results of all rows."""
         return self.parts[0] if self.single else tuple(self.parts)
 
-    def compute(self, function: Callable[[Tensor], Any], span: slice, rows: int) -> None:
+    def compute(self, function: Callable[..., Any], span: slice, rows: int) -> None:
         """Fill a range of rows, shape ``(n, d)``, chunk by chunk."""
         for at in _chunks(span, rows):
-            output = function(self.x[at])
+            output = function(*(t[at] for t in self.inputs))
             self.single = isinstance(output, Tensor)
             made = (output,) if self.single else tuple(output)
             for part in made if not self.parts else ():
                 name = f"{self.name}-{len(self.paths)}" if self.name else None
-                whole, path = _room(part, self.x, name)
+                whole, path = _room(part, self.inputs[0], name)
                 self.parts.append(whole)
                 self.paths.append(path)
             for into, part in zip(self.parts, made, strict=True):
@@ -142,8 +142,8 @@ def push(block: FlowBlock, particles: Particles, *, audit: bool = False) -> Part
     if isinstance(particles, ShardedParticles) and team().size > 1:
         return _pushed_where_held(block, particles, audit)
     if Capability.LOG_DET not in block.provides:
-        return particles.moved(in_batches(block.move, particles.points), None)
-    return particles.moved(*in_batches(audit_of(block) if audit else block, particles.points))
+        return particles.moved(in_batches(block.move, *particles.inputs), None)
+    return particles.moved(*in_batches(audit_of(block) if audit else block, *particles.inputs))
 
 
 @torch.no_grad()
@@ -151,7 +151,7 @@ def _pushed_where_held(block: FlowBlock, particles: ShardedParticles, audit: boo
     """Return the image of the rows of this process, without messages."""
     known = Capability.LOG_DET in block.provides
     function = (audit_of(block) if audit else block) if known else block.move
-    made = particles.through(lambda x: in_batches(function, x))
+    made = particles.through(lambda *inputs: in_batches(function, *inputs))
     return particles.moved(made[0], made[1] if known else None)
 
 
@@ -164,39 +164,42 @@ def push_all(
     return particles
 
 
-def there_and_back(blocks: Sequence[FlowBlock], x: Tensor, *, audit: bool = False) -> Tensor:
+def there_and_back(
+    blocks: Sequence[FlowBlock], particles: Particles, *, audit: bool = False
+) -> Tensor:
     """Return S(F(x)) - x, shape ``(n, d)``, F the blocks and S their inverses in turn.
 
     Args:
         blocks: Blocks T_1, ..., T_N, which all provide INVERSE.
-        x: Points, shape ``(n, d)``.
+        particles: Particles at x.
         audit: Use the blocks' finer computation for F, as reported likelihoods do.
     """
-    return invert(blocks, apply(blocks, x, audit=audit)) - x
+    return invert(blocks, apply(blocks, particles, audit=audit)).points - particles.points
 
 
-def inversion_error(blocks: Sequence[FlowBlock], x: Tensor) -> float | None:
-    """Return the root mean square of S(F(x)) - x, x ``(n, d)``; ``None`` without inverses."""
+def inversion_error(blocks: Sequence[FlowBlock], particles: Particles) -> float | None:
+    """Return the root mean square of S(F(x)) - x at particles; ``None`` without inverses."""
     if not invertible(blocks):
         return None
-    return float(there_and_back(blocks, x).square().sum(1).mean().sqrt())
+    return float(there_and_back(blocks, particles).square().sum(1).mean().sqrt())
 
 
-def apply(blocks: Iterable[FlowBlock], x: Tensor, *, audit: bool = False) -> Tensor:
-    """Return the points after the blocks, shape ``(n, d)``."""
+def apply(blocks: Iterable[FlowBlock], particles: Particles, *, audit: bool = False) -> Particles:
+    """Return the particles after the blocks, without log-det."""
     for block in blocks:
         if audit and Capability.LOG_DET in block.provides:
-            x = in_batches(block.audit, x)[0]
+            points = in_batches(block.audit, *particles.inputs)[0]
         else:
-            x = in_batches(block.move, x)
-    return x
+            points = in_batches(block.move, *particles.inputs)
+        particles = particles.moved(points, None)
+    return particles
 
 
-def invert(blocks: Sequence[FlowBlock], y: Tensor) -> Tensor:
-    """Return the points before the blocks, shape ``(n, d)``."""
+def invert(blocks: Sequence[FlowBlock], particles: Particles) -> Particles:
+    """Return the particles before the blocks, without log-det."""
     for block in reversed(blocks):
-        y = in_batches(block.inverse, y)[0]
-    return y
+        particles = particles.moved(in_batches(block.inverse, *particles.inputs)[0], None)
+    return particles
 
 
 def invertible(blocks: Iterable[FlowBlock]) -> bool:

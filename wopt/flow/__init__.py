@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from wopt.flow.base import DistributionLaw as DistributionLaw
     from wopt.flow.base import SourceLaw as SourceLaw
     from wopt.flow.base import draw as draw
+    from wopt.flow.base import noise as noise
     from wopt.flow.chain import Chain as Chain
     from wopt.flow.chain import Inverse as Inverse
     from wopt.flow.conversions import free as free
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__ = exports_of(
     __name__,
     {
-        "wopt.flow.base": "DistributionLaw SourceLaw draw",
+        "wopt.flow.base": "DistributionLaw SourceLaw draw noise",
         "wopt.flow.chain": "Chain Inverse",
         "wopt.flow.conversions": "free",
         "wopt.flow.flow": "Flow",

@@ -13,12 +13,11 @@ from torch.distributions import Distribution
 from wopt.capabilities import Capability, require
 from wopt.data.dataset import Dataset
 from wopt.errors import CapabilityError, DataError
-from wopt.interfaces.conditional import ConditionalTarget
 from wopt.interfaces.source import Source
 from wopt.interfaces.target import Law
 from wopt.seeds import derive
 
-__all__ = ["DistributionLaw", "SourceLaw", "draw", "held_out_rows", "providing"]
+__all__ = ["DistributionLaw", "SourceLaw", "draw", "held_out_rows", "noise", "providing"]
 
 
 def held_out_rows(dataset: Dataset, n: int, rng: torch.Generator) -> Tensor:
@@ -133,6 +132,25 @@ def draw(law: Law, n: int, dim: int, rng: torch.Generator) -> Tensor:
     return x
 
 
+def noise(
+    law: Law, n: int, dim: int, rng: torch.Generator, conditions: Tensor | None = None
+) -> tuple[Tensor, ...]:
+    """Return draws of a law, ``(n, dim)``, and conditions drawn for them, ``(n, k)``, if any.
+
+    Args:
+        law: The law at which a flow ends.
+        n: Number of draws.
+        dim: The dimension.
+        rng: Random numbers.
+        conditions: Rows of conditions, shape ``(m, k)``.
+    """
+    z = draw(law, n, dim, rng)
+    if conditions is None:
+        return (z,)
+    rows = torch.randint(len(conditions), (n,), generator=rng, device=rng.device)
+    return z, conditions.to(z)[rows]
+
+
 def providing(law: Law | None, need: Capability, what: str) -> Law:
     """Return the law at which a model ends, which must provide what is needed.
 
@@ -141,9 +159,8 @@ def providing(law: Law | None, need: Capability, what: str) -> Law:
     """
     if law is None:
         raise CapabilityError(f"the model has no {what}: its objective has no target")
-    holder = law.target if isinstance(law, ConditionalTarget) else law
     try:
-        who = f"target {type(holder).__name__}"
+        who = f"target {type(law).__name__}"
         require(f"a model with {what}", need, who, law.provides)
     except CapabilityError as error:
         if Capability.POTENTIAL not in law.provides:

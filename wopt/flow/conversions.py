@@ -28,14 +28,14 @@ def in_own_units(flow: Flow, target: Target | None) -> Flow:
     """
     if flow.pulls_back or target is None or target.support is None:
         return flow
-    return Flow([*flow.chain, target.support], flow.latent, flow.names).inverted()
+    return Flow([*flow.chain, target.support], flow.base, flow.names).inverted()
 
 
 def free(flow: Flow) -> Flow:
     """Return the same flow in free coordinates, those of :meth:`Target.potential`."""
     if flow.chain.support is None:
         return flow
-    return Flow([*flow.chain][:-1], flow.latent, flow.names).inverted()
+    return Flow([*flow.chain][:-1], flow.base, flow.names).inverted()
 
 
 DRAWS = 16
@@ -84,11 +84,11 @@ def between(flow: Flow, x: Any, fraction: float) -> Tensor:
     lengths = (path[1:] - path[:-1]).double().square().sum(2).mean(1).sqrt()
     ends = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
     if not float(ends[-1]) > 0:
-        return flow.transform.inverse(path[0])[0]
+        return flow.in_units(path[0])
     at = fraction * float(ends[-1])
     k = min(int((ends[1:] < at).sum()), len(lengths) - 1)
     part = 1.0 if lengths[k] == 0 else (at - float(ends[k])) / float(lengths[k])
-    return flow.transform.inverse(torch.lerp(path[k], path[k + 1], min(part, 1.0)))[0]
+    return flow.in_units(torch.lerp(path[k], path[k + 1], min(part, 1.0)))
 
 
 _BLOCK, _PACKAGE = "zuko", "wopt-zuko"

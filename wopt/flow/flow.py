@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from wopt.bijection import Bijection
+from wopt.bijection import Bijection, given
 from wopt.capabilities import Capability
 from wopt.data.assembly import coordinates
 from wopt.data.columns import Columns
@@ -18,13 +18,13 @@ from wopt.data.frames import arrow_table
 from wopt.data.rows import as_rows
 from wopt.data.transform import AffineTransform
 from wopt.errors import CapabilityError, DataError
-from wopt.flow.base import DistributionLaw, draw, providing
+from wopt.flow.base import DistributionLaw, draw, noise, providing
 from wopt.flow.chain import Chain, Inverse
 from wopt.flow.exact import warn_of_missed
 from wopt.flow.views import FlowDistribution
 from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.conditional import ConditionalTarget
 from wopt.interfaces.target import Law
+from wopt.particles import split_conditions
 from wopt.push import in_batches
 from wopt.renamed import renamed_arguments
 
@@ -53,9 +53,10 @@ class Flow(nn.Module):
     Args:
         bijections: Bijections, the first one first, from the model's units to the base; or a
             chain of them, or the inverse of one. The first may be a preprocessing, which is frozen.
-        base: A law, with that of the conditions if there are any, or a distribution of torch;
-            ``None`` if it is not known.
-        names: Names of the columns.
+        base: A law, or a distribution of torch; ``None`` if it is not known.
+        names: Names of the columns, conditions last.
+        conditions: Rows of conditions, shape ``(m, k)``, in the flow's coordinates, from which
+            those of samples are drawn, unless they are given.
 
     Example:
         >>> import wopt
@@ -71,20 +72,18 @@ class Flow(nn.Module):
         bijections: Chain | Inverse | Iterable[Bijection],
         base: Law | Distribution | None,
         names: Sequence[str] = (),
+        conditions: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.names = tuple(names)
-        law = DistributionLaw(base) if isinstance(base, Distribution) else base
-        dim = len(self.names) or (None if law is None else law.dim)
+        self.base = DistributionLaw(base) if isinstance(base, Distribution) else base
+        dim = len(self.names) or (None if self.base is None else self.base.dim)
         if isinstance(bijections, Inverse):
             self.map: Chain | Inverse = bijections
         else:
             self.map = Chain.from_units(bijections, dim)
-        # Rows of conditions are part of the model, so they belong to its state.
-        given = law if isinstance(law, ConditionalTarget) else None
-        self.base = law if given is None else given.target
         self.conditions: Tensor | None
-        self.register_buffer("conditions", None if given is None else given.conditions)
+        self.register_buffer("conditions", conditions)
         self.eval()
 
     def __repr__(self) -> str:
@@ -110,13 +109,6 @@ class Flow(nn.Module):
         return self.map is self.chain
 
     @property
-    def latent(self) -> Law | None:
-        """The base law, with that of the conditions if there are any."""
-        if self.conditions is None or self.base is None:
-            return self.base
-        return ConditionalTarget(self.base, self.conditions)
-
-    @property
     def normalised(self) -> bool:
         """Whether the base's density is known with its constant."""
         return self.base is not None and self.base.normalised
@@ -132,7 +124,7 @@ class Flow(nn.Module):
             True
         """
         other = self.map.of if isinstance(self.map, Inverse) else Inverse(self.map)
-        return Flow(other, self.latent, self.names)
+        return Flow(other, self.base, self.names, self.conditions)
 
     @property
     def blocks(self) -> list[FlowBlock]:
@@ -147,8 +139,8 @@ class Flow(nn.Module):
 
     @property
     def dim(self) -> int:
-        """The dimension d, conditions included."""
-        return len(self.transform.shift)
+        """Number of columns, conditions included."""
+        return len(self.transform.shift) + self.condition
 
     @property
     def columns(self) -> Columns | None:
@@ -160,25 +152,33 @@ class Flow(nn.Module):
         """Number of columns, the last ones, that are conditions."""
         return self.transform.condition
 
-    def forward(self, x: Tensor, *, audit: bool = False) -> tuple[Tensor, Tensor]:
-        """Return map(x), ``(n, d)``, and log |det D map(x)|, ``(n,)``, in the model's units."""
-        self._check(x)
-        mapped: tuple[Tensor, Tensor] = self.map(x, audit=audit)
+    def forward(
+        self, x: Tensor, c: Tensor | None = None, *, audit: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Return map(x; c), ``(n, d)``, and log |det D_x map|, ``(n,)``, in the model's units.
+
+        Args:
+            x: Points, shape ``(n, d)``.
+            c: Conditions, shape ``(n, k)``, in the data's units.
+            audit: Use the blocks' finer, independent computation.
+        """
+        mapped: tuple[Tensor, Tensor] = self.map(*self._inputs(x, c), audit=audit)
         return mapped
 
-    def inverse(self, z: Tensor, *, audit: bool = False) -> tuple[Tensor, Tensor]:
-        """Return map^-1(z), ``(n, d)``, and its log |det|, ``(n,)``, for points of the base."""
-        self._check(z)
-        return self.map.inverse(z, audit=audit)
+    def inverse(
+        self, z: Tensor, c: Tensor | None = None, *, audit: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Return map^-1(z; c), ``(n, d)``, and its log |det|, ``(n,)``, for points of the base."""
+        return self.map.inverse(*self._inputs(z, c), audit=audit)
 
-    def log_prob(self, x: Any, *, conditions: Any = None, audit: bool = False) -> Tensor:
+    def log_prob(self, x: Any, conditions: Any = None, *, audit: bool = False) -> Tensor:
         """Return the model's (conditional) log-density, shape ``(...)``, nats.
 
         Args:
             x: Rows ``(..., d)``: a tensor, an array or a table with categories instead of codes. A
                 table's columns are found by name, or by position if the model's are unnamed and as
-                many. With ``conditions`` only the other columns, shape ``(..., d - c)``.
-            conditions: Conditions, shape ``(..., c)``; broadcast against ``x``.
+                many. Without ``conditions`` they are the last columns, shape ``(..., d + k)``.
+            conditions: Conditions, shape ``(..., k)``; broadcast against ``x``.
             audit: Use the blocks' finer, independent computation, if the map has one (inverses do
                 not).
 
@@ -188,9 +188,9 @@ class Flow(nn.Module):
         """
         rows = as_rows(x, self.names, conditions, self.condition, self.columns)
         flat = rows.flatten(0, -2) if rows.ndim > 2 else rows[None] if rows.ndim == 1 else rows
-        self._check(flat)
-        z, log_det = self._carry(lambda part: self.map(part, audit=audit), flat)
-        base = providing(self.latent, Capability.POTENTIAL | Capability.NORMALISED, "a likelihood")
+        inputs = self._inputs(*split_conditions(flat, self.condition))
+        z, log_det = self._carry(lambda *part: self.map(*part, audit=audit), *inputs)
+        base = providing(self.base, Capability.POTENTIAL | Capability.NORMALISED, "a likelihood")
         return (log_det + base.log_prob(z).to(log_det)).reshape(rows.shape[:-1])
 
     @torch.no_grad()
@@ -201,14 +201,14 @@ class Flow(nn.Module):
         generator: torch.Generator | None = None,
         conditions: Any = None,
     ) -> Tensor:
-        """Return new samples, shape ``shape + (d,)``; integers are whole.
+        """Return new samples, shape ``shape + (d,)`` or ``shape + (d + k,)``; integers are whole.
 
         Args:
             shape: Number or shape of the samples.
             generator: Random numbers; torch's own by default.
-            conditions: Conditions, shape ``(..., c)``, in the data's units, for samples of the
-                other columns given them, ``shape + (..., d - c)``. By default conditions are drawn
-                from those of the training data and are part of the samples.
+            conditions: Conditions, shape ``(..., k)``, in the data's units, for samples of the
+                other columns given them, ``shape + (..., d)``. By default conditions are drawn
+                from those of the training data and are the last columns of the samples.
 
         Raises:
             CapabilityError: The model cannot be sampled (the target has no samples, say).
@@ -259,18 +259,29 @@ class Flow(nn.Module):
         """Return particles after the preprocessing and after each block.
 
         Args:
-            x: Rows before the first block, in their own units, shape ``(n, d)``; with ``reverse``
-                points after the last block, in the flow's coordinates.
+            x: Rows before the first block, in their own units, shape ``(n, d + k)``; with
+                ``reverse`` points after the last block, in the flow's coordinates.
             reverse: Invert the blocks, the last one first.
 
         Returns:
-            Shape ``(N + 1, n, d)``, in the flow's coordinates.
+            Shape ``(N + 1, n, d + k)``, in the flow's coordinates, conditions last.
         """
         rows = as_rows(x, self.names, None, self.condition, self.columns)
-        self._check(rows)
+        parts = split_conditions(rows, self.condition)
+        inputs = given(*parts) if reverse else self._inputs(*parts)
         step = self.chain.inverse_trajectory if reverse else self.chain.trajectory
-        parts: Tensor = in_batches(lambda part: step(part).transpose(0, 1), rows)
-        return parts.transpose(0, 1)
+        path: Tensor = in_batches(lambda *part: step(*part).transpose(0, 1), *inputs).transpose(
+            0, 1
+        )
+        return torch.cat([path, *(c.to(path).expand(len(path), -1, -1) for c in inputs[1:])], dim=2)
+
+    def in_units(self, z: Tensor) -> Tensor:
+        """Return points before the first block, ``(n, d + k)``, as rows in the model's units."""
+        x, c = split_conditions(z, self.condition)
+        parts = [self.transform.inverse(x)[0]]
+        if self.transform.given is not None and c is not None:
+            parts.append(self.transform.given.inverse(c)[0])
+        return torch.cat(parts, dim=1)
 
     @renamed_arguments(share="fraction")
     def between(self, x: Any, fraction: float) -> Tensor:
@@ -281,7 +292,7 @@ class Flow(nn.Module):
         is displacement interpolation if its map is optimal.
 
         Args:
-            x: Rows before the first block, in their own units, shape ``(n, d)``.
+            x: Rows before the first block, in their own units, shape ``(n, d + k)``.
             fraction: Fraction of the way, from 0 to 1.
 
         Returns:
@@ -303,7 +314,7 @@ class Flow(nn.Module):
         """Return rows as an Arrow table with the data's names, integers and categories.
 
         Args:
-            x: Rows of :meth:`sample`, shape ``(n, d)``, or without the conditions.
+            x: Rows of :meth:`sample`, with or without the conditions.
 
         Example:
             >>> import wopt
@@ -348,52 +359,58 @@ class Flow(nn.Module):
         size = torch.Size([shape] if isinstance(shape, int) else shape)
         if generator is None:
             generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
-        given = None if conditions is None else self._conditions(conditions)
-        size = size if given is None else size + given.shape[:-1]
-        base = providing(self.latent, Capability.TARGET_SAMPLES, "samples")
-        z = draw(base, size.numel(), self.dim, generator)
-        if given is not None:
-            inside = given.expand(*size, self.condition).reshape(-1, self.condition)
-            z = torch.cat([z[:, : -self.condition], inside.to(z)], dim=1)
+        base = providing(self.base, Capability.TARGET_SAMPLES, "samples")
+        if conditions is None:
+            z, *c = noise(base, size.numel(), self.dim - self.condition, generator, self.conditions)
+        else:
+            asked = self._conditions(conditions)
+            size = size + asked.shape[:-1]
+            z = draw(base, size.numel(), self.dim - self.condition, generator)
+            c = [asked.expand(*size, self.condition).reshape(-1, self.condition).to(z)]
         audit = audit and Capability.LOG_DET in self.chain.provides
-        x, log_det = self._carry(lambda part: self.map.inverse(part, audit=audit), z)
-        rounded = whole and self.columns is not None and self.columns.discrete
-        x = self.columns.round(x) if rounded and self.columns is not None else x
+        x, log_det = self._carry(lambda *part: self.map.inverse(*part, audit=audit), z, *c)
+        columns = self.columns if whole and self.columns and self.columns.discrete else None
+        x = x if columns is None else columns.round(x)
         if not base.normalised:
             log_density = torch.full_like(log_det, torch.nan)
-        elif rounded or (audit and self.pulls_back):
-            there, log_det = self._carry(lambda part: self.map(part, audit=audit), x)
+        elif columns is not None or (audit and self.pulls_back):
+            there, log_det = self._carry(lambda *part: self.map(*part, audit=audit), x, *c)
             log_density = log_det + base.log_prob(there).to(log_det)
-            if audit and not rounded:
+            if audit and columns is None:
                 warn_of_missed(there, z)
         else:
             log_density = base.log_prob(z).to(log_det) - log_det
-        kept = self.dim if given is None else self.dim - self.condition
-        return x[:, :kept].reshape(*size, kept), log_density.reshape(size)
+        if conditions is None and self.transform.given is not None:
+            x = torch.cat([x, self.transform.given.inverse(c[0].to(x))[0]], dim=1)
+            x = x if columns is None else columns.round(x)
+        return x.reshape(*size, -1), log_density.reshape(size)
 
     def _conditions(self, conditions: Any) -> Tensor:
-        """Return conditions in the flow's coordinates, shape ``(..., c)``."""
-        width = self.condition
-        if not width:
+        """Return conditions in the flow's coordinates, shape ``(..., k)``."""
+        width, units = self.condition, self.transform.given
+        if units is None:
             raise CapabilityError("this model has no conditions; leave them out")
         wanted = self.names[-width:] if self.names else ()
-        given = as_rows(conditions, wanted, None, 0, self.columns)
-        if given.ndim == 0 or given.shape[-1] != width or not bool(torch.isfinite(given).all()):
+        asked = as_rows(conditions, wanted, None, 0, self.columns)
+        if asked.ndim == 0 or asked.shape[-1] != width or not bool(torch.isfinite(asked).all()):
             raise DataError(
                 f"conditions are finite numbers of shape (..., c) with c = {width}, got shape "
-                f"{tuple(given.shape)}"
+                f"{tuple(asked.shape)}"
             )
-        rows = given.new_zeros(*given.shape[:-1], self.dim, dtype=torch.float64)
-        rows[..., -width:] = given
-        return self.transform.move(rows)[..., -width:]
+        return units.move(asked)
 
-    def _carry(self, function: Callable[[Tensor], Any], x: Tensor) -> Any:
-        """Return ``function(x)``, in batches where no gradient is needed."""
-        wanted = x.requires_grad or any(p.requires_grad for p in self.parameters())
-        return function(x) if torch.is_grad_enabled() and wanted else in_batches(function, x)
+    def _carry(self, function: Callable[..., Any], *inputs: Tensor) -> Any:
+        """Return ``function(*inputs)``, in batches where no gradient is needed."""
+        wanted = any(t.requires_grad for t in (*inputs, *self.parameters()))
+        tracked = torch.is_grad_enabled() and wanted
+        return function(*inputs) if tracked else in_batches(function, *inputs)
 
-    def _check(self, x: Tensor) -> None:
-        if x.ndim != 2 or x.shape[1] != self.dim:
+    def _inputs(self, x: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
+        """Return points, and conditions in the flow's coordinates, for the map."""
+        units, wanted = self.transform.given, (self.dim - self.condition, self.condition)
+        if x.ndim != 2 or (x.shape[1], 0 if c is None else c.shape[1]) != wanted:
             raise DataError(
-                f"this flow takes rows of {self.dim} columns, got shape {tuple(x.shape)}"
+                f"this flow takes rows of {self.dim} columns, {self.condition} of them conditions, "
+                f"got shape {tuple(x.shape)}"
             )
+        return (x,) if units is None or c is None else (x, units.move(c))

@@ -18,11 +18,10 @@ from wopt.errors import CapabilityError, DataError
 from wopt.flow import Flow, SourceLaw
 from wopt.interfaces import returns
 from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.conditional import conditional
 from wopt.interfaces.objective import Objective
 from wopt.origin import check_returned
 from wopt.parallel import Team, loading
-from wopt.particles import Particles, split_conditions
+from wopt.particles import Particles
 from wopt.push import in_batches
 from wopt.seeds import derive, generator
 from wopt.sharded import own_rows
@@ -59,6 +58,8 @@ class Prepared(Problem):
         pushes: Whether the model is the start carried to the target, and not the target carried
             back to the data.
         names: Names of the columns.
+        conditions: Rows of conditions, shape ``(m, k)``, in the flow's coordinates, from which
+            samples of the model draw theirs.
         loaded: The data as the source loaded them, before rows to judge by were chosen.
         threads: What was measured to choose ``config.run.threads``, in words.
     """
@@ -68,6 +69,7 @@ class Prepared(Problem):
     dataset: Dataset | None = None
     pushes: bool = False
     names: tuple[str, ...] = ()
+    conditions: Tensor | None = None
     loaded: Dataset | None = None
     threads: str = ""
 
@@ -97,7 +99,7 @@ class Prepared(Problem):
         """Return the model with these blocks."""
         maps = [self.transform, *blocks]
         if not self.pushes:
-            return Flow(maps, self.objective.target, self.names)
+            return Flow(maps, self.objective.target, self.names, self.conditions)
         start = SourceLaw(self.config.source, self.config.seed, self.dataset)
         return Flow(maps, start, self.names).inverted()
 
@@ -124,14 +126,14 @@ def prepare(
     loaded = dataset
     dataset = subsample_eval(dataset, config.guard.rows, derive(config.seed, "judges"))
     known = dataset.log_density is not None and config.smooth_time == 0
-    _check_parts(config, config.objective, known, dataset.dim, dataset.condition)
+    _check_parts(
+        config, config.objective, known, dataset.dim - dataset.condition, dataset.condition
+    )
     objective = config.source.aims(config.objective, config.scheme, dataset)
     _check(config, objective, dataset)
     pushes = _pushes(config, objective, dataset)
     if pushes and objective.target is not None and objective.target.names:
         dataset = dataclasses.replace(dataset, names=objective.target.names)
-    if dataset.condition:
-        objective = conditional(objective, conditions_of(dataset))
     # A density of training particles costs time, and most objectives do not need it.
     everywhere = Capability.LOG_DENSITY in config.objective.needs
     start = smooth_dataset(dataset, config.smooth_time, derive(config.seed, "smooth"))
@@ -140,7 +142,7 @@ def prepare(
     density = log_density_of(dataset) if known and not dataset.condition else None
     at = placed or _placed(start, config, dataset.weights or (None, None), everywhere)
     # Rows that are draws of a start to push forward have no likelihood by the model.
-    log_det = None if pushes else mean_log_det(dataset.transform, start.valid)
+    log_det = None if pushes else mean_log_det(dataset.transform, start.split(start.valid)[0])
     prepared = Prepared(
         **parts_of(config, objective, at, log_det),
         draw=draw,
@@ -150,6 +152,7 @@ def prepare(
         dataset=dataset,
         pushes=pushes,
         names=dataset.names,
+        conditions=conditions_of(dataset),
         loaded=loaded,
     )
     check_times(config.scheme, prepared.ends)
@@ -179,15 +182,14 @@ def from_particles(
     """
     check_precision(config)
     objective = config.objective
-    if train.condition:
-        _, given = split_conditions(train.points, train.condition)
-        objective = conditional(objective, given.cpu())
     known = train.log_density_start is not None
     _check_parts(config, objective, known, train.dim, train.condition)
-    units = transform or AffineTransform.fit(train.points.cpu(), "none")
+    rows, context = torch.cat(train.inputs, dim=1).cpu(), train.context
+    units = transform or AffineTransform.fit(rows, "none", condition=train.condition)
     log_det = -float(units.inverse(train.points.cpu())[1].mean())
     parts = parts_of(config, objective, (train, valid), log_det)
-    return Prepared(**parts, config=config, transform=units)
+    conditions = None if context is None else context.cpu()
+    return Prepared(**parts, config=config, transform=units, conditions=conditions)
 
 
 def _check_parts(
@@ -257,7 +259,7 @@ def _check(config: RunConfig, objective: Objective, dataset: Dataset) -> None:
         )
     if target is not None and Capability.POTENTIAL in target.provides:
         # A user's function that does not fit the rows raises before anything is written.
-        rows = dataset.transform.move(dataset.train[:2])[:, :moved]
+        rows = dataset.transform.move(dataset.split(dataset.train[:2])[0])
         rows = rows.to(dtype=getattr(torch, config.dtype), device=config.device)
         with torch.no_grad():
             values = target.potential(rows)
@@ -321,16 +323,22 @@ def particles_of(
 
     density = None
     if known and dataset.log_density is not None:
-        density = density_at(x) if cuts is None else in_batches(density_at, x, len(x), cuts)
-    z = in_batches(
-        lambda part: dataset.transform.move(part).to(**like),
-        x,
-        max(1, _VALUES // dataset.dim),
-        cuts,
-    )
+        n = len(x)
+        density = density_at(x) if cuts is None else in_batches(density_at, x, rows=n, cuts=cuts)
+
+    def inside(units: AffineTransform, rows: Tensor) -> Tensor:
+        """Return rows in the flow's coordinates, shape ``(n, d)``."""
+        most = max(1, _VALUES // dataset.dim)
+        moved: Tensor = in_batches(
+            lambda part: units.move(part).to(**like), rows, rows=most, cuts=cuts
+        )
+        return moved
+
     weights = None if weights is None else weights.to(**like)
-    particles = Particles.start(z, weights, density)
-    return dataclasses.replace(particles, condition=dataset.condition)
+    points, c = dataset.split(x)
+    units = dataset.transform.given
+    context = None if units is None or c is None else inside(units, c)
+    return Particles.start(inside(dataset.transform, points), weights, density, context)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -360,10 +368,10 @@ class FreshParticles:
         return particles_of(data, rows, self.config, known=self.known and not time)
 
 
-def conditions_of(dataset: Dataset) -> Tensor:
+def conditions_of(dataset: Dataset) -> Tensor | None:
     """Return conditions of at most 10,000 training rows, ``(n, k)``, in the flow's coordinates."""
-    rows = dataset.transform.move(dataset.train[:CONDITIONS])
-    return split_conditions(rows, dataset.condition)[1]
+    rows, units = dataset.split(dataset.train[:CONDITIONS])[1], dataset.transform.given
+    return None if rows is None or units is None else units.move(rows)
 
 
 def _pushes(config: RunConfig, objective: Objective, dataset: Dataset) -> bool:

@@ -17,7 +17,7 @@ from wopt.data.transform import AffineTransform
 from wopt.errors import DamagedError, RunError
 from wopt.interfaces.block import FlowBlock, new_block
 from wopt.parallel import team
-from wopt.particles import Particles
+from wopt.particles import Particles, split_conditions
 from wopt.reading import parsed_json, printable
 from wopt.sharded import ShardedParticles, held, own_rows
 from wopt.store.checks import Kept, check_transform, same_kinds
@@ -49,6 +49,9 @@ __all__ = [
 ]
 
 _OF_PARTICLES = ("points", "weights", "log_det", "log_density_start")
+
+_OF_COLUMNS = ("points", "previous", "gradient")
+"""Tensors to which files add the conditions as last columns."""
 
 
 def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
@@ -149,7 +152,7 @@ def load_state(
         run: The run directory.
         config: The run's configuration.
         dim: The dimension d.
-        condition: Number of columns that are conditions.
+        condition: Number k of conditions.
         start: The particles before the first step, which refinement and the first step need.
         lenient: Whether a missing start is accepted: for looking at a run, not for resuming it.
 
@@ -321,16 +324,12 @@ def save_transform(
 
     Args:
         run: The run directory.
-        transform: The preprocessing of d columns.
-        names: Names of the d columns.
+        transform: The preprocessing.
+        names: Names of the columns, conditions last.
         conditions: Conditions of training rows, shape ``(n, k)``, in the flow's coordinates, if the
             flow is conditional.
     """
-    tensors = {
-        "shift": transform.shift,
-        "matrix": transform.matrix,
-        "inverse_matrix": transform.inverse_matrix,
-    }
+    tensors = transform.of_all_columns()
     if conditions is not None:
         tensors["conditions"] = conditions
     metadata = {"names": json.dumps(names)}
@@ -355,7 +354,7 @@ def load_transform(
         check_transform(tensors, names, columns)
         conditions = tensors.pop("conditions", None)
         width = 0 if conditions is None else conditions.shape[1]
-        transform = AffineTransform(**tensors, condition=width)
+        transform = AffineTransform.of_columns(**tensors, condition=width)
         if columns is not None:
             transform = TableTransform(transform, columns)
         return transform, names, conditions
@@ -377,22 +376,29 @@ def _begun(
 
 
 def _tensors(trace: ParticleHistory) -> dict[str, Tensor]:
-    tensors = {name: getattr(trace.before, name) for name in _OF_PARTICLES}
+    at = trace.before
+    tensors = {name: getattr(at, name) for name in _OF_PARTICLES}
     tensors |= {"previous": trace.previous, "gradient": trace.gradient}
-    return {name: value for name, value in tensors.items() if value is not None}
+    known = {name: value for name, value in tensors.items() if value is not None}
+    if at.context is not None:
+        known |= {k: torch.cat([known[k], at.context], 1) for k in _OF_COLUMNS if k in known}
+    return known
 
 
 def _trace(
     run: RunDirectory,
     tensors: dict[str, Tensor],
-    split: str,
+    part: str,
     config: RunConfig,
     dim: int,
     condition: int,
 ) -> ParticleHistory:
-    prefix, dtype = f"{split}.", getattr(torch, config.dtype)
+    prefix, dtype = f"{part}.", getattr(torch, config.dtype)
     own = _with_prefix(tensors, prefix)
-    own = check_tensors(run.state, own, SCHEMAS["particles"], prefix=prefix, dtype=dtype, d=dim)
+    schema = SCHEMAS["particles"]
+    own = check_tensors(run.state, own, schema, prefix=prefix, dtype=dtype, d=dim + condition)
     on_device = {name: value.to(config.device) for name, value in own.items()}
+    _, context = split_conditions(on_device["points"], condition)
+    on_device |= {k: on_device[k][:, :dim] for k in _OF_COLUMNS if k in on_device}
     previous, gradient = on_device.pop("previous", None), on_device.pop("gradient", None)
-    return ParticleHistory(Particles(**on_device, condition=condition), previous, gradient)
+    return ParticleHistory(Particles(**on_device, context=context), previous, gradient)

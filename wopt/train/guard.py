@@ -149,7 +149,7 @@ class Guard(Component):
             )
         inversion = None
         try:
-            inversion = team().agreed(inversion_error([block], before.points[:INVERTED]))
+            inversion = team().agreed(inversion_error([block], before.rows(slice(INVERTED))))
         except DivergenceError as error:  # not one to one: a smaller learning rate may help
             lacks = lacks or str(error)
         inexact = team().agreed(_likelihood_error(objective, block, before, moved))

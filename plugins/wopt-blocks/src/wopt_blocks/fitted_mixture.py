@@ -63,7 +63,7 @@ class FittedMixture(FlowBlock):
         self.inner = Mixture(self.dim, components=self.components + len(_BROAD))
 
     @torch.no_grad()
-    def initialise(self, points: Tensor) -> None:
+    def initialise(self, points: Tensor, c: Tensor | None = None) -> None:
         """Fit the mixture to points, shape ``(n, d)``."""
         weights, means, factors = chosen_mixture(points.double(), self.components)
         k, inner = len(weights), self.inner
@@ -83,14 +83,14 @@ class FittedMixture(FlowBlock):
         inner.means[-few:] = points.mean(0)
         inner.factors[-few:] = widths[:, None].expand(-1, self.dim).diag_embed()
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return T(x) ``(n, d)`` and its log-det ``(n,)`` in nats, in closed form."""
         return self.inner.inverse(x)
 
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return T^-1(y), shape ``(n, d)``, and its log-det in nats, shape ``(n,)``."""
         return self.inner(y)
 
-    def differentiable_inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def differentiable_inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return :meth:`inverse`, shapes ``(n, d)`` and ``(n,)``: autograd can follow it."""
         return self.inner(y)

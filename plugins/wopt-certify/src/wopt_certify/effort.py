@@ -296,8 +296,8 @@ class _Cost:
         self.forms = 1 if scope.scored else 2
         self.per_score_row = 0.0
         if scope.scored:
-            x = few.points[:_TRIAL_SCORE]
-            self.per_score_row = _seconds(lambda: pushed_score(blocks[0], x, x)) / len(x)
+            x, *c = few.rows(slice(_TRIAL_SCORE)).inputs
+            self.per_score_row = _seconds(lambda: pushed_score(blocks[0], x, x, *c)) / len(x)
 
     @property
     def critics(self) -> int:
@@ -327,11 +327,13 @@ def _of_critic(options: Certify, like: Particles) -> float:
     """Return the CPU seconds of one iteration of a critic."""
     with seeded(0):
         net = new_block(options.net, like.dim, like.condition).float()
-        rows = torch.randn(options.batch_size, like.dim, device=like.points.device)
-        net.to(rows.device)
+        sizes = [part.shape[1] for part in like.inputs]
+        device = like.points.device
+        rows = [torch.randn(options.batch_size, size, device=device) for size in sizes]
+        net.to(device)
 
         def iterate() -> None:
-            value, divergence = net.velocity(rows)
+            value, divergence = net.velocity(*rows)
             (value.square().sum() + divergence.sum()).backward()
 
         with torch.enable_grad():

@@ -66,7 +66,9 @@ def evidence_of(
 
 def _given(prepared: Prepared, at: Particles, origin: str) -> EvaluationData:
     of = GapKind.of_model(prepared.pushes)
-    return EvaluationData(at, origin, None, prepared.transform, 0.0, at.points, of)
+    return EvaluationData(
+        at, origin, None, prepared.transform, 0.0, at.points, of, prepared.conditions
+    )
 
 
 def _evidence(prepared: Prepared, raw: Dataset, effort: Effort, scored: bool) -> EvaluationData:
@@ -97,8 +99,9 @@ def _evidence(prepared: Prepared, raw: Dataset, effort: Effort, scored: bool) ->
         score=score,
         transform=raw.transform,
         smooth_time=config.smooth_time,
-        data=raw.transform.move(drawn[:count]),
+        data=raw.transform.move(raw.split(drawn[:count])[0]),
         of=GapKind.of_model(prepared.pushes),
+        conditions=prepared.conditions,
         remarks=remarks,
     )
 
@@ -238,8 +241,9 @@ def _samples(flow: Flow, data: Dataset, count: int, seed: int) -> Tensor:
     rng = generator(seed, "model")
     if not data.condition:
         return flow.sample(count, generator=rng)
-    given = data.valid[:count, -data.condition :]
+    _, given = data.split(data.valid[:count])
     moved = flow.sample((), generator=rng, conditions=given)
+    assert given is not None
     return torch.cat([moved.double().cpu(), given], dim=1)
 
 
