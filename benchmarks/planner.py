@@ -8,7 +8,7 @@ held-out rows at forty checks. They train for the CPU seconds that wopt takes, o
 for the whole budget, also where the planner leaves some of it. Every line of ``planner.jsonl`` (or
 ``--out``) is one run of one method; what is there already is not measured again, so that the
 benchmark can be made in parts. ``--table`` only prints what is
-there, ``--page`` puts it into ``docs/likelihoods.md``.
+there.
 
 With ``--rivals NSF MAF CNF`` zuko's CNF is a rival too. It trains with an unbiased estimate of the
 trace (the exact one in the plane) at a tolerance of 1e-4, and is scored by the exact trace at 1e-5.
@@ -36,7 +36,7 @@ sys.path[:0] = [str(HERE), str(HERE / "likelihood")]
 
 from bench import keep_memory, one_thread  # noqa: E402
 from planes import PLANES  # noqa: E402
-from planner_table import PAGE, paged, summary  # noqa: E402
+from planner_table import summary  # noqa: E402
 from rivals import Rival, Training, score  # noqa: E402
 from settings import RIVALS  # noqa: E402
 from unseen import UNSEEN  # noqa: E402
@@ -290,16 +290,13 @@ def main() -> None:
         "--whole", action="store_true", help="rivals get the whole budget, also where wopt does not"
     )
     parser.add_argument("--table", action="store_true", help="print what is there")
-    parser.add_argument(
-        "--page", action="store_true", help="put the table of what is there in place"
-    )
     parser.add_argument("--out", type=Path, default=HERE / "planner.jsonl")
     asked = parser.parse_args()
     one_thread()
     keep_memory()
     lines = asked.out.read_text().splitlines() if asked.out.exists() else []
     rows = [json.loads(line) for line in lines]
-    names = [] if asked.table or asked.page else asked.names or [*TUNED, *CHECKED]
+    names = [] if asked.table else asked.names or [*TUNED, *CHECKED]
     for seed in asked.seeds:
         for name in names:
             key = (name, seed, asked.budget)
@@ -311,8 +308,6 @@ def main() -> None:
             rows += new
             for r in new:
                 print({k: v for k, v in r.items() if k != "plan"}, flush=True)
-    if asked.page:
-        PAGE.write_text(paged(rows, PAGE.read_text()))
     print(summary(rows))
 
 

@@ -1,19 +1,15 @@
-"""The table of what the planner reaches, and the part of ``docs/likelihoods.md`` that holds it."""
+"""The table of what the planner reaches."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from bench import table
 
-__all__ = ["PAGE", "paged", "summary"]
-
-PAGE = Path(__file__).parents[1] / "docs" / "likelihoods.md"
-BEGIN, END = "<!-- planner.py --page: begin -->\n", "<!-- planner.py --page: end -->"
+__all__ = ["summary"]
 
 Row = dict[str, Any]
 
@@ -89,9 +85,3 @@ def summary(rows: Iterable[Row]) -> str:
         f"losses; {level} are at or below the best rival that was measured**; {five} have five "
         "seeds (in brackets: of how many, where a rival has fewer than wopt).\n"
     )
-
-
-def paged(rows: Iterable[Row], text: str) -> str:
-    """Return a page with the table in its place, between the two marks."""
-    head, rest = text.split(BEGIN)
-    return head + BEGIN + summary(rows) + END + rest.split(END)[1]

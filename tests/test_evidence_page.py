@@ -144,7 +144,7 @@ def test_what_a_page_says(folder):
     lines = [line(job) for job in catalogue.jobs(found, folder)]
     text = pages.page(found, lines, folder)
     assert (
-        "| a plane | NLL | 2.35 +- 0.07 | 9.5 Them (by hand); 1 KL left | than 1 of 2 | 2 | 3 |"
+        "| a plane | NLL | 2.35 +- 0.07 | 9.5 Them (by hand); 1 KL left | than 1 of 2 |  | 2 | 3 |"
     ) in text
     assert "*Published: Them: a paper.*" in text
     assert "not run yet: seed 4" in pages.page(found, lines[:1], folder)

@@ -21,19 +21,13 @@ def potential():
     return {"name": "potential", "function": lambda x: x.square().sum(1) / 2, "dim": 2}
 
 
-def test_all_columns_that_are_refused_are_named_at_once_with_those_that_can_be_used():
+def test_columns_that_are_not_modelled_come_back_in_samples():
     table = pd.DataFrame(
         {"a": np.arange(50.0), "name": [f"n{j}" for j in range(50)], "note": [None] * 50}
     )
-    with pytest.raises(wopt.DataError) as caught:
-        wopt.fit(table, **{k: v for k, v in QUICK.items() if k != "certify"})
-    text = str(caught.value)
-    assert "'name' has 50 distinct texts" in text
-    assert "'note' is empty" in text
-    assert text.endswith('columns = ["a"]')
-    with pytest.raises(wopt.DataError) as caught:
-        wopt.fit(table, columns=["a", "name"], block="affine")
-    assert "those that can be used" not in str(caught.value)  # who chose by hand knows
+    found = wopt.fit(table, **{k: v for k, v in QUICK.items() if k != "certify"})
+    assert found.flow.names == ("a",)
+    assert list(found.sample(3).columns) == ["a", "name", "note"]
 
 
 def test_a_run_that_nobody_could_read_back_is_not_begun(tmp_path):

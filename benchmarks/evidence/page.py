@@ -6,6 +6,7 @@ import dataclasses
 import json
 import statistics
 from collections.abc import Iterator, Sequence
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,9 @@ class Beside:
     """A figure beside wopt's.
 
     Attributes:
-        who: Whose.
-        value: It.
-        note: What it is of.
+        who: Whose figure it is.
+        value: The figure.
+        note: What it was measured on.
         error: The standard error of wopt's mean less this; that of a rival which the same run
             measured is of differences by seed.
         comparable: Whether it is of the same problem and data.
@@ -149,31 +150,45 @@ def _mean(values: Sequence[float]) -> str:
 
 
 def _lines(row: Row, lines: Sequence[Line]) -> Iterator[str]:
-    """Yield the lines of a row's table."""
+    """Yield the lines of a row's table: a measure that has figures beside it each."""
     done = [line for line in lines if line["status"] == "done"]
     seconds = [line["cpu_seconds"] for line in done]
-    for k, measure in enumerate(row.measure):
-        found = figures(measure, lines)
-        others = "; ".join(map(str, found.others))
+    found = [(measure, figures(measure, lines)) for measure in row.measure]
+    shown = [one for one in found if one[1].others] or found[:1]
+    also = "; ".join(f"{m.name} {_mean(f.values)}" for m, f in found if (m, f) not in shown)
+    for k, (measure, one) in enumerate(shown):
         sense = "" if measure.better == "lower" else ", higher is better"
         cells = [
-            row.problem if not k else "", measure.name + sense, _mean(found.values), others or "-",
-            verdict(measure, found), str(len(found.values)),
+            row.problem if not k else "", measure.name + sense, _mean(one.values),
+            "; ".join(map(str, one.others)) or "-", verdict(measure, one),
+            also if not k else "", "" if k else str(len(one.values)),
             f"{statistics.mean(seconds):.0f}" if seconds and not k else "",
         ]  # fmt: skip
         yield "| " + " | ".join(cells) + " |"
 
 
-def _words(row: Row, lines: Sequence[Line]) -> Iterator[str]:
-    """Yield why a row is as it is, and what failed."""
-    yield f"- **{row.problem}** (`{row.config}`): {row.why.strip()}"
+def _words(rows: Sequence[tuple[Row, Sequence[Line]]]) -> Iterator[str]:
+    """Yield why rows are as they are, rows of one reason together, and what failed."""
+    for why in dict.fromkeys(row.why for row, _ in rows):
+        same = [(row, lines) for row, lines in rows if row.why == why]
+        names = [row.problem for row, _ in same]
+        common = commonprefix(names) if len(names) > 1 else ""  # noqa: RUF071 - of characters
+        configs = ", ".join(f"`{name}`" for name in dict.fromkeys(row.config for row, _ in same))
+        common = common.rpartition(",")[0]
+        yield f"- **{common or ', '.join(names)}** ({configs}): {why.strip()}"
+        for row, lines in same:
+            yield from _missing(row, lines, row.problem + ", " if len(same) > 1 else "")
+
+
+def _missing(row: Row, lines: Sequence[Line], name: str) -> Iterator[str]:
     for line in lines:
         if line["status"] != "done":
             why = line["why"].rstrip(".")
-            yield f"  - seed {line['seed']} **failed** after {line['cpu_seconds']:.0f} s: {why}."
+            seed = f"{name}seed {line['seed']}"
+            yield f"  - {seed} **failed** after {line['cpu_seconds']:.0f} s: {why}."
     missing = [seed for seed in row.seeds if seed not in {line["seed"] for line in lines}]
     if missing:
-        yield f"  - not run yet: {'seeds' if len(missing) > 1 else 'seed'} " + ", ".join(
+        yield f"  - {name}not run yet: {'seeds' if len(missing) > 1 else 'seed'} " + ", ".join(
             map(str, missing)
         )
 
@@ -186,12 +201,12 @@ def section(group: Group, lines: Sequence[Line], folder: Path = CONFIGS) -> str:
         alt = f"{group.title or group.name}: every run of wopt beside published figures and rivals"
         parts.append(f"![{alt}](images/evidence-{slug(group.name)}.svg)")
     table = [
-        "| problem | measure | wopt | published, and rivals | better | seeds | CPU s |",
-        "|---|---|---|---|---|---|---|",
+        "| problem | measure | wopt | published, and rivals | better | also | seeds | CPU s |",
+        "|---|---|---|---|---|---|---|---|",
         *(text for row, some in by_row for text in _lines(row, some)),
     ]
     parts.append("\n".join([":::{container} evidence", *table, ":::"]))
-    parts.append("\n".join(text for row, some in by_row for text in _words(row, some)))
+    parts.append("\n".join(_words(by_row)))
     sources: dict[str, dict[str, None]] = {}
     for one in (one for row in group.row for measure in row.measure for one in measure.published):
         sources.setdefault(one.source, {})[one.who] = None

@@ -50,11 +50,11 @@ def test_init_reads_data_and_never_overwrites_them(command, shop):
     before = shop.read_bytes()
     answer = command("init", shop)
     assert answer.status == 0, answer.err
-    assert "note: left out" in answer.out
+    assert "note: not modelled: it has 400 distinct texts" in answer.out
     assert "price: continuous; 2 values are missing" in answer.out
     made = tomllib.loads((shop.parent / "shop.toml").read_text())
-    assert made["source"]["columns"] == ["age", "price", "city", "ok"]
-    assert made["source"]["nan"] == "drop"
+    assert made["source"]["nan"] == "model"
+    assert "columns" not in made["source"]
     assert command("validate", shop.parent / "shop.toml").status == 0
     assert command("init", shop).is_mistake("shop.toml: is there already", "--force")
     assert command("init", shop, "--force").status == 0
@@ -67,10 +67,11 @@ def test_init_reads_data_and_never_overwrites_them(command, shop):
 
 
 def test_validate_refuses_what_run_refuses(command, config, shop):
-    path = config(table(shop))
-    assert command("validate", path).is_mistake("column 'note'", "leave it out")
+    answer = command("validate", config(table(shop)))
+    assert "column note is not modelled: it has 400 distinct texts" in answer.out
+    assert "column price: continuous in [0, inf], with gaps" in answer.out
     columns = {"columns": ["age", "price", "city", "ok"]}
-    path = config(table(shop, **columns))
+    path = config(table(shop, nan="refuse", **columns))
     assert command("validate", path).is_mistake("2 of 400 rows", "source.nan=drop")
     path = config(table(shop, nan="drop", **columns))
     answer = command("validate", path)

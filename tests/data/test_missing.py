@@ -127,7 +127,7 @@ def test_a_modelled_column_is_refused_with_what_to_do():
 
 def test_the_refusal_names_the_mask():
     with pytest.raises(wopt.DataError, match=r'nan = "drop".*nan = "mask"'):
-        wopt.fit(people(), context=["age", "sex"], **QUICK)
+        wopt.fit(people(), context=["age", "sex"], nan="refuse", **QUICK)
 
 
 def test_a_condition_without_any_value():

@@ -7,6 +7,8 @@ import torch
 
 import wopt
 from wopt.data.choices import Choices
+from wopt.data.columns import Columns
+from wopt.data.frames import arrow_table
 from wopt.data.load import chosen_rows, from_table, resampled, thinned_rows
 
 N = 400
@@ -41,7 +43,7 @@ def test_kinds_are_found_from_types():
     kinds = {c.name: c.kind for c in choose().columns.columns}
     assert kinds == {
         "age": "integer", "price": "continuous", "share": "continuous", "city": "categorical",
-        "ok": "categorical", "day": "continuous", "w": "continuous",
+        "ok": "categorical", "day": "integer", "w": "continuous",
     }  # fmt: skip
     found = choose(columns=["city", "ok"])
     assert [c.categories for c in found.columns.columns] == [
@@ -72,20 +74,106 @@ def test_a_dictionary_keeps_the_order_of_its_categories():
     assert found.columns.columns[0].categories == ("high", "low", "mid")
 
 
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ([f"name {i}" for i in range(N)], "has 400 distinct texts in 400 rows.*leave it out"),
-        (["a"] * N, "one category only"),
-        ([None] * N, "is empty"),
-        (["1"] * (N - 1) + ["?"], r"numbers but for 1 row\(s\), first row 399: '\?'"),
-        (np.arange(N).astype("datetime64[D]"), "holds values of type date32.*leave it out"),
-    ],
-)
-def test_columns_of_no_use_are_refused_by_name(values, message):
-    with pytest.raises(wopt.DataError, match=f"people.csv: column 'odd' .*{message}"):
-        choose(people(odd=pyarrow.array(values)))
-    assert "odd" not in choose(people(odd=pyarrow.array(values)), columns=["age"]).columns.names
+LEFT_OUT = {
+    "names": ([f"name {i}" for i in range(N)], "has 400 distinct texts in 400 rows"),
+    "one": (["a"] * N, "does not vary"),
+    "same": (np.full(N, 2, np.int8), "does not vary"),
+    "empty": ([None] * N, "has no value"),
+    "row": (np.arange(1, N + 1), "counts the rows"),
+}
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_columns_of_no_use_are_left_out_and_put_back(name):
+    values, why = LEFT_OUT[name]
+    table = people(**{name: pyarrow.array(values)})
+    found = choose(table)
+    assert name not in found.columns.names
+    assert any(f"{name} is not modelled: it {why}" in line for line in found.facts.lines())
+    back = arrow_table(found.x[:5], found.columns)
+    assert back.column_names == table.column_names
+    old, new = table.column(name).to_pylist(), back.column(name).to_pylist()
+    assert new == (list(range(N + 1, N + 6)) if name == "row" else old[:5])
+    assert back.column(name).type == table.column(name).type
+    assert Columns.from_json(found.columns.to_json()) == found.columns
+
+
+FOLLOWS = {
+    "total": ("total", "equals men + women"),  # though it comes first
+    "half": ("half", "equals 0.5 age + 3"),
+    "code": ("code", "names the categories of city"),
+    "other": ("other", "equals - ok2 + 1"),
+}
+
+
+@pytest.mark.parametrize("name", FOLLOWS)
+def test_columns_that_follow_from_others(name):
+    draw = np.random.default_rng(1)
+    base = people().to_pandas()
+    men, women = draw.integers(0, 90, N), draw.integers(0, 90, N)
+    ok2 = draw.integers(0, 2, N)
+    more = {
+        "total": {"total": men + women, "men": men, "women": women},
+        "half": {"half": base.age / 2 + 3},
+        "code": {"code": base.city.map({"rome": 4, "bonn": 7, "paris": 1})},
+        "other": {"ok2": ok2, "other": 1 - ok2},
+    }[name]
+    table = people(**{key: np.asarray(value) for key, value in more.items()})
+    found = choose(table)
+    gone, why = FOLLOWS[name]
+    assert [one.column.name for one in found.columns.derived] == [gone]
+    assert found.facts.lines() == [f"column {gone} is not modelled: it {why}"]
+    assert Columns.from_json(found.columns.to_json()) == found.columns
+    spread = found.columns.jitter(found.x, torch.Generator().manual_seed(0))
+    back = arrow_table(spread, found.columns)
+    assert back.column_names == table.column_names
+    assert back.column(gone).to_pylist() == pytest.approx(table.column(gone).to_pylist())
+    assert back.column(gone).type == table.column(gone).type
+
+
+def test_nearly_and_by_chance_is_not_dependent():
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(N, 2))
+    rare = (np.arange(N) == 7).astype(int)  # a constant but for one row
+    near = pyarrow.table({"x": x[:, 0], "y": x[:, 0] + 1e-3 * x[:, 1], "rare": rare})
+    assert choose(near).columns.derived == ()
+    few = pyarrow.table({f"x{j}": draw.normal(size=12) for j in range(10)})
+    assert choose(few).columns.derived == ()
+
+
+def test_a_type_that_cannot_be_used_is_refused_by_name():
+    with pytest.raises(wopt.DataError, match=r"people.csv: column 'odd' holds values of type list"):
+        choose(people(odd=[[1]] * N))
+    assert "odd" not in choose(people(odd=[[1]] * N), columns=["age"]).columns.names
+
+
+TYPES = {
+    "dates": (np.arange(N).astype("datetime64[D]"), "integer"),
+    "days": (np.arange(N).astype("datetime64[D]").astype("datetime64[ns]"), "integer"),
+    "seconds": (np.arange(N).astype("datetime64[s]").astype("datetime64[ns]"), "integer"),
+    "texts": ([str(i % 50) for i in range(N - 1)] + ["?"], "integer"),
+    "tenths": (np.arange(N) / 10, "integer"),
+    "ages": (np.arange(N) % 50 + 0.0, "integer"),
+    "bytes": ((np.arange(N) % 200).astype(np.uint8), "integer"),
+    "small": ((np.arange(N) % 100 - 50).astype(np.int8), "integer"),
+}
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_values_come_back_in_their_type(name):
+    values, kind = TYPES[name]
+    table = people(**{name: pyarrow.array(values)})
+    found = choose(table, columns=[name], nan="model")
+    assert found.columns.columns[0].kind == kind
+    spread = found.columns.jitter(found.x, torch.Generator().manual_seed(0))
+    back = arrow_table(spread, found.columns).column(name)
+    assert back.type == table.column(name).type
+    old = [None if value == "?" else value for value in table.column(name).to_pylist()]
+    assert back.to_pylist() == pytest.approx(old) if name == "tenths" else back.to_pylist() == old
+    # No point of the line is outside of the type.
+    line = torch.linspace(-900, 900, 2001, dtype=torch.float64)[:, None]
+    wild = arrow_table(found.columns.inverse(line)[0], found.columns).column(name)
+    assert wild.null_count <= 2001 * (name == "texts")
 
 
 def test_missing_values():
@@ -95,7 +183,14 @@ def test_missing_values():
     table = people(price=price, city=city)
     with pytest.raises(wopt.DataError, match=r"3 of 400 rows.*row\(s\) 3, 7, 9.*price, city.*drop"):
         choose(table)
-    assert len(choose(table, nan="drop").x) == N - 3
+    dropped = choose(table, nan="drop")
+    assert len(dropped.x) == N - 3
+    assert dropped.facts.lines()[0] == "3 of 400 rows have a missing value and are left out"
+    assert "without `city` 100 % of the rows are complete, with it 99 %" in dropped.facts.lines()
+    kept = choose(table, nan="model")
+    back = arrow_table(kept.columns.jitter(kept.x, torch.Generator().manual_seed(0)), kept.columns)
+    assert back.column("city").to_pylist() == city
+    assert back.column("price").is_null().to_pylist() == [value is None for value in price]
 
 
 def test_supports():

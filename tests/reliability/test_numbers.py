@@ -31,12 +31,12 @@ FEW = ("leave a part empty", "more rows")
 
 TABLES = {
     "plain": (BASE, None),
-    "NaN": (cell(np.nan), ("NaN or infinite", "x1", "row(s) 5")),
-    "infinity": (cell(np.inf), ("NaN or infinite", "x1")),
+    "NaN": (cell(np.nan), None),
+    "infinity": (cell(np.inf), ("NaN or infinite", "x1", "row(s) 5")),
     "minus infinity": (cell(-np.inf), ("NaN or infinite", "x1")),
-    "a constant column": (column(np.full(200, 3.0)), ("do not vary", "x1")),
-    "a column of zeros": (column(np.zeros(200)), ("do not vary", "x1")),
-    "a duplicate column": (column(BASE[:, 0]), ("singular", "standardise")),
+    "a constant column": (column(np.full(200, 3.0)), None),
+    "a column of zeros": (column(np.zeros(200)), None),
+    "a duplicate column": (column(BASE[:, 0]), None),
     "an outlier": (cell(1e6), None),
     "Cauchy tails": (np.random.default_rng(1).standard_cauchy((200, 2)), None),
     "1e150": (BASE * 1e150, OUT_OF_RANGE),
@@ -101,7 +101,7 @@ def no_nan(out):
     for path in out.rglob("*.json*"):
         assert not re.search(r"[:\[,]\s*-?(NaN|Infinity|nan|inf)\b", path.read_text()), path
     if (out / "samples.npy").exists():
-        assert np.isfinite(np.load(out / "samples.npy")).all()
+        assert not np.isinf(np.load(out / "samples.npy")).any()  # a gap is NaN, as in the data
     if (out / "report.html").exists():
         assert not re.search(r"<td[^>]*>\s*-?(nan|inf)\b", (out / "report.html").read_text())
 
@@ -112,12 +112,12 @@ def agree(command, out, tmp_path):
     answer = command("score", out, tmp_path / "s.npy", "-o", tmp_path / "l.npy", "-q")
     assert answer.status == 0, answer.err
     samples, scores = np.load(tmp_path / "s.npy"), np.load(tmp_path / "l.npy")[:, 0]
-    assert np.isfinite(samples).all()
+    assert not np.isinf(samples).any()
     np.testing.assert_allclose(samples[:, -1], scores, rtol=1e-9, atol=1e-9)
 
 
-QUICK = ("NaN", "a column of zeros", "1e150", "1e-300", "integers beyond 2^53", "five rows")
-QUICK += ("ten rows",)
+QUICK = ("NaN", "infinity", "a column of zeros", "1e150", "1e-300", "integers beyond 2^53")
+QUICK += ("five rows", "ten rows")
 
 
 @pytest.mark.parametrize("name", QUICK)
@@ -160,7 +160,7 @@ def test_rows_of_sizes_far_apart_have_no_certificate_and_end_well():
     y = torch.full((60, 2), 0.25).double()  # of which rows of size one look beside 1e30
     form = SteinForm(y, y / 2, -torch.ones(60).double(), None)
     assert RadialField(form, form).coefficients.tolist() == [0.0] * 10
-    rows = np.exp(25 * np.random.default_rng(2).normal(size=(300, 2)))
+    rows = np.sinh(25 * np.random.default_rng(2).normal(size=(300, 2)))
     made = wopt.fit(
         rows, block={"name": "ode", "width": 4, "steps": 1}, scheme={"name": "jko", "step_size": 1},
         solver={"iterations": 3}, stop={"steps": 1}, preprocess="whiten", listener=False,
@@ -174,7 +174,7 @@ def test_rows_of_sizes_far_apart_have_no_certificate_and_end_well():
 
 def test_an_offset_without_preprocessing_is_warned_of():
     options = {"block": "affine", "solver": {"iterations": 3}, "stop": {"steps": 1}}
-    with pytest.warns(RuntimeWarning, match=r"x0: mean 1e\+06.*standardise") as seen:
+    with pytest.warns(RuntimeWarning, match=r"x0: mean .*standardise") as seen:
         wopt.fit(BASE + 1e6, preprocess="none", listener=False, **options)
     assert len([w for w in seen if "unit scale" in str(w.message)]) == 1
     with warnings.catch_warnings():

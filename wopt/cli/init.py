@@ -68,6 +68,7 @@ def _of_data(
 ) -> tuple[str, dict[str, Any], list[str]]:
     """Return the source that reads a file, its options, and descriptions of its columns."""
     from wopt.data.choices import Choices
+    from wopt.data.derived import Derived
     from wopt.data.files import existing_file
     from wopt.data.kinds import column_of
     from wopt.data.tables import read_frame
@@ -82,15 +83,19 @@ def _of_data(
     )
     for name in Choices().default_columns(table.column_names):
         try:
-            words = column_of(name, table.column(name), None, str(file)).words()
+            made = column_of(name, table.column(name), None, str(file))
             kept.append(name)
+            if isinstance(made, Derived):
+                words = f"{name}: not modelled: it {made.why}"
+            else:
+                words = made.words()
         except DataError as error:
             words = f"{name}: left out: {str(error).removeprefix(f'{file}: ')}"
         missing = table.column(name).null_count
         about.append(words + (f"; {missing} values are missing" if missing else ""))
     if not kept:
         raise DataError(f"{file}: has no column that can be modelled; " + "; ".join(about[1:]))
-    options: dict[str, Any] = {"path": str(file), "columns": kept}
-    if any("missing" in line for line in about):
-        options["nan"] = "drop"
+    options: dict[str, Any] = {"path": str(file)}
+    if len(kept) < len(about) - 1:
+        options["columns"] = kept
     return source or "array", options | ({} if key is None else {"key": key}), about

@@ -91,10 +91,11 @@ def command(
     time, the data's, and with --velocities those of the velocity; a particle has one row per time.
     For an evolution, a start carried by steps of times t_n, it draws from the start, at time 0.
     """
-    silent = quiet or as_json
-    run = _read(directory, out, silent)
     from wopt.flow.exact import precise
     from wopt.memory import check_room
+
+    silent = quiet or as_json
+    run = _read(directory, out, silent)
 
     check_room(_COPIES * 8.0 * number * (run.flow.dim + 1), f"{number} samples; ask for fewer (-n)")
     if times or velocities:
@@ -109,7 +110,7 @@ def command(
     with waiting("drawing samples", quiet=silent):
         x, log_density, warned = _drawn(precise(run.flow), number, seed, given)
     extra_columns = {"log_density": log_density.double().cpu()}
-    lost = int((~x.isfinite().all(dim=1)).sum())
+    lost = _overflown(run.flow, x)
     if importance:
         of_draws = host().registry.function("weights")
         weights = of_draws(run, directory, x, log_density, quiet=silent)
@@ -142,6 +143,14 @@ def _tell_of_density(log_density: Tensor) -> None:
 def _warn(messages: Sequence[str]) -> None:
     for message in messages:
         click.secho(f"warning: {message}", fg="yellow", err=True)
+
+
+def _overflown(flow: Flow, x: Tensor) -> int:
+    """Return the number of samples that are not finite, gaps of the data's kind excepted."""
+    from wopt.data.rows import completed
+
+    known = x if flow.columns is None else completed(flow.columns, x)
+    return int((~known.isfinite().all(dim=1)).sum())
 
 
 def _lost(lost: int, number: int) -> str:
@@ -195,7 +204,7 @@ def _write(out: Path, flow: Flow, x: Tensor, extra_columns: dict[str, Tensor]) -
 
     if flow.columns is None or out.suffix.lower() == ".npy":
         rows = x.double().cpu() if flow.columns is None else array_of(x, flow.columns)
-        names = flow.names if flow.columns is None else [c.name for c in flow.columns.shown]
+        names = flow.names if flow.columns is None else flow.columns.of_table
         table = torch.cat(
             [torch.as_tensor(rows), torch.stack([*extra_columns.values()], dim=1)], dim=1
         )

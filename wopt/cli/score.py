@@ -102,7 +102,7 @@ def _rows(loaded: LoadedRun, data: Path, key: str | None) -> Tensor:
     columns = flow.columns or Columns.on_the_line(loaded.names, flow.condition)
     table, named = rows_of(loaded.config.source, data, key)
     last = table.column_names[-1]
-    width = len(columns.shown)
+    width = len(columns.of_table)
     if not named and table.num_columns == width + 1 and last == f"x{width}":
         table = table.drop_columns([last])  # the log-density, as `wopt sample` writes it
     x = matched(table, columns, named=named, origin=str(data))

@@ -64,7 +64,8 @@ def _about(prepared: Prepared) -> list[str]:
     for j, text in enumerate(words[:_SHOWN]):
         given = j >= data.dim - data.condition
         lines.append(f"column {text}" + (" (condition)" if given else ""))
-    return lines + ([f"... {len(words) - _SHOWN} more"] if len(words) > _SHOWN else [])
+    lines += [f"... {len(words) - _SHOWN} more"] if len(words) > _SHOWN else []
+    return lines + (data.table.lines() if data.table is not None else [])
 
 
 _SHOWN = 20

@@ -194,11 +194,11 @@ Columns = Annotated[
     ),
 ]
 Missing = Annotated[
-    Literal["refuse", "drop", "mask"],
+    Literal["model", "refuse", "drop", "mask"],
     Field(
-        description="what to do about rows with a missing, NaN or infinite value: refuse the "
-        "data, drop the rows, or mask: in conditions (`context`) the median stands for what is "
-        "missing, and a further condition says so"
+        description="what to do about missing values: model them, as a value that samples have, "
+        "too; refuse the data; drop the rows; or mask: only in conditions (`context`), where the "
+        "median stands for what is missing, and a further condition says so, as with `model`"
     ),
 ]
 Context = Annotated[
@@ -291,7 +291,7 @@ class Choices:
     """Options of a source for its table; see :mod:`wopt.data.choices`."""
 
     columns: Sequence[str | int] | None = None
-    nan: Literal["refuse", "drop", "mask"] = "refuse"
+    nan: Literal["model", "refuse", "drop", "mask"] = "refuse"
     context: Sequence[str | int] | None = None
     dequantise: float = 0.0
     kinds: Mapping[str, Kind] | None = None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from wopt.data.derived import Derived
 from wopt.data.transform import AffineTransform
 from wopt.errors import DataError
 from wopt.particles import split_conditions
@@ -16,6 +17,7 @@ from wopt.seeds import generator
 
 __all__ = [
     "Dataset",
+    "TableFacts",
     "check_finite",
     "one_of_each",
     "smooth_dataset",
@@ -26,6 +28,36 @@ __all__ = [
 
 _PIECE = 2**16
 """Rows that are checked at a time."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TableFacts:
+    """What was read of a table and what was left out.
+
+    Attributes:
+        rows: Number of rows that were read.
+        left: Columns that are not modelled, with the reasons; samples have them all the same.
+        dropped: Number of rows that ``nan = "drop"`` left out.
+        notes: Sentences on what else people should know.
+    """
+
+    rows: int
+    left: tuple[Derived, ...] = ()
+    dropped: int = 0
+    notes: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """Return sentences for people, one a line.
+
+        Example:
+            >>> TableFacts(10, dropped=2).lines()
+            ['2 of 10 rows have a missing value and are left out']
+        """
+        lines = [f"column {one.column.name} is not modelled: it {one.why}" for one in self.left]
+        if self.dropped:
+            some = f"{self.dropped} of {self.rows} rows have a missing value and are left out"
+            lines.append(some)
+        return [*lines, *self.notes]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +83,7 @@ class Dataset:
         cell: The width of the cells over which noise has spread values on a grid, if it is the same
             for every column, else ``None``.
         published: Published results on such data, bits per dimension, by name.
+        table: What was read of a table, for data that come from one.
         shared: Number of training rows over all processes if ``train`` holds this process's alone
             (``run.hold``); ``None`` if it holds all.
     """
@@ -70,6 +103,7 @@ class Dataset:
     cell: float | None = None
     published: Mapping[str, float] | None = None
     shared: int | None = None
+    table: TableFacts | None = None
 
     def __repr__(self) -> str:
         sizes = f"{len(self.train)} + {len(self.valid)} + {len(self.test)} rows"

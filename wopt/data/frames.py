@@ -6,10 +6,12 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from wopt.data.columns import Column, Columns
+from wopt.data.times import is_time, of_times
 from wopt.errors import DataError
 
 __all__ = ["array_of", "arrow_table", "as_table", "columns_of", "frame_like", "head_of", "is_frame"]
@@ -25,8 +27,8 @@ def is_frame(x: Any) -> bool:
         >>> is_frame(np.zeros((2, 2)))
         False
     """
-    return type(x).__module__.partition(".")[0] in ("pandas", "polars", "pyarrow") and hasattr(
-        x, "columns"
+    return type(x).__module__.partition(".")[0] in ("pandas", "polars", "pyarrow") and (
+        hasattr(x, "columns") or hasattr(x, "to_frame")
     )
 
 
@@ -44,7 +46,7 @@ def as_table(x: Any) -> Any:
 
     if isinstance(x, pyarrow.Table):
         return x
-    kind = type(x).__module__.partition(".")[0]
+    kind, x = type(x).__module__.partition(".")[0], as_frame(x)
     try:
         if kind == "polars":
             return (x.collect() if hasattr(x, "collect") else x).to_arrow()
@@ -59,6 +61,13 @@ def as_table(x: Any) -> Any:
             f"rows are numbers or a table of columns, and this {type(x).__name__} is neither: "
             f"{_instead(x) or text}"
         ) from None
+
+
+def as_frame(x: Any) -> Any:
+    """Return a series of pandas or polars as a frame of one column, and a frame as it is."""
+    if hasattr(x, "columns") or not hasattr(x, "to_frame"):
+        return x
+    return x.to_frame() if x.name not in (None, "") else x.to_frame("x0")
 
 
 def _instead(x: Any) -> str:
@@ -113,20 +122,33 @@ def arrow_table(x: Tensor, columns: Columns) -> Any:
     """
     import pyarrow
 
-    chosen = Columns(columns.columns[: x.shape[1]])
-    rows = _with_gaps(chosen, chosen.round(x.detach().cpu().double())).numpy()
-    return pyarrow.table({c.name: _values(rows[:, j], c) for j, c in enumerate(chosen.shown)})
+    known = _numbers(x, columns)
+    chosen = [*columns.columns, *(one.column for one in columns.derived)]
+    about = {column.name: column for column in chosen}
+    return pyarrow.table({name: _values(known[name], about[name]) for name in known})
 
 
 def array_of(x: Tensor, columns: Columns) -> Any:
     """Return rows ``(n, d)`` as an array of numbers; categories that are texts stay codes."""
+    known = _numbers(x, columns)
+    for column in (*columns.columns, *(one.column for one in columns.derived)):
+        if column.name in known and column.kind == "categorical" and not column.coded:
+            values = _values(known[column.name], column).to_pylist()
+            numbers = [np.nan if value is None else float(value) for value in values]
+            known[column.name] = np.array(numbers)
+    return np.stack([*known.values()], 1)
+
+
+def _numbers(x: Tensor, columns: Columns) -> dict[str, NDArray[np.float64]]:
+    """Return the columns of the table by name, in its order, NaN where a value is missing."""
     chosen = Columns(columns.columns[: x.shape[1]])
-    rows = np.array(_with_gaps(chosen, x.detach().cpu().double()).numpy())[:, : len(chosen.shown)]
-    for j, column in enumerate(chosen.shown):
-        if column.kind == "categorical" and not column.coded:
-            values = _values(rows[:, j], column).to_pylist()
-            rows[:, j] = [np.nan if value is None else float(value) for value in values]
-    return rows
+    rows = _with_gaps(chosen, columns.seen(x.detach().cpu().double())).numpy()
+    known = {c.name: rows[:, j] for j, c in enumerate(chosen.columns) if not c.mask}
+    for one in columns.derived:
+        if set(one.of) <= set(known):
+            values = torch.from_numpy(one.values(known, len(rows)))
+            known[one.column.name] = one.column.round(values).numpy()
+    return {name: known[name] for name in columns.of_table if name in known}
 
 
 def _with_gaps(columns: Columns, x: Tensor) -> Tensor:
@@ -142,24 +164,37 @@ def _with_gaps(columns: Columns, x: Tensor) -> Tensor:
 def _values(numbers: Any, column: Column) -> Any:
     import pyarrow
 
-    kind = pyarrow.type_for_alias(column.type)
+    if column.type == "null":
+        return pyarrow.nulls(len(numbers))
+    if is_time(column.type):
+        return of_times(numbers, column)
+    kind, known = pyarrow.type_for_alias(column.type), np.isfinite(numbers)
     if column.kind == "categorical":
         # A row that is not finite has no category.
-        known = np.isfinite(numbers)
         codes = np.where(known, numbers, 0).astype(np.int64)
         cells = [column.categories[k] if ok else None for k, ok in zip(codes, known, strict=True)]
         return pyarrow.array(cells, kind)
+    if column.kind == "integer" and not column.width % 1:
+        numbers = np.round(numbers)
+    if pyarrow.types.is_string(kind):
+        whole = column.kind == "integer" and not column.width % 1
+        texts = [str(int(x)) if whole else repr(x) for x in np.where(known, numbers, 0).tolist()]
+        return pyarrow.array(texts, mask=~known)
     if pyarrow.types.is_integer(kind):
-        # Values that are not finite or beyond the type's range become missing.
         info = np.iinfo(kind.to_pandas_dtype())
-        known = (numbers >= info.min) & (numbers <= info.max)
-        whole = np.where(known, numbers, 0).astype(np.int64)
-        return pyarrow.array(whole, mask=~known).cast(kind)
-    return pyarrow.array(np.asarray(numbers, dtype=np.float64)).cast(kind, safe=False)
+        # The greatest 64-bit integers are no floats: the next one below them is.
+        greatest = np.nextafter(float(info.max), 0) if info.max > 2**53 else float(info.max)
+        inside = np.round(np.where(known, numbers, 0)).clip(float(info.min), greatest)
+        return pyarrow.array(inside.astype(kind.to_pandas_dtype()), mask=~known)
+    # NaN is what a missing value is in the data, or null where they have that.
+    return pyarrow.array(np.asarray(numbers, dtype=np.float64), from_pandas=True).cast(
+        kind, safe=False
+    )
 
 
 def head_of(frame: Any) -> Any:
     """Return the frame without rows, which keeps names and types."""
+    frame = as_frame(frame)
     return frame.iloc[:0] if hasattr(frame, "iloc") else frame[:0]
 
 
@@ -176,7 +211,7 @@ def frame_like(table: Any, like: Any) -> Any:
         import polars
 
         schema = {name: like.schema[name] for name in names}
-        return polars.DataFrame(table.to_pydict()).cast(schema)
+        return polars.DataFrame(polars.from_arrow(table)).cast(schema)
     if kind == "pandas":
         types = {str(name): dtype for name, dtype in like.dtypes.items()}
         frame = table.to_pandas().astype({name: types[name] for name in names})

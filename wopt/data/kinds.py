@@ -11,9 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wopt.data.columns import Category, Column, Kind
+from wopt.data.column import Category, Column, Kind
+from wopt.data.derived import Derived
 from wopt.data.files import is_number
+from wopt.data.supports import FEW
 from wopt.data.tables import floats, is_numeric
+from wopt.data.times import column_of_times, is_time, times
 from wopt.errors import DataError
 
 __all__ = ["CATEGORIES", "column_of", "column_support", "grid_offset", "numbers_of"]
@@ -87,11 +90,12 @@ CATEGORIES = 256
 """Largest number of categories; a text with more is a name or a note."""
 
 
-def column_of(name: str, values: Any, kind: Kind | None, origin: str) -> Column:
-    """Return the description of a column.
+def column_of(name: str, values: Any, kind: Kind | None, origin: str) -> Column | Derived:
+    """Return the description of a column by its type, or that it is left out.
 
-    Truth values, texts and dictionaries are categories, integers are integers, other numbers are
-    continuous, unless a kind is given.
+    Truth values, texts and dictionaries are categories, integers are integers, dates and times
+    count days or seconds, texts of numbers are numbers, and other numbers are continuous, unless a
+    kind is given. Names, row numbers and empty columns are left out.
 
     Args:
         name: Name of the column.
@@ -100,7 +104,7 @@ def column_of(name: str, values: Any, kind: Kind | None, origin: str) -> Column:
         origin: The file, for messages.
 
     Raises:
-        DataError: The column cannot be modelled; the message says what to do.
+        DataError: The column cannot be used; the message says what to do.
 
     Example:
         >>> import pyarrow
@@ -112,12 +116,17 @@ def column_of(name: str, values: Any, kind: Kind | None, origin: str) -> Column:
     types, dtype = pyarrow.types, values.type
     numeric, texts = is_numeric(dtype), _is_text(dtype)
     if values.null_count == len(values):
-        raise _refused(name, "is empty", origin)
+        return Derived(Column(name, type="null"), "has no value")
+    if types.is_temporal(dtype):
+        return column_of_times(name, values)
     if not (numeric or texts or types.is_boolean(dtype) or types.is_dictionary(dtype)):
         raise _refused(name, f"holds values of type {dtype}", origin, ", or make it numbers")
+    if texts and kind != "categorical" and _are_numbers(values, kind):
+        return Column(name, kind or "continuous", width=float(kind == "integer"), type="string")
     if kind == "categorical" or (kind is None and not numeric):
-        if texts and kind is None:
-            _check_texts(name, values, origin)
+        if texts and kind is None and (why := _names(values)):
+            few = [v for v in values.unique().to_pylist() if v is not None][:CATEGORIES]
+            return Derived(_pool(name, tuple(few), dtype), why, step=1.0)
         categories = _categories(name, values, origin)
         bounds = (-0.5, len(categories) - 0.5)
         return Column(name, "categorical", bounds, 1.0, 0.0, categories, _plain_type(dtype))
@@ -125,7 +134,8 @@ def column_of(name: str, values: Any, kind: Kind | None, origin: str) -> Column:
         raise _refused(name, f"holds {dtype} and cannot be {kind}", origin)
     if kind == "integer" or (kind is None and types.is_integer(dtype)):
         _check_integers(name, values, origin)
-        return Column(name, "integer", width=1.0, type=str(dtype))
+        column = Column(name, "integer", width=1.0, type=str(dtype))
+        return column if kind or not _counts_rows(values) else _row_number(column, values)
     return Column(name, type=str(dtype) if types.is_floating(dtype) else "double")
 
 
@@ -146,13 +156,17 @@ def numbers_of(
         DataError: A value is not a number, or an unknown category.
     """
     if column.kind != "categorical":
+        if is_time(column.type):
+            return times(values, column, origin)
+        if column.type == "string" and _is_text(values.type):
+            values = _of_texts(values)
         if not is_numeric(values.type) and str(values.type) not in ("bool", "null"):
             raise DataError(
                 f"{origin}: column {column.name!r} should be numbers and holds {values.type}, "
                 f"first value {values[0].as_py()!r}"
             )
         if not single:
-            return torch.from_numpy(floats(values).copy())
+            return _known(column, torch.from_numpy(floats(values).copy()))
         with warnings.catch_warnings():  # torch warns of memory that is not to be written to
             warnings.simplefilter("ignore", UserWarning)
             return torch.from_numpy(np.asarray(values.to_numpy(), dtype=np.float32))
@@ -161,21 +175,85 @@ def numbers_of(
         known = list(range(len(known)))
     code_of = {category: float(k) for k, category in enumerate(known)}
     distinct = {value: code_of.get(value, -1.0) for value in values.unique().to_pylist()}
-    distinct[None] = math.nan
+    distinct[None] = code_of.get(None, math.nan)
     unknown = [value for value, code in distinct.items() if code < 0]
     if unknown:
-        raise DataError(
+        text = (
             f"{origin}: column {column.name!r} has categories that were not in training: "
             f"{', '.join(map(repr, unknown[:5]))}; known: "
             f"{', '.join(map(repr, known[:20]))}"
         )
+        if column.cells is None:
+            raise DataError(text)
+        warnings.warn(f"{text}. Their rows have the log-density -inf", UserWarning, stacklevel=2)
     return torch.tensor([distinct[value] for value in values.to_pylist()], dtype=torch.float64)
+
+
+def _known(column: Column, x: Tensor) -> Tensor:
+    """Return values ``(n,)``, with a warning of those that a list of values lacks."""
+    if column.finite:
+        odd = x[~column.cells.at(x)[1] & torch.isfinite(x)]  # type: ignore[union-attr]
+        if len(odd):
+            few = ", ".join(f"{value:g}" for value in odd.unique().tolist()[:5])
+            warnings.warn(
+                f"column {column.name!r} has values that were not in training: {few}; known: "
+                f"{column.words().partition('(')[2].rstrip(')')}. Their rows have the log-density "
+                "-inf",
+                UserWarning,
+                stacklevel=2,
+            )
+    return x
+
+
+def _of_texts(values: Any) -> Any:
+    """Return texts as numbers, null where they are not."""
+    import pyarrow
+
+    cells = (cell if cell is not None and is_number(cell) else None for cell in values.to_pylist())
+    return pyarrow.chunked_array([[None if cell is None else float(cell) for cell in cells]],
+                                 pyarrow.float64())  # fmt: skip
 
 
 def _is_text(dtype: Any) -> bool:
     import pyarrow.types
 
     return bool(pyarrow.types.is_string(dtype) or pyarrow.types.is_large_string(dtype))
+
+
+def _pool(name: str, categories: tuple[Category, ...], dtype: Any) -> Column:
+    """Return the column of a left-out one, of which samples repeat values."""
+    ends = (-0.5, len(categories) - 0.5)
+    return Column(name, "categorical", ends, 1.0, 0.0, categories, _plain_type(dtype))
+
+
+def _are_numbers(values: Any, kind: Kind | None) -> bool:
+    """Whether texts are numbers, but for few that stand for missing values."""
+    cells = [cell for cell in values.to_pylist() if cell is not None]
+    bad = [cell for cell in cells if not is_number(cell)]
+    if kind is None and bad and len(set(cells)) <= FEW:
+        return False  # codes, some of which are letters
+    return 2 * len(bad) < len(cells)
+
+
+def _names(values: Any) -> str:
+    """Return why texts are names, or nothing."""
+    cells = [cell for cell in values.to_pylist() if cell is not None]
+    distinct = len(set(cells))
+    if distinct > CATEGORIES or (distinct > 20 and distinct > len(cells) / 2):
+        return f"has {distinct} distinct texts in {len(cells)} rows, which are names"
+    return ""
+
+
+def _counts_rows(values: Any) -> bool:
+    """Whether whole numbers are 0, 1, 2, ... or 1, 2, 3, ..."""
+    x = values.to_numpy()
+    first = x[0] in (0, 1) and len(x) > FEW
+    return bool(first and values.null_count == 0 and (x == x[0] + np.arange(len(x))).all())
+
+
+def _row_number(column: Column, values: Any) -> Derived:
+    first = float(values[len(values) - 1].as_py()) + 1
+    return Derived(column, "counts the rows", intercept=first, step=1.0)
 
 
 def _plain_type(dtype: Any) -> str:
@@ -200,30 +278,11 @@ def _categories(name: str, values: Any, origin: str) -> tuple[Category, ...]:
         categories = [value for value in order if value in used]
     else:
         categories = sorted(used)
-    if len(categories) < 2:
-        raise _refused(name, f"has one category only ({categories[0]!r})", origin)
     if len(categories) > CATEGORIES:
         raise _refused(
             name, f"has {len(categories)} distinct values, too many for categories", origin
         )
     return tuple(categories)
-
-
-def _check_texts(name: str, values: Any, origin: str) -> None:
-    """Raise for numbers that a few bad cells made text, and for texts that are mostly distinct."""
-    cells = values.to_pylist()
-    bad = [row for row, cell in enumerate(cells) if cell is not None and not is_number(cell)]
-    if len(bad) < len(cells) / 2:
-        first = f", first row {bad[0]}: {cells[bad[0]]!r}" if bad else ""
-        raise DataError(
-            f"{origin}: column {name!r} is numbers but for {len(bad)} row(s){first}; mend the file "
-            "or choose other `columns`"
-        )
-    distinct = len(set(cells))
-    if distinct > CATEGORIES or (distinct > 20 and distinct > len(cells) / 2):
-        raise _refused(
-            name, f"has {distinct} distinct texts in {len(cells)} rows, which are names", origin
-        )
 
 
 def _check_integers(name: str, values: Any, origin: str) -> None:

@@ -12,8 +12,11 @@ from torch import Tensor
 from wopt.data.assembly import assemble, check_context
 from wopt.data.choices import Choices, filtered, with_conditions
 from wopt.data.columns import Column, Columns
-from wopt.data.dataset import Dataset, check_finite, split
-from wopt.data.kinds import column_of, column_support, grid_offset, numbers_of
+from wopt.data.dataset import Dataset, TableFacts, check_finite, split
+from wopt.data.dependence import independent_columns
+from wopt.data.derived import Derived
+from wopt.data.description import blame, described_columns
+from wopt.data.kinds import column_of, grid_offset, numbers_of
 from wopt.data.rows import masked
 from wopt.data.tables import floats, is_numeric, pick_columns
 from wopt.data.transform import How
@@ -104,11 +107,13 @@ class TableRows:
             and codes are without noise.
         columns: Descriptions of the d columns.
         weights: Sample weights, shape ``(n,)``, or ``None``.
+        facts: What was read and what was left out.
     """
 
     x: Tensor
     columns: Columns
     weights: Tensor | None = None
+    facts: TableFacts | None = None
 
 
 def from_table(
@@ -127,7 +132,7 @@ def from_table(
     Example:
         >>> import pyarrow
         >>> from wopt.data.choices import Choices
-        >>> table = pyarrow.table({"age": list(range(40)), "sex": ["f", "m"] * 20})
+        >>> table = pyarrow.table({"age": list(range(20, 60)), "sex": ["f", "m"] * 20})
         >>> data = from_table(table, Choices(), (0.5, 0.25, 0.25), "whiten", 0, "people.csv")
         >>> [column.kind for column in data.transform.columns.columns]
         ['integer', 'categorical']
@@ -151,26 +156,40 @@ def chosen_rows(table: Any, choices: Choices, origin: str) -> TableRows:
     names = _names(table, choices, origin)
     given = check_context(names, choices.conditions)
     order = [*(j for j in range(len(names)) if j not in given), *given]
-    names, condition = tuple(names[j] for j in order), len(given)
-    read = _read_all(table, names, condition, choices, origin)
+    read, left = _read_all(table, tuple(names[j] for j in order), len(given), choices, origin)
     x = _stacked([values for _, values in read])
-    columns = Columns(tuple(column for column, _ in read), condition)
+    columns = Columns(tuple(column for column, _ in read), len(given), order=names)
     weights = None if choices.weights is None else _weights(table, choices.weights, origin)
+    facts = TableFacts(len(x), left)
     if choices.nan == "drop":
-        whole = torch.isfinite(x).all(1)
-        if not whole.any():
-            raise DataError(
-                f"{origin}: all {len(x)} rows have a NaN or infinite value, so dropping them "
-                "leaves none; choose other `columns`"
-            )
-        x, weights = x[whole], None if weights is None else weights[whole]
-    if choices.nan == "mask":
-        columns, x = masked(columns, x, table.column_names, origin)
-        names = columns.names
+        x, weights, facts = _whole_rows(x, weights, columns.names, facts, origin)
     if weights is not None:
         x, weights = x[weights > 0], weights[weights > 0]
-    check_finite(x, names, origin)
-    return TableRows(x, _supported(columns, x, choices, origin), weights)
+    columns, x = described_columns(columns, x, left, choices, origin)
+    if choices.columns is None:
+        columns, x = independent_columns(columns, x)
+    if choices.nan in ("mask", "model"):
+        columns, x = masked(columns, x, table.column_names, origin)
+    check_finite(x, columns.names, origin)
+    if not columns.derived:
+        columns = dataclasses.replace(columns, order=())
+    return TableRows(x, columns, weights, dataclasses.replace(facts, left=columns.derived))
+
+
+def _whole_rows(
+    x: Tensor, weights: Tensor | None, names: tuple[str, ...], facts: TableFacts, origin: str
+) -> tuple[Tensor, Tensor | None, TableFacts]:
+    """Return the rows without missing values, and what is known of those that were dropped."""
+    missing = ~torch.isfinite(x)
+    whole = ~missing.any(1)
+    if not whole.any():
+        raise DataError(
+            f"{origin}: all {len(x)} rows have a NaN or infinite value, so dropping them "
+            f"leaves none; {blame(missing, names)}: choose other `columns`"
+        )
+    notes = () if whole.all() else (blame(missing, names),)
+    facts = dataclasses.replace(facts, dropped=int((~whole).sum()), notes=notes)
+    return x[whole], None if weights is None else weights[whole], facts
 
 
 def to_dataset(
@@ -181,7 +200,7 @@ def to_dataset(
     Raises:
         DataError: Too few rows, or columns that have no density; the message says what to do.
     """
-    x, columns = rows.x, rows.columns
+    x, columns, facts = rows.x, rows.columns, rows.facts
     noisy = columns.jitter(x, generator(seed, "source", "noise"))
     if rows.weights is not None:
         noisy = torch.cat([noisy, rows.weights[:, None]], dim=1)
@@ -192,7 +211,7 @@ def to_dataset(
         raise DataError(f"{len(x)} row(s) leave one for training; give more data")
     del rows, x, noisy
     try:
-        return assemble(splits, preprocess, columns.names, columns=columns)
+        made = assemble(splits, preprocess, columns.names, columns=columns)
     except DataError as error:
         continuous = not any(column.width for column in columns.moved)
         if continuous and all(_whole(part) for part in splits):
@@ -201,6 +220,7 @@ def to_dataset(
                 "`dequantise = 1`"
             ) from None
         raise
+    return dataclasses.replace(made, table=facts)
 
 
 def _whole(x: Tensor) -> bool:
@@ -217,20 +237,31 @@ def _names(table: Any, choices: Choices, origin: str) -> tuple[str, ...]:
 
 def _read_all(
     table: Any, names: tuple[str, ...], condition: int, choices: Choices, origin: str
-) -> list[tuple[Column, Tensor]]:
+) -> tuple[list[tuple[Column, Tensor]], tuple[Derived, ...]]:
     """Read every column; the error names all that cannot be used, with the reasons."""
-    read, refused, single = [], list[str](), _single(table, choices)
+    read, left, refused, single = [], list[Derived](), list[str](), _single(table, choices)
     for j, name in enumerate(names):
+        last = j >= len(names) - condition
         try:
-            given = j >= len(names) - condition
-            read.append(_read(table.column(name), name, choices, origin, given, single))
+            made = _read(table.column(name), name, choices, origin, last, single)
         except DataError as error:
             refused.append(str(error).removeprefix(f"{origin}: "))
-    if not refused:
-        return read
+            continue
+        if isinstance(made, Derived):
+            left.append(made)
+        else:
+            read.append(made)
     kept = [column.name for column, _ in read]
     hint = f"; those that can be used: columns = {json.dumps(kept)}" if kept else ""
-    raise DataError(f"{origin}: {'; '.join(refused)}{hint if choices.columns is None else ''}")
+    given = names[len(names) - condition :]
+    wrong = [f"column {c.column.name!r} {c.why}" for c in left if c.column.name in given]
+    if refused or wrong:
+        text = "; ".join((*refused, *wrong))
+        raise DataError(f"{origin}: {text}{hint if choices.columns is None else ''}")
+    if not kept:
+        whys = "; ".join(f"column {one.column.name!r} {one.why}" for one in left)
+        raise DataError(f"{origin}: no column is left to be modelled: {whys}")
+    return read, tuple(left)
 
 
 def _stacked(columns: list[Tensor]) -> Tensor:
@@ -250,11 +281,13 @@ def _single(table: Any, choices: Choices) -> bool:
 
 def _read(
     values: Any, name: str, choices: Choices, origin: str, given: bool, single: bool
-) -> tuple[Column, Tensor]:
+) -> tuple[Column, Tensor] | Derived:
     wished = (choices.kinds or {}).get(name)
     if wished is None and choices.dequantise and is_numeric(values.type):
         wished = "continuous"
     column = column_of(name, values, wished, origin)
+    if isinstance(column, Derived):
+        return column
     x = numbers_of(column, values, origin, single=single)
     if choices.dequantise and not given and column.kind == "continuous":
         column = gridded(column, x, choices.dequantise)
@@ -267,24 +300,6 @@ def gridded(column: Column, x: Tensor, width: float) -> Column:
     if origin is None:
         return dataclasses.replace(column, width=width)
     return dataclasses.replace(column, kind="integer", width=width, origin=origin)
-
-
-def _supported(columns: Columns, x: Tensor, choices: Choices, origin: str) -> Columns:
-    wishes = choices.support or {}
-    supported = []
-    for j, column in enumerate(columns.columns):
-        wish = wishes.get(column.name, wishes.get("*"))
-        moved = j < len(columns.columns) - columns.condition
-        if column.name in wishes and (column.kind == "categorical" or not moved):
-            what = "categorical" if moved else "a condition"
-            raise DataError(
-                f"{origin}: support: {column.name!r} is {what} and has none; leave it out"
-            )
-        if wish is not None and moved and column.kind != "categorical":
-            bounds = column_support(column.name, x[:, j], column, wish, origin)
-            column = dataclasses.replace(column, bounds=bounds)
-        supported.append(column)
-    return dataclasses.replace(columns, columns=tuple(supported))
 
 
 def _weights(table: Any, name: str, origin: str) -> Tensor:

@@ -18,12 +18,15 @@ __all__ = ["Interval", "QuantileTransform", "normal_log_density"]
 class Interval(Bijection):
     """The map of an interval to the whole line, for numbers of any shape.
 
-        y = log (x - a) on (a, oo),   -log (b - x) on (-oo, b),   log ((x - a) / (b - x)) on (a, b).
+        y = log (x - a) on (a, oo),   -log (b - x) on (-oo, b),   log ((x - a) / (b - x)) on (a, b),
 
-    It is finite also at the ends and beyond, where its log-slope is minus infinity.
+    and with a finite scale s, where one end is infinite, log (exp(u/s) - 1) of the distance u to
+    the other: nearly log (u/s) below s, and u/s above. It is finite also at the ends and beyond,
+    where its log-slope is minus infinity.
 
     Attributes:
         low, high: The ends a and b, of which one may be infinite.
+        scale: The scale s.
 
     Example:
         >>> y, log_slope = Interval(0.0, 1.0)(torch.tensor([0.5, 0.75, 2.0]))
@@ -33,12 +36,20 @@ class Interval(Bijection):
 
     low: float
     high: float
+    scale: float = math.inf
 
     def __post_init__(self) -> None:
         super().__init__()
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return y and log dy/dx, of the shape of x."""
+        outside = (x < self.low) | (x > self.high)
+        if math.isfinite(self.scale):
+            side, end = (1, self.low) if math.isinf(self.high) else (-1, self.high)
+            v = _distance((x - end) * side, end) / self.scale
+            rise = (-torch.expm1(-v)).log()
+            slope = -rise - math.log(self.scale)
+            return side * (v + rise), torch.where(outside, -math.inf, slope)
         below, above = (
             torch.zeros_like(x) if math.isinf(end) else _distance((x - end) * sign, end).log()
             for end, sign in ((self.low, 1), (self.high, -1))
@@ -46,19 +57,25 @@ class Interval(Bijection):
         log_slope = -below - above
         if math.isfinite(self.high - self.low):
             log_slope = log_slope + math.log(self.high - self.low)
-        return below - above, torch.where((x < self.low) | (x > self.high), -math.inf, log_slope)
+        return below - above, torch.where(outside, -math.inf, log_slope)
 
     def inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return x, always in [a, b], and log dx/dy, of the shape of y."""
         if math.isinf(self.high):
-            x = self.low + y.exp()
+            x = self.low + self._away(y)
         elif math.isinf(self.low):
-            x = self.high - (-y).exp()
+            x = self.high - self._away(-y)
         else:  # from the nearer end, so that digits are kept on either side
             near = (self.high - self.low) * (-y.abs()).sigmoid()
             x = torch.where(y < 0, self.low + near, self.high - near)
         x = x.clamp(self.low, self.high)
         return x, -self(x)[1]
+
+    def _away(self, y: Tensor) -> Tensor:
+        """Return the distance to the only end."""
+        if math.isinf(self.scale):
+            return y.exp()
+        return self.scale * torch.logaddexp(y, torch.zeros_like(y))
 
 
 def _distance(x: Tensor, end: float) -> Tensor:

@@ -50,7 +50,7 @@ def masked(
     """
     missing = ~torch.isfinite(x)
     moved = len(columns.columns) - columns.condition
-    wrong = [columns.names[j] for j in range(moved) if missing[:, j].any()]
+    wrong = [columns.names[j] for j in range(moved) if x[:, j].isnan().any()]
     if wrong:
         raise DataError(
             f"{origin}: column(s) {', '.join(wrong)} have missing values and are modelled: a value "
@@ -69,7 +69,9 @@ def masked(
                 name += "_"
             masks.append(Column(name, mask=whole[j].name))
             whole[j] = dataclasses.replace(whole[j], fill=_middle(whole[j], x[~missing[:, j], j]))
-    made = Columns((*whole, *masks), columns.condition + len(masks))
+    made = dataclasses.replace(
+        columns, columns=(*whole, *masks), condition=columns.condition + len(masks)
+    )
     return made, completed(made, x)
 
 
@@ -82,13 +84,13 @@ def completed(columns: Columns, x: Tensor) -> Tensor:
             columns, if the rows have their masks already.
     """
     shown = columns.shown
-    if len(shown) == len(columns.columns) or x.shape[-1] not in (len(shown), len(columns.columns)):
+    fills = [(j, column.fill) for j, column in enumerate(shown) if column.fill is not None]
+    if not fills or x.shape[-1] not in (len(shown), len(columns.columns)):
         return x
     rows = x.clone()
     missing = ~torch.isfinite(x)
-    for j, column in enumerate(shown):
-        if column.fill is not None:
-            rows[..., j] = torch.where(missing[..., j], column.fill, rows[..., j])
+    for j, fill in fills:
+        rows[..., j] = torch.where(missing[..., j], fill, rows[..., j])
     if x.shape[-1] == len(columns.columns):
         return rows
     index = {column.name: j for j, column in enumerate(shown)}
@@ -173,11 +175,15 @@ def matched(table: Any, columns: Columns, *, named: bool, origin: str) -> Tensor
         >>> matched(two, Columns.on_the_line(["x0", "x1"]), named=True, origin="t.csv").tolist()
         [[3.0, 4.0]]
     """
+    by_place = not named and table.num_columns == len(columns.of_table)
+    if by_place:
+        table = table.rename_columns(list(columns.of_table))
     shown = [c for c in columns.columns if not c.mask or c.name in table.column_names]
     known, names = table.column_names, [column.name for column in shown]
     if twice := sorted({name for name in known if known.count(name) > 1}):
         raise DataError(f"{origin}: several columns are named {', '.join(twice)}; rename them")
-    own = [name for name in names if named and (name in known or not _MADE_UP.fullmatch(name))]
+    ours = named or by_place
+    own = [name for name in names if ours and (name in known or not _MADE_UP.fullmatch(name))]
     if missing := [name for name in own if name not in known]:
         raise DataError(
             f"{origin}: has no column(s) {', '.join(missing)}, and the model's columns are "

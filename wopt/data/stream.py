@@ -206,7 +206,7 @@ def _wrong(choices: Choices, kinds: set[str]) -> list[str]:
     asked = {
         "kinds": choices.kinds, "dequantise": choices.dequantise, "support": choices.support,
         "weights": choices.weights, "where": choices.where, "time": choices.time,
-        "nan": choices.nan != "refuse",
+        "nan": choices.nan not in ("refuse", "model"),
     }  # fmt: skip
     wrong = [name for name, value in asked.items() if value]
     return wrong + [f"columns of type {kind}" for kind in sorted(kinds - {"float", "double"})]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from wopt.bijection import Bijection
+from wopt.bijection import Bijection, given
 from wopt.data.columns import Columns
 from wopt.errors import DataError
 from wopt.statistics import some
@@ -56,14 +56,16 @@ logarithm, or say by `support` where they can lie
 
 
 def far_from_unit(dataset: Dataset) -> str | None:
-    """Return a warning of columns that are not preprocessed and lie far from the target's scale.
+    """Return a warning of columns that are not scaled and lie far from the target's scale.
 
     Maps begin at the identity, and float32 resolves coordinates far from zero only coarsely.
     Return ``None`` if no column does.
     """
-    if not dataset.transform.is_identity:
+    matrix = dataset.transform.matrix
+    if not torch.equal(matrix, torch.eye(len(matrix)).to(matrix)):
         return None
-    x = some(dataset.train).double()
+    moved, c = dataset.split(some(dataset.train))
+    x = torch.cat(given(dataset.transform.move(moved), c), dim=1).double()
     mean, spread = x.mean(0).abs(), x.std(0) if len(x) > 1 else torch.ones(x.shape[1])
     spread = spread.to(mean)
     odd = (mean > _FAR * spread.clamp(min=1)) | (spread > _FAR) | (spread * _FAR < 1)

@@ -17,7 +17,15 @@ from wopt.interfaces.source import Source
 from wopt.interfaces.target import Law
 from wopt.seeds import derive
 
-__all__ = ["DistributionLaw", "SourceLaw", "draw", "held_out_rows", "noise", "providing"]
+__all__ = [
+    "DistributionLaw",
+    "SourceLaw",
+    "carried",
+    "draw",
+    "held_out_rows",
+    "noise",
+    "providing",
+]
 
 
 def held_out_rows(dataset: Dataset, n: int, rng: torch.Generator) -> Tensor:
@@ -130,6 +138,39 @@ def draw(law: Law, n: int, dim: int, rng: torch.Generator) -> Tensor:
             f"({n}, {dim})"
         )
     return x
+
+
+_AGAIN = 10
+"""Times that samples which overflowed are drawn anew."""
+
+
+def carried(
+    law: Law,
+    back: Callable[..., tuple[Tensor, Tensor]],
+    inputs: tuple[Tensor, ...],
+    rng: torch.Generator,
+    *,
+    again: bool,
+) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+    """Return points z with conditions, samples x = back(z; c), ``(n, d)``, and log-dets, ``(n,)``.
+
+    Args:
+        law: The law of the points.
+        back: The map from z to x, with its log-det.
+        inputs: Points z, shape ``(n, d)``, and conditions c, ``(n, k)``, if there are any.
+        rng: Random numbers.
+        again: Whether points whose samples overflow are drawn anew; their conditions are kept.
+    """
+    z, *c = inputs
+    x, log_det = back(z, *c)
+    for _ in range(_AGAIN if again else 0):
+        lost = (~torch.isfinite(x).all(1)).nonzero()[:, 0]
+        if not len(lost):
+            break
+        z = z.index_copy(0, lost, draw(law, len(lost), z.shape[1], rng).to(z))
+        more, log_dets = back(z[lost], *(part[lost] for part in c))
+        x, log_det = x.index_copy(0, lost, more), log_det.index_copy(0, lost, log_dets)
+    return (z, *c), x, log_det
 
 
 def noise(

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from wopt.data.rows import completed
 from wopt.distributions import how_to_get
 from wopt.errors import DataError, PluginError
 from wopt.flow.flow import Flow
@@ -64,6 +65,7 @@ def log_mass_bound(
     """
     if flow.columns is None or not flow.columns.discrete:
         return flow.log_prob(x, audit=audit)
+    x = completed(flow.columns, x)
     rng = torch.Generator().manual_seed(seed)
     total = torch.zeros(len(x), dtype=torch.float64)
     for _ in range(draws):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from wopt.data.frames import arrow_table
 from wopt.data.rows import as_rows
 from wopt.data.transform import AffineTransform
 from wopt.errors import CapabilityError, DataError
-from wopt.flow.base import DistributionLaw, draw, noise, providing
+from wopt.flow.base import DistributionLaw, carried, draw, noise, providing
 from wopt.flow.chain import Chain, Inverse
 from wopt.flow.exact import warn_of_missed
 from wopt.flow.views import FlowDistribution
@@ -140,7 +141,12 @@ class Flow(nn.Module):
     @property
     def dim(self) -> int:
         """Number of columns, conditions included."""
-        return len(self.transform.shift) + self.condition
+        return self.modelled + self.condition
+
+    @property
+    def modelled(self) -> int:
+        """The dimension d, which is the number of columns without the conditions."""
+        return len(self.transform.shift)
 
     @property
     def columns(self) -> Columns | None:
@@ -189,7 +195,7 @@ class Flow(nn.Module):
         rows = as_rows(x, self.names, conditions, self.condition, self.columns)
         flat = rows.flatten(0, -2) if rows.ndim > 2 else rows[None] if rows.ndim == 1 else rows
         inputs = self._inputs(*split_conditions(flat, self.condition))
-        z, log_det = self._carry(lambda *part: self.map(*part, audit=audit), *inputs)
+        z, log_det = self._carry(functools.partial(self.map, audit=audit), *inputs)
         base = providing(self.base, Capability.POTENTIAL | Capability.NORMALISED, "a likelihood")
         return (log_det + base.log_prob(z).to(log_det)).reshape(rows.shape[:-1])
 
@@ -361,28 +367,29 @@ class Flow(nn.Module):
             generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
         base = providing(self.base, Capability.TARGET_SAMPLES, "samples")
         if conditions is None:
-            z, *c = noise(base, size.numel(), self.dim - self.condition, generator, self.conditions)
+            inputs = noise(base, size.numel(), self.modelled, generator, self.conditions)
         else:
             asked = self._conditions(conditions)
             size = size + asked.shape[:-1]
-            z = draw(base, size.numel(), self.dim - self.condition, generator)
-            c = [asked.expand(*size, self.condition).reshape(-1, self.condition).to(z)]
+            z = draw(base, size.numel(), self.modelled, generator)
+            inputs = z, asked.expand(*size, -1).reshape(-1, self.condition).to(z)
         audit = audit and Capability.LOG_DET in self.chain.provides
-        x, log_det = self._carry(lambda *part: self.map.inverse(*part, audit=audit), z, *c)
+        back = functools.partial(self._carry, functools.partial(self.map.inverse, audit=audit))
+        (z, *c), x, log_det = carried(base, back, inputs, generator, again=whole)
         columns = self.columns if whole and self.columns and self.columns.discrete else None
-        x = x if columns is None else columns.round(x)
+        x = columns.round(x) if columns else x
         if not base.normalised:
             log_density = torch.full_like(log_det, torch.nan)
-        elif columns is not None or (audit and self.pulls_back):
-            there, log_det = self._carry(lambda *part: self.map(*part, audit=audit), x, *c)
+        elif columns or (audit and self.pulls_back):
+            there, log_det = self._carry(functools.partial(self.map, audit=audit), x, *c)
             log_density = log_det + base.log_prob(there).to(log_det)
-            if audit and columns is None:
+            if audit and not columns:
                 warn_of_missed(there, z)
         else:
             log_density = base.log_prob(z).to(log_det) - log_det
         if conditions is None and self.transform.given is not None:
             x = torch.cat([x, self.transform.given.inverse(c[0].to(x))[0]], dim=1)
-            x = x if columns is None else columns.round(x)
+        x = columns.seen(x) if columns else x
         return x.reshape(*size, -1), log_density.reshape(size)
 
     def _conditions(self, conditions: Any) -> Tensor:
@@ -407,7 +414,7 @@ class Flow(nn.Module):
 
     def _inputs(self, x: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
         """Return points, and conditions in the flow's coordinates, for the map."""
-        units, wanted = self.transform.given, (self.dim - self.condition, self.condition)
+        units, wanted = self.transform.given, (self.modelled, self.condition)
         if x.ndim != 2 or (x.shape[1], 0 if c is None else c.shape[1]) != wanted:
             raise DataError(
                 f"this flow takes rows of {self.dim} columns, {self.condition} of them conditions, "

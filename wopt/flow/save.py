@@ -26,9 +26,9 @@ from wopt.typed import of_json
 
 __all__ = ["FORMAT", "load_flow", "save_flow"]
 
-FORMAT = 5
+FORMAT = 6
 """Version of the file; readers reject later ones. Version 2 added kinds of columns, 3 masks of
-conditions, 4 supports, 5 curves."""
+conditions, 4 supports, 5 curves, 6 cells, scales, times and columns that are put back."""
 
 _CONDITIONS = "base.conditions"
 
@@ -147,6 +147,8 @@ def _assemble(path: Path, tensors: dict[str, torch.Tensor], about: _About) -> Fl
 
 def _least_format(flow: Flow) -> int:
     columns = flow.transform.columns
+    if columns is not None and (columns.derived or any(c.later for c in columns.columns)):
+        return 6
     if columns is not None and any(column.curve for column in columns.columns):
         return 5
     if flow.chain.support is not None:

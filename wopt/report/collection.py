@@ -101,8 +101,8 @@ def _backward(flow: Flow, target: Target | None, n: int, seed: int) -> Tensor | 
     if not (_samples(target) and Capability.INVERSE in flow.chain.provides):
         return None
     assert target is not None
-    dim, rng = flow.dim - flow.condition, generator(seed, "report", "backward")
-    z = noise(target, n, dim, rng, flow.conditions)  # in free coordinates
+    rng = generator(seed, "report", "backward")
+    z = noise(target, n, flow.modelled, rng, flow.conditions)  # in free coordinates
     return flow.trajectory(torch.cat(z, dim=1), reverse=True)
 
 
@@ -202,7 +202,7 @@ def _labels(flow: Flow, dataset: Dataset) -> Tensor:
             "width": one.width, "origin": one.origin, "names": [str(c) for c in one.categories]
         }
         for one in (known.columns if known else ())
-        if one.discrete
+        if one.width > 0
     }  # fmt: skip
     labels = {"columns": list(dataset.names), "coordinates": coordinates}
     text = json.dumps({**labels, **({"grids": grids} if grids else {})})

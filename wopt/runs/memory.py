@@ -32,7 +32,8 @@ class Rows(Source):
         context: Columns of ``x`` that the others are conditioned on.
         kinds: Kinds of columns: continuous, integer or categorical.
         support: Bounds of columns.
-        nan: Treatment of rows with a missing value: ``refuse``, ``drop`` or ``mask``.
+        nan: Treatment of rows with a missing value: ``model``, ``refuse``,
+            ``drop`` or ``mask``.
         weights: A column of ``x``, or weights of rows, shape ``(n,)``.
         where: Condition that selects rows.
 
@@ -54,7 +55,7 @@ class Rows(Source):
         context: Context = None,
         kinds: Kinds = None,
         support: Support = None,
-        nan: Missing = "refuse",
+        nan: Missing = "model",
         weights: Any = None,
         where: Where = None,
     ) -> None:

@@ -138,7 +138,7 @@ def fit(
     context: list[str | int] | None = None,
     kinds: dict[str, Any] | None = None,
     support: Any = None,
-    nan: Literal["refuse", "drop", "mask"] = "refuse",
+    nan: Literal["model", "refuse", "drop", "mask"] = "model",
     weights: Any = None,
     where: str | None = None,
     objective: Any = None,
@@ -180,8 +180,8 @@ def fit(
         kinds: Kinds of columns: ``{"age": "continuous"}``; also ``integer``, ``categorical``.
         support: Bounds of columns, which every sample respects: ``{"age": (0, 120), "price":
             "positive"}``, or ``"infer"``.
-        nan: Treatment of rows with a missing value: ``refuse`` the data, ``drop`` the rows, or
-            ``mask``: whether a condition is missing is then a condition, too.
+        nan: Treatment of missing values: ``model`` them, so that samples have them too;
+            ``refuse`` the data; ``drop`` the rows; or ``mask``: only conditions may have them.
         weights: A column of ``x`` with sample weights, or weights of rows, shape ``(n,)``.
         where: Condition that selects rows: ``"time == 0 and kind != 'b'"``.
         objective: Objective; this and the following options are as in :func:`solve`.

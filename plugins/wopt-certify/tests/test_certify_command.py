@@ -131,7 +131,10 @@ def test_mistakes(command, finished, tmp_path):
 def points_run(command, config, certified, folder, rows, **options):
     """Run on rows without a density, smoothed."""
     np.save(folder / "rows.npy", rows)
-    certified["source"] = {"name": "array", "path": str(folder / "rows.npy"), "preprocess": "none"}
+    certified["source"] = {
+        "name": "array", "path": str(folder / "rows.npy"), "preprocess": "none",
+        "columns": [0, 1], "kinds": {"x0": "continuous", "x1": "continuous"},
+    }  # fmt: skip
     certified["smooth_time"] = 0.05
     certified["scheme"]["step_size"] = 1.0
     certified["solver"] = {"iterations": 150, "batch_size": 200, "learning_rate": 0.01}

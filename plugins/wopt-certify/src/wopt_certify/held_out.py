@@ -238,11 +238,12 @@ def _held_out(prepared: Prepared, data: Dataset) -> tuple[Tensor, list[str]]:
 
 def _samples(flow: Flow, data: Dataset, count: int, seed: int) -> Tensor:
     """Return rows of the model; for a conditional model, at conditions of validation rows."""
+    # Not rounded, as noise has spread the rows of discrete columns over their cells, too.
     rng = generator(seed, "model")
     if not data.condition:
-        return flow.sample(count, generator=rng)
+        return flow.rsample(count, generator=rng)
     _, given = data.split(data.valid[:count])
-    moved = flow.sample((), generator=rng, conditions=given)
+    moved = flow.rsample((), generator=rng, conditions=given)
     assert given is not None
     return torch.cat([moved.double().cpu(), given], dim=1)
 

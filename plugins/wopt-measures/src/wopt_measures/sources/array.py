@@ -35,7 +35,7 @@ class ArraySource(Source):
 
     Raises:
         DataError: The file is missing or damaged, a column is missing or unusable, values are
-            missing or infinite (``nan = "refuse"``), or there are too few rows.
+            infinite (or missing, with ``nan = "refuse"``), or there are too few rows.
 
     Example:
         >>> import numpy, pathlib, tempfile
@@ -54,7 +54,7 @@ class ArraySource(Source):
         path: File,
         key: Key = None,
         columns: Columns = None,
-        nan: Missing = "refuse",
+        nan: Missing = "model",
         split: Fractions = (0.8, 0.1, 0.1),
         preprocess: Preprocess = "whiten",
         dequantise: Dequantise = 0.0,
