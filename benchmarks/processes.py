@@ -17,7 +17,6 @@ import torch
 import wopt
 from wopt.interfaces.subproblem import Subproblem
 from wopt.parallel.launch import launched
-from wopt.parallel.team import team
 from wopt.particles import Particles
 from wopt.train.optimisers import adam_and_muon
 from wopt.train.wrappers import spread
@@ -39,7 +38,7 @@ def least(action, count=ITERATIONS, repeats=REPEATS):
     return round(1e3 * min(wall), 3), round(1e3 * min(cpu), 3)
 
 
-def iteration(batch):
+def iteration(batch, of):
     """Return what makes one iteration of Adam at so many rows."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -50,7 +49,7 @@ def iteration(batch):
     optimisers = adam_and_muon(block, 1e-3)
 
     def step():
-        value = sub.loss(spread(block))
+        value = sub.loss(spread(block, of))
         value.item()
         block.zero_grad(set_to_none=True)
         value.backward()
@@ -66,16 +65,16 @@ def measured(shards):
     found = {}
     with launched(shards, 120.0) as of:
         for batch in SIZES:
-            block, step = iteration(batch)
+            block, step = iteration(batch, of)
             found[f"rows {batch}"] = least(step)
         found["parameters"] = sum(p.numel() for p in block.parameters())
-        found["weak"] = least(iteration(2000 * of.size)[1])
+        found["weak"] = least(iteration(2000 * of.size, of)[1])
         for size in (10**4, 10**5, 10**6):
             flat = torch.zeros(size)
-            found[f"sum of {size}"] = least(lambda flat=flat: team().sum([flat] * len(of.mine)))
+            found[f"sum of {size}"] = least(lambda flat=flat: of.sum([flat] * len(of.mine)))
             n = size // 33
             own = torch.zeros(n, 33)[of.span(n)]
-            found[f"gather of {size}"] = least(lambda own=own, n=n: team().gather(own, n))
+            found[f"gather of {size}"] = least(lambda own=own, n=n: of.gather(own, n))
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import math
 import re
@@ -16,15 +17,12 @@ from torch import Tensor
 
 from wopt.errors import ConfigError
 
-__all__ = ["bytes_of", "is_large", "memmap_scope", "room"]
+__all__ = ["IN_MEMORY", "Memory", "bytes_of", "memmap_scope"]
 
 SHARE = 16
 """Tensors above the budget divided by this are mapped; a run has a few of them at a time."""
 
 _UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-
-_folder: Path | None = None
-_most = math.inf
 
 
 def bytes_of(text: str) -> int:
@@ -49,70 +47,77 @@ def bytes_of(text: str) -> int:
     return int(size)
 
 
-@contextlib.contextmanager
-def memmap_scope(folder: Path, memory: str | None, *, passing: bool = False) -> Iterator[None]:
-    """Keep large tensors in mapped files of a folder inside.
+@dataclasses.dataclass(frozen=True)
+class Memory:
+    """Where tensors of many rows are: in memory, or in mapped files of a folder.
 
     The files are unlinked once they are mapped, so that they live as long as their tensors and
     nothing is left of them, whatever ends the process.
 
+    Attributes:
+        folder: Folder of the files, made if needed; ``None`` for memory alone.
+        most: Bytes above which a tensor is mapped.
+    """
+
+    folder: Path | None = None
+    most: float = math.inf
+
+    def is_large(self, size: float) -> bool:
+        """Whether a tensor of so many bytes is mapped."""
+        return size > self.most
+
+    def room(self, shape: Sequence[int], dtype: torch.dtype, *, mapped: bool = False) -> Tensor:
+        """Return an empty tensor on the CPU, in a mapped file if it is large.
+
+        Args:
+            shape: Shape of the tensor.
+            dtype: Dtype of the tensor.
+            mapped: Whether to use a file for any size, if there is a folder.
+
+        Raises:
+            OSError: The disk is too full, so that writing would kill the process (SIGBUS).
+        """
+        folder, count = self.folder, math.prod(shape)
+        size = count * dtype.itemsize
+        if folder is None or not count or not (mapped or self.is_large(size)):
+            return torch.empty(tuple(shape), dtype=dtype)
+        folder.mkdir(parents=True, exist_ok=True)
+        if size > shutil.disk_usage(folder).free:
+            raise OSError(errno.ENOSPC, "no room for the particles", str(folder))
+        # Processes of several machines may share the folder.
+        path = folder / f"{uuid.uuid4().hex}.rows"
+        whole = torch.from_file(str(path), shared=True, size=count, dtype=dtype)
+        path.unlink()
+        return whole.view(tuple(shape))
+
+
+IN_MEMORY = Memory()
+"""No files."""
+
+
+@contextlib.contextmanager
+def memmap_scope(folder: Path, memory: str | None, *, passing: bool = False) -> Iterator[Memory]:
+    """Yield a budget of memory, above which tensors are in mapped files of a folder.
+
     Args:
-        folder: Folder of the files, made if needed.
+        folder: Folder of the files.
         memory: The budget, such as ``"2GB"``; ``None`` to keep everything in memory.
         passing: Whether to remove the folder at the end, if it is empty, and that of the run if
             it is new and empty.
 
     Example:
         >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder, memmap_scope(Path(folder), "16MB"):
-        ...     large, small = (room((n, 2), torch.float32)[0] for n in (200_000, 100))
+        >>> with tempfile.TemporaryDirectory() as at, memmap_scope(Path(at), "16MB") as memory:
+        ...     large, small = (memory.room((n, 2), torch.float32) for n in (200_000, 100))
         >>> large.untyped_storage().filename is not None, small.untyped_storage().filename
         (True, None)
     """
-    global _folder, _most
-    before, new = (_folder, _most), not folder.parent.exists()
-    _folder, _most = folder, math.inf if memory is None else bytes_of(memory) / SHARE
+    new = not folder.parent.exists()
     try:
-        yield
+        yield Memory(folder, math.inf if memory is None else bytes_of(memory) / SHARE)
     finally:
-        _folder, _most = before
         if passing:
             # Folders with files of killed processes, or of a run, are not empty and stay.
             for empty in (folder, folder.parent) if new else (folder,):
                 with contextlib.suppress(OSError):
                     empty.rmdir()
-
-
-def is_large(size: float) -> bool:
-    """Whether a tensor of so many bytes is mapped."""
-    return size > _most
-
-
-def room(
-    shape: Sequence[int], dtype: torch.dtype, *, name: str | None = None, mapped: bool = False
-) -> tuple[Tensor, Path | None]:
-    """Return an empty tensor on the CPU, in a mapped file if it is large, and that file.
-
-    Args:
-        shape: Shape of the tensor.
-        dtype: Dtype of the tensor.
-        name: Name by which other processes find the file, until the caller removes it; by default
-            the file is unlinked at once, and no path is returned.
-        mapped: Whether to use a file for any size, if there is a folder.
-
-    Raises:
-        OSError: The disk is too full, so that writing would kill the process (SIGBUS).
-    """
-    count = math.prod(shape)
-    if _folder is None or not count or not (mapped or is_large(count * dtype.itemsize)):
-        return torch.empty(tuple(shape), dtype=dtype), None
-    _folder.mkdir(parents=True, exist_ok=True)
-    if count * dtype.itemsize > shutil.disk_usage(_folder).free:
-        raise OSError(errno.ENOSPC, "no room for the particles", str(_folder))
-    # Processes of several machines may share the folder.
-    path = _folder / f"{name or uuid.uuid4().hex}.rows"
-    whole = torch.from_file(str(path), shared=True, size=count, dtype=dtype).view(tuple(shape))
-    if name is not None:
-        return whole, path
-    path.unlink()
-    return whole, None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -144,6 +146,16 @@ class Particles:
             )
         total = None if log_det is None or self.log_det is None else self.log_det + log_det
         return dataclasses.replace(self, points=points, log_det=total)
+
+    @property
+    def own(self) -> Particles:
+        """The particles that this process holds: all of them."""
+        return self
+
+    def through(self, function: Callable[..., Any]) -> list[Tensor]:
+        """Return the results, each ``(n, ...)``, of a function of points and context."""
+        made = function(*self.inputs)
+        return [made] if isinstance(made, Tensor) else list(made)
 
     def checksum(self) -> list[float]:
         """Return a checksum of the particles: their number, and sums of some of them.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,10 +11,10 @@ from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.interfaces.block import FlowBlock, audit_of
-from wopt.mapped import is_large, room
-from wopt.parallel import Team, team
-from wopt.parallel.rows import ShardDraws
+from wopt.mapped import IN_MEMORY, Memory
+from wopt.parallel import SOLO, over_rows
 from wopt.particles import Particles
+from wopt.runtime import ALONE, Runtime
 from wopt.sharded import ShardedParticles
 
 __all__ = [
@@ -33,8 +32,6 @@ __all__ = [
 ROWS = 8192
 """Rows mapped at a time, so that memory does not grow with the particles."""
 
-_calls = 0
-
 
 @torch.no_grad()
 def in_batches(
@@ -42,13 +39,12 @@ def in_batches(
     *inputs: Tensor,
     rows: int = ROWS,
     cuts: Sequence[slice] | None = None,
+    memory: Memory = IN_MEMORY,
 ) -> Any:
     """Return ``function(*inputs)``, shape ``(n, ...)`` or a tuple, computed on chunks of rows.
 
-    In a team each process computes its shards, and all receive all rows. Results above the budget
-    of :func:`wopt.mapped.memmap_scope` are in mapped files, which the processes of a team share.
-    Without a budget, results for points in a mapped file (``torch.from_file``) are in files under
-    ``TMPDIR``.
+    Results for points in a mapped file (``torch.from_file``) are in files under ``TMPDIR``, if
+    not in those of ``memory``.
 
     Args:
         function: The function of rows.
@@ -56,64 +52,21 @@ def in_batches(
         rows: Largest number of rows of a chunk.
         cuts: Parts of the rows that chunks must not straddle, as the bits of a product may depend
             on the rows that are multiplied together.
+        memory: Where large results are.
     """
-    of, n = team(), len(inputs[0])
-    if of.shares(n):
-        return _shared(of, function, inputs, rows)
+    n = len(inputs[0])
     if n <= rows and (cuts is None or len(cuts) == 1):
         return function(*inputs)
-    whole = _Rows(inputs, "")
-    for part in cuts or [slice(0, n)]:
-        whole.compute(function, part, rows)
-    return whole.all
-
-
-def _shared(of: Team, function: Callable[..., Any], inputs: tuple[Tensor, ...], rows: int) -> Any:
-    global _calls
-    _calls += 1  # the same on every process, for common names of files
-    whole, bounds = _Rows(inputs, f"shared-{_calls}"), of.bounds(len(inputs[0]))
-
-    def compute() -> None:
-        for shard in of.mine:
-            draws.begin(shard)
-            whole.compute(function, bounds[shard], rows)
-
-    with ShardDraws() as draws:
-        of.together(compute)
-    for into, path in zip(whole.parts, whole.paths, strict=True):
-        if path is None:
-            of.fill(into)
-        else:  # all processes have mapped it, with the rows of others
-            path.unlink(missing_ok=True)
-    return whole.all
-
-
-class _Rows:
-    """The results of all rows, allocated when the first chunk shows their shape."""
-
-    def __init__(self, inputs: tuple[Tensor, ...], name: str) -> None:
-        self.inputs, self.name, self.single = inputs, name, False
-        self.parts: list[Tensor] = []
-        self.paths: list[Path | None] = []
-
-    @property
-    def all(self) -> Any:
-        """The function's results of all rows."""
-        return self.parts[0] if self.single else tuple(self.parts)
-
-    def compute(self, function: Callable[..., Any], span: slice, rows: int) -> None:
-        """Fill a range of rows, shape ``(n, d)``, chunk by chunk."""
-        for at in _chunks(span, rows):
-            output = function(*(t[at] for t in self.inputs))
-            self.single = isinstance(output, Tensor)
-            made = (output,) if self.single else tuple(output)
-            for part in made if not self.parts else ():
-                name = f"{self.name}-{len(self.paths)}" if self.name else None
-                whole, path = _room(part, self.inputs[0], name)
-                self.parts.append(whole)
-                self.paths.append(path)
-            for into, part in zip(self.parts, made, strict=True):
-                into[at] = part
+    parts: list[Tensor] = []
+    single = False
+    for at in (chunk for part in cuts or [slice(0, n)] for chunk in _chunks(part, rows)):
+        output = function(*(t[at] for t in inputs))
+        single = isinstance(output, Tensor)
+        made = (output,) if single else tuple(output)
+        parts = parts or [_room(part, inputs[0], memory) for part in made]
+        for into, part in zip(parts, made, strict=True):
+            into[at] = part
+    return parts[0] if single else tuple(parts)
 
 
 def _chunks(of: slice, rows: int) -> Iterator[slice]:
@@ -122,37 +75,41 @@ def _chunks(of: slice, rows: int) -> Iterator[slice]:
         yield slice(start, min(start + rows, of.stop))
 
 
-def _room(part: Tensor, x: Tensor, name: str | None) -> tuple[Tensor, Path | None]:
-    """Return an empty tensor for all rows, and its file if other processes share it."""
+def _room(part: Tensor, x: Tensor, memory: Memory) -> Tensor:
+    """Return an empty tensor for all rows."""
     shape = (len(x), *part.shape[1:])
     if x.device.type != "cpu":
-        return part.new_empty(shape), None
-    if is_large(len(x) * part[0].numel() * part.element_size()):
-        return room(shape, part.dtype, name=name)
+        return part.new_empty(shape)
+    size = len(x) * part[0].numel()
+    if memory.is_large(size * part.element_size()):
+        return memory.room(shape, part.dtype)
     if x.untyped_storage().filename is None:
-        return part.new_empty(shape), None
+        return part.new_empty(shape)
     with tempfile.NamedTemporaryFile() as file:  # unlinked, it lives as long as the tensor
-        size = len(x) * part[0].numel()
         whole = torch.from_file(file.name, shared=True, size=size, dtype=part.dtype)
-    return whole.view(shape), None
+    return whole.view(shape)
 
 
-def push(block: FlowBlock, particles: Particles, *, audit: bool = False) -> Particles:
-    """Return the particles' image under a block."""
-    if isinstance(particles, ShardedParticles) and team().size > 1:
-        return _pushed_where_held(block, particles, audit)
-    if Capability.LOG_DET not in block.provides:
-        return particles.moved(in_batches(block.move, *particles.inputs), None)
-    return particles.moved(*in_batches(audit_of(block) if audit else block, *particles.inputs))
+def push(
+    block: FlowBlock, particles: Particles, *, audit: bool = False, runtime: Runtime = ALONE
+) -> Particles:
+    """Return the particles' image under a block.
 
-
-@torch.no_grad()
-def _pushed_where_held(block: FlowBlock, particles: ShardedParticles, audit: bool) -> Particles:
-    """Return the image of the rows of this process, without messages."""
+    Args:
+        block: The block, which maps each row independently of the others.
+        particles: The particles; each process maps those that it alone holds, without messages.
+        audit: Use the block's finer computation, as reported likelihoods do.
+        runtime: The processes that share the work, and where large results are.
+    """
     known = Capability.LOG_DET in block.provides
     function = (audit_of(block) if audit else block) if known else block.move
-    made = particles.through(lambda *inputs: in_batches(function, *inputs))
-    return particles.moved(made[0], made[1] if known else None)
+    team = SOLO if isinstance(particles, ShardedParticles) else runtime.team
+    moved, *log_det = particles.through(
+        lambda *inputs: in_batches(
+            lambda *parts: over_rows(team, function, parts), *inputs, memory=runtime.memory
+        )
+    )
+    return particles.moved(moved, log_det[0] if known else None)
 
 
 def push_all(

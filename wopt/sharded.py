@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wopt.parallel import collective, team
+from wopt.parallel import SOLO, Team, collective
 from wopt.parallel.rows import ShardDraws
 from wopt.particles import Particles
 
@@ -23,19 +23,26 @@ class ShardedParticles(Particles):
     """The rows of this process, those of its shards, of particles shared by a team.
 
     The n rows of a batch are sent by the processes that hold them, and every process receives all
-    of them, in one message of at most n (d + k + 3) numbers. Inside :func:`wopt.parallel.alone`
-    these particles are the process's own rows.
+    of them, in one message of at most n (d + k + 3) numbers.
 
     Attributes:
+        team: The processes.
         total: Number of particles over all processes.
         known_checksum: Checksum of all particles, see :meth:`Particles.checksum`.
     """
 
+    team: Team = SOLO
     total: int = 0
     known_checksum: tuple[float, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.points) if team().size == 1 else self.total
+        return self.total
+
+    @property
+    def own(self) -> Particles:
+        """The rows of this process."""
+        values = {name: getattr(self, name) for name in _NAMES}
+        return Particles(**values)
 
     def checksum(self) -> list[float]:
         """Return the checksum of all particles."""
@@ -50,8 +57,6 @@ class ShardedParticles(Particles):
 
     def rows(self, index: Tensor | slice) -> Particles:
         """Return the particles of an index, shape ``(m,)``, on every process."""
-        if team().size == 1:
-            return Particles(*(getattr(self, name) for name in _NAMES)).rows(index)
         values = [getattr(self, name) for name in _NAMES]
         found = iter(self._fetched(index, [v for v in values if v is not None]))
         some = {n: None if v is None else next(found) for n, v in zip(_NAMES, values, strict=True)}
@@ -62,8 +67,6 @@ class ShardedParticles(Particles):
 
     def pick(self, values: Tensor, index: Tensor | slice) -> Tensor:
         """Return values at an index, shape ``(m, ...)``, from those of this process's rows."""
-        if team().size == 1:
-            return values[index]
         return self._fetched(index, [values])[0]
 
     def through(self, function: Callable[..., Any]) -> list[Tensor]:
@@ -71,7 +74,7 @@ class ShardedParticles(Particles):
 
         No rows are sent; if any process fails, all raise.
         """
-        of, first = team(), team().span(self.total).start
+        of, first = self.team, self.team.span(self.total).start
         bounds = of.bounds(self.total)
 
         def compute() -> list[Tensor]:
@@ -89,7 +92,7 @@ class ShardedParticles(Particles):
 
     def _fetched(self, index: Tensor | slice, values: list[Tensor]) -> list[Tensor]:
         """Return rows of tensors that are spread over processes, sent in one message."""
-        of = team()
+        of = self.team
         if isinstance(index, slice):
             index = torch.arange(self.total, device=self.points.device)[index]
         span = of.span(self.total)
@@ -103,15 +106,14 @@ class ShardedParticles(Particles):
         return [c.reshape(-1, *v.shape[1:]) for c, v in zip(columns, values, strict=True)]
 
 
-def own_rows(particles: Particles, total: int) -> ShardedParticles:
+def own_rows(particles: Particles, of: Team, total: int) -> ShardedParticles:
     """Return loaded particles as this process's part of ``total``."""
     values = {name: getattr(particles, name) for name in _NAMES}
-    return ShardedParticles(**values, total=total)
+    return ShardedParticles(**values, team=of, total=total)
 
 
-def held(particles: Particles) -> Particles:
+def held(particles: Particles, of: Team) -> Particles:
     """Return this process's part of particles, or all of them if it is alone."""
-    of = team()
     if of.size == 1:
         return particles
     if isinstance(particles, ShardedParticles):
@@ -119,5 +121,5 @@ def held(particles: Particles) -> Particles:
     span = of.span(len(particles))
     values = {name: getattr(particles, name) for name in _NAMES}
     own = {name: None if v is None else v[span].clone() for name, v in values.items()}
-    whole = {"total": len(particles), "known_checksum": tuple(particles.checksum())}
-    return ShardedParticles(**own, **whole)  # type: ignore[arg-type]
+    about = {"team": of, "total": len(particles)}
+    return ShardedParticles(**own, **about, known_checksum=tuple(particles.checksum()))  # type: ignore[arg-type]

@@ -16,10 +16,11 @@ from wopt.data.load import from_table
 from wopt.data.stream import streamed
 from wopt.data.tables import read_frame
 from wopt.errors import ConfigError, DataError
-from wopt.mapped import bytes_of, memmap_scope, room
-from wopt.parallel import Team, sharing
+from wopt.mapped import IN_MEMORY, bytes_of, memmap_scope
+from wopt.parallel import Team
 from wopt.push import in_batches
 from wopt.runs.execute import resume, run_config
+from wopt.runtime import Runtime
 from wopt.store.directory import RunDirectory, read_tensors
 from wopt_certify.run import certify_run
 
@@ -52,12 +53,12 @@ def test_a_process_reads_its_own_training_rows(x, name, tmp_path):
     """The first all, in a mapped file; the third of four its shard, with the same preprocessing."""
     path, choices = written(x, tmp_path / name, "float32"), Choices(columns=[2, 0])
     expected = from_table(read_frame(path), choices, SPLIT, "whiten", 7, str(path))
-    with memmap_scope(tmp_path / "rooms", None):
-        with sharing(Team(0, 4)):
-            first = streamed(path, choices, SPLIT, "whiten", 7)
-        with sharing(Team(2, 4)):
-            third = streamed(path, choices, SPLIT, "whiten", 7)
-        assert streamed(path, choices, SPLIT, "whiten", 7) is None
+    with memmap_scope(tmp_path / "rooms", None) as memory:
+        first, third = (
+            streamed(path, choices, SPLIT, "whiten", 7, Runtime(Team(k, 4), memory, by_rows=True))
+            for k in (0, 2)
+        )
+        assert streamed(path, choices, SPLIT, "whiten", 7, Runtime(Team(0, 4), memory)) is None
     assert mapped(first.train)
     assert not mapped(third.train)
     assert (first.shared, third.shared) == (None, len(expected.train))
@@ -74,12 +75,12 @@ def test_what_cannot_be_read_in_pieces_is_read_whole_where_it_fits(x, tmp_path):
     path = written(x[:300], tmp_path / "x.npy", "float32")
     late = np.zeros((300, 1), np.float32)
     np.save(tmp_path / "constant.npy", late)
-    with memmap_scope(tmp_path / "rooms", None), sharing(Team(1, 2)):
-        assert streamed(path, Choices(context=["x0"]), SPLIT, "whiten", 7) is None
-        assert streamed(path, Choices(where="x0 > 0"), SPLIT, "whiten", 7) is None
-        assert streamed(path, Choices(), (0.999, 0.0005, 0.0005), "whiten", 7) is None
-        with pytest.raises(DataError, match="do not vary"):
-            streamed(tmp_path / "constant.npy", Choices(), SPLIT, "whiten", 7)
+    by_rows = Runtime(Team(1, 2), by_rows=True)
+    assert streamed(path, Choices(context=["x0"]), SPLIT, "whiten", 7, by_rows) is None
+    assert streamed(path, Choices(where="x0 > 0"), SPLIT, "whiten", 7, by_rows) is None
+    assert streamed(path, Choices(), (0.999, 0.0005, 0.0005), "whiten", 7, by_rows) is None
+    with pytest.raises(DataError, match="do not vary"):
+        streamed(tmp_path / "constant.npy", Choices(), SPLIT, "whiten", 7, by_rows)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -87,8 +88,8 @@ def test_what_cannot_be_read_in_pieces_is_read_whole_where_it_fits(x, tmp_path):
 def test_it_is_the_dataset_that_is_made_in_memory(x, name, dtype, tmp_path):
     path = written(x, tmp_path / name, dtype)
     choices = Choices(columns=[2, 0]) if name == "x.npy" else Choices(context=["b"])
-    with memmap_scope(tmp_path / "rooms", "1MB"):
-        found = streamed(path, choices, SPLIT, "whiten", 7)
+    with memmap_scope(tmp_path / "rooms", "1MB") as memory:
+        found = streamed(path, choices, SPLIT, "whiten", 7, Runtime(memory=memory))
     expected = from_table(read_frame(path), choices, SPLIT, "whiten", 7, str(path))
     assert mapped(found.train)
     assert not list((tmp_path / "rooms").iterdir())  # its file has no name
@@ -103,8 +104,8 @@ def test_it_is_the_dataset_that_is_made_in_memory(x, name, dtype, tmp_path):
 def test_what_fits_is_read_as_ever(x, tmp_path):
     path = written(x, tmp_path / "x.npy", "float32")
     assert streamed(path, Choices(), SPLIT, "whiten", 0) is None
-    with memmap_scope(tmp_path / "rooms", "1GB"):
-        assert streamed(path, Choices(), SPLIT, "whiten", 0) is None
+    with memmap_scope(tmp_path / "rooms", "1GB") as memory:
+        assert streamed(path, Choices(), SPLIT, "whiten", 0, Runtime(memory=memory)) is None
     assert not (tmp_path / "rooms").exists()
 
 
@@ -112,25 +113,29 @@ def test_what_has_to_see_all_rows_is_refused_by_name(x, tmp_path):
     path = written(x, tmp_path / "x.parquet", "float32")
     whole = pyarrow.table({"a": np.arange(ROWS), "b": x[:, 0]})
     pyarrow.parquet.write_table(whole, tmp_path / "whole.parquet")
-    with memmap_scope(tmp_path / "rooms", "1MB"):
+    with memmap_scope(tmp_path / "rooms", "1MB") as memory:
+        how = SPLIT, "whiten", 0, Runtime(memory=memory)
         with pytest.raises(DataError, match="cannot be streamed with support, weights"):
-            streamed(path, Choices(support={"a": "infer"}, weights="c"), SPLIT, "whiten", 0)
+            streamed(path, Choices(support={"a": "infer"}, weights="c"), *how)
         with pytest.raises(DataError, match="with columns of type int64"):
-            streamed(tmp_path / "whole.parquet", Choices(), SPLIT, "whiten", 0)
+            streamed(tmp_path / "whole.parquet", Choices(), *how)
 
 
 def test_a_value_that_is_not_finite_is_found(x, tmp_path):
     bad = x.copy()
     bad[70_000, 1] = np.nan
     path = written(bad, tmp_path / "x.npy", "float32")
-    with memmap_scope(tmp_path / "rooms", "1MB"), pytest.raises(DataError, match=r"column\(s\) x1"):
-        streamed(path, Choices(), SPLIT, "whiten", 0)
+    with (
+        memmap_scope(tmp_path / "rooms", "1MB") as memory,
+        pytest.raises(DataError, match=r"column\(s\) x1"),
+    ):
+        streamed(path, Choices(), SPLIT, "whiten", 0, Runtime(memory=memory))
 
 
 def test_results_of_many_rows_are_mapped_above_the_budget(tmp_path):
     x = torch.arange(100_000.0)[:, None]
-    with memmap_scope(tmp_path / "rooms", "2MB"):
-        made = in_batches(lambda part: (part + 1, part[:2, 0] * 0 if len(part) < 2 else part), x)
+    with memmap_scope(tmp_path / "rooms", "2MB") as memory:
+        made = in_batches(lambda part: (part + 1, part), x, memory=memory)
     assert all(map(mapped, made))
     assert torch.equal(made[0], x + 1)
     assert not mapped(in_batches(lambda part: part + 1, x))
@@ -145,8 +150,8 @@ def test_what_is_no_amount_of_memory_is_said(text):
 
 
 def test_without_a_budget_there_is_memory():
-    whole, path = room((10, 2), torch.float64)
-    assert (whole.shape, path, mapped(whole)) == ((10, 2), None, False)
+    whole = IN_MEMORY.room((10, 2), torch.float64)
+    assert (whole.shape, mapped(whole)) == ((10, 2), False)
 
 
 def test_a_run_within_a_budget_is_the_run_without_and_resumes(x, tmp_path):
@@ -178,8 +183,8 @@ def test_a_run_within_a_budget_is_the_run_without_and_resumes(x, tmp_path):
 
 def test_a_disk_without_room_is_told_before_it_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10**6))
-    with memmap_scope(tmp_path / "rooms", "1MB"):
-        room((10_000, 10), torch.float64)
+    with memmap_scope(tmp_path / "rooms", "1MB") as memory:
+        memory.room((10_000, 10), torch.float64)
         with pytest.raises(OSError, match="no room") as output:
-            room((10_000, 20), torch.float64)
+            memory.room((10_000, 20), torch.float64)
     assert output.value.errno == errno.ENOSPC

@@ -114,8 +114,8 @@ def test_rows_and_values_are_sent_by_who_holds_them():
     index = torch.tensor([3, 39, 3, 20, 19])
 
     def task(_):
-        with launched(None, 30.0):
-            own = held(whole)
+        with launched(None, 30.0) as of:
+            own = held(whole, of)
             some = own.rows(index)
             values = own.pick(own.points[:, :2].square(), index)
             return {

@@ -157,7 +157,7 @@ def test_without_shards_two_processes_agree_with_one_to_rounding(tmp_path):
     assert all(torch.allclose(first[key], second[key], rtol=1e-7, atol=1e-9) for key in first)
 
 
-def test_pushed_particles_are_shared_in_mapped_files(tmp_path):
+def test_pushed_particles_are_in_mapped_files(tmp_path):
     source = {**TABLE["source"], "n_train": 9000}
     table = {**TABLE, "source": source, "stop": {"steps": 2}}
     small = {**table, "run": {**TABLE["run"], "memory": "1MB"}}

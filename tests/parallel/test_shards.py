@@ -11,10 +11,12 @@ from wopt import Capability
 from wopt.errors import CapabilityError, ConfigError
 from wopt.host import host
 from wopt.interfaces.subproblem import Subproblem
-from wopt.parallel import SOLO, Team, joined, over_rows, team
+from wopt.parallel import SOLO, Team, over_rows
 from wopt.parallel.collective import numbers_in, with_numbers
 from wopt.particles import Particles
-from wopt.push import in_batches
+from wopt.push import in_batches, push
+from wopt.runs import advance, build
+from wopt.runtime import Runtime
 from wopt.testing import AffineBlock
 from wopt.train.record import Retry
 from wopt.train.wrappers import spread
@@ -71,8 +73,7 @@ def test_every_block_maps_rows_in_shards(entry):
     for name in names:
         made = {}
         for of in (SOLO, Team(fixed=4)):
-            with joined(of):
-                outputs = getattr(spread(block), name)(x)
+            outputs = getattr(spread(block, of), name)(x)
             parts = [outputs] if isinstance(outputs, torch.Tensor) else list(outputs)
             loss = sum((part.reshape(N, -1).sum(1).sin() * c).mean() for part in parts)
             grads = gradients(block, loss) if loss.requires_grad else []
@@ -92,11 +93,15 @@ def test_every_objective_has_the_same_gradient_in_shards(entry):
     block.shift.data += 0.3
     made = {}
     for of in (SOLO, Team(fixed=4)):
-        with joined(of):
-            value = sub.loss(spread(block))
+        value = sub.loss(spread(block, of))
         made[of.shards] = [value.detach(), *gradients(block, value)]
     assert all(map(close, made[1], made[4]))
     assert any(float(g.abs().max()) > 1e-6 for g in made[4][1:])
+
+
+def solved(of, start, **table):
+    problem = build(table, (start, start), runtime=Runtime(of))
+    return advance(problem, problem.begin(), False)
 
 
 @entries("scheme")
@@ -105,12 +110,11 @@ def test_every_scheme_makes_the_same_step_in_shards(entry):
     start = Particles.start(x, log_density=-(x - 1).square().sum(1) / 2)
     ends = {}
     for of in (SOLO, Team(fixed=4)):
-        with joined(of):
-            solution = wopt.solve(
-                start, objective="kl", scheme={"name": entry.name, "step_size": 0.1},
-                block={"name": "ode", **SMALL["ode"]}, guard={"standard_errors": 9.0},
-                solver={"iterations": 3, "batch_size": N}, stop={"steps": 1}, listener=False,
-            )  # fmt: skip
+        solution = solved(
+            of, start, objective="kl", scheme={"name": entry.name, "step_size": 0.1},
+            block={"name": "ode", **SMALL["ode"]}, guard={"standard_errors": 9.0},
+            solver={"iterations": 3, "batch_size": N}, stop={"steps": 1},
+        )  # fmt: skip
         assert solution.status == "done", solution.reason
         ends[of.shards] = solution.state
     blocks = [list(end.blocks[0].state_dict().values()) for end in ends.values()]
@@ -140,12 +144,10 @@ def test_every_way_to_train_makes_the_same_map_in_shards(options):
     block = {"name": "ode", "width": 18, "sharpness": 1.0, "steps": 1}
     solver = {"iterations": 4, "batch_size": 70, **options.get("solver", {})}
     for of in (SOLO, Team(fixed=4)):
-        with joined(of):
-            solution = wopt.solve(
-                start, scheme={"name": "jko", "step_size": 0.3}, guard={"standard_errors": 9.0},
-                **{"block": block, "stop": {"steps": 1}, **options, "solver": solver},
-                listener=False,
-            )  # fmt: skip
+        solution = solved(
+            of, start, scheme={"name": "jko", "step_size": 0.3}, guard={"standard_errors": 9.0},
+            **{"block": block, "stop": {"steps": 1}, **options, "solver": solver},
+        )  # fmt: skip
         assert solution.status == "done", solution.reason
         ends[of.shards] = [t for b in solution.state.blocks for t in b.state_dict().values()]
         ends[-of.shards] = solution.state.records[-1]
@@ -166,38 +168,36 @@ def test_a_block_that_sees_other_rows_is_refused_by_name():
             y, log_det = super().forward(x)
             return self.norm(y), log_det
 
-    with joined(Team(fixed=2)), pytest.raises(CapabilityError, match="block Normalised cannot be"):
-        spread(Normalised(2))(torch.zeros(N, 2))
+    with pytest.raises(CapabilityError, match="block Normalised cannot be"):
+        spread(Normalised(2), Team(fixed=2))(torch.zeros(N, 2))
 
 
 def test_alone_nothing_is_wrapped_and_nothing_drawn():
     block = AffineBlock(2)
     state = torch.get_rng_state()
-    assert team() is SOLO
-    assert spread(block) is block
-    over_rows(lambda x: x, [torch.zeros(N, 2)])
+    assert spread(block, SOLO) is block
+    over_rows(SOLO, lambda x: x, [torch.zeros(N, 2)])
     in_batches(lambda x: x, torch.zeros(N, 2), rows=16)
     assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_draws_of_a_map_depend_on_the_shard_alone():
     """And the generator moves as far, whichever shards a process has; not at all without draws."""
-    x, after = torch.zeros(N, 1), []
 
-    def noisy(part):
-        return part + torch.randn_like(part)
+    class Noisy(AffineBlock):
+        def forward(self, x):
+            return x + torch.randn_like(x), x[:, 0]
 
-    whole = []
-    with joined(Team(fixed=4)):
-        torch.manual_seed(0)
-        whole.append(over_rows(noisy, [x]))
-        after.append(torch.rand(()))
-        torch.manual_seed(0)
-        whole.append(in_batches(noisy, x))
-        after.append(torch.rand(()))
-        torch.manual_seed(0)
-        over_rows(lambda x: x, [x])
-        still = torch.rand(())
+    x, after, of, block = torch.zeros(N, 1), [], Team(fixed=4), Noisy(1)
+    torch.manual_seed(0)
+    whole = [over_rows(of, lambda x: block(x)[0], [x])]
+    after.append(torch.rand(()))
+    torch.manual_seed(0)
+    whole.append(push(block, Particles.start(x), runtime=Runtime(of)).points)
+    after.append(torch.rand(()))
+    torch.manual_seed(0)
+    over_rows(of, lambda x: x, [x])
+    still = torch.rand(())
     assert torch.equal(*whole)
     assert torch.equal(*after)
     torch.manual_seed(0)

@@ -21,8 +21,7 @@ from wopt.data.table_transform import fit_transform
 from wopt.data.tables import pick_columns
 from wopt.data.transform import How
 from wopt.errors import DataError
-from wopt.mapped import is_large, room
-from wopt.parallel import loading
+from wopt.runtime import ALONE, Runtime
 from wopt.statistics import stride
 
 __all__ = ["TablePart", "streamed"]
@@ -115,14 +114,15 @@ def streamed(
     fractions: tuple[float, float, float],
     preprocess: How,
     seed: int,
+    runtime: Runtime = ALONE,
 ) -> Dataset | None:
     """Return the dataset of a table that does not fit ``run.memory``; ``None`` if it fits.
 
     The result equals that of :func:`wopt.data.load.from_table` to the bit. The rows are copied once
     from the file, memory-mapped or a row group at a time, to a mapped file in the splits' order.
 
-    If each process loads its own training rows (:func:`wopt.parallel.loading`), the first process,
-    which measures, has all rows in such a file and the others have their own rows in memory.
+    If each process loads its own training rows (``runtime.by_rows``), the first process, which
+    measures, has all rows in such a file and the others have their own rows in memory.
 
     Args:
         path: A ``.npy`` or ``.parquet`` file of floating-point numbers.
@@ -130,6 +130,7 @@ def streamed(
         fractions: Fractions of the splits.
         preprocess: The preprocessing to fit.
         seed: Seed of the shuffle.
+        runtime: What loads it.
 
     Raises:
         DataError: The table is too large and cannot be streamed, or as for ``from_table``.
@@ -144,7 +145,8 @@ def streamed(
     wide = "float" if kinds == {"float"} else "double"
     dtype = torch.float32 if wide == "float" else torch.float64
     # With conditions every process needs rows of others.
-    large, of = is_large(n * len(names) * dtype.itemsize), None if condition else loading()
+    of = runtime.team if runtime.by_rows and not condition else None
+    large = runtime.memory.is_large(n * len(names) * dtype.itemsize)
     wrong = _wrong(choices, kinds)
     ends = [round(sum(fractions[: k + 1]) * n) for k in range(len(fractions) - 1)]
     empty = not 0 < ends[0] < ends[1] < n
@@ -163,7 +165,7 @@ def streamed(
         dataset = part.dataset(preprocess, names, columns)
         if dataset is not None:
             return dataset
-    x = room((n, len(names)), dtype, mapped=of is not None)[0]
+    x = runtime.memory.room((n, len(names)), dtype, mapped=of is not None)
     for place, rows in each():
         x[place] = rows
     return assemble(torch.tensor_split(x, ends), preprocess, names, columns=columns)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from wopt.parallel import team
+from wopt.parallel import SOLO, Team
 
 __all__ = ["Budget", "Clock"]
 
@@ -24,6 +24,7 @@ class Budget:
     Attributes:
         seconds: CPU seconds; ``None`` leaves it to the options of the work.
         began: Value of ``time.process_time()`` at the beginning, s.
+        team: Processes that follow the clock of the first one.
 
     Example:
         >>> Budget(10.0).share(0.25).seconds
@@ -32,10 +33,11 @@ class Budget:
 
     seconds: float | None = None
     began: float = dataclasses.field(default_factory=lambda: time.process_time())
+    team: Team = SOLO
 
     def share(self, fraction: float) -> Budget:
         """Return a budget of a fraction of this one, which begins now."""
-        return Budget(None if self.seconds is None else fraction * self.seconds)
+        return Budget(None if self.seconds is None else fraction * self.seconds, team=self.team)
 
     @property
     def left(self) -> float | None:
@@ -83,8 +85,7 @@ class Clock(Iterator[int]):
 
     Work whose items depend on the time (a training whose learning rate falls, say) asks for the
     part: 0, 1, ..., ``parts - 1``. What was done in each part is recorded, and a clock that is
-    given the record tells the same parts for the same items, whatever the time. All processes of a
-    run follow the first one's clock.
+    given the record tells the same parts for the same items, whatever the time.
 
     Args:
         budget: The budget; without a limit its only part never ends.
@@ -134,5 +135,5 @@ class Clock(Iterator[int]):
             while part < self.parts and self.counts[part] >= self._recorded[part]:
                 part += 1
             return part
-        part = max(part, team().agreed(int(self._budget.spent * self.parts)))
+        part = max(part, self._budget.team.agreed(int(self._budget.spent * self.parts)))
         return part if self.count >= self._at_least else min(part, self.parts - 1)

@@ -17,6 +17,7 @@ from wopt.interfaces.budget import Clock
 from wopt.interfaces.listener import SILENT, Listener
 from wopt.interfaces.subproblem import Subproblem
 from wopt.interfaces.target import Target
+from wopt.parallel import SOLO, Team
 
 __all__ = ["Accuracy", "Loss", "SolveReport", "Solver", "Training"]
 
@@ -63,6 +64,7 @@ class Training:
         subproblem: The subproblem at the training particles, if there is one.
         target: The target of the objective, if it has one.
         chains: Chains of the target, if there are any.
+        team: The processes that train the block together.
     """
 
     block: FlowBlock
@@ -77,6 +79,7 @@ class Training:
     subproblem: Subproblem | None = None
     target: Target | None = None
     chains: Any = None
+    team: Team = SOLO
 
 
 class Solver(Component, abc.ABC):

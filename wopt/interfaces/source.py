@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -18,6 +19,7 @@ from wopt.interfaces.objective import Objective
 from wopt.interfaces.scheme import ProximalScheme
 from wopt.memory import within_memory
 from wopt.origin import check_returned
+from wopt.runtime import ALONE, Runtime
 
 __all__ = ["Carry", "Source"]
 
@@ -44,8 +46,15 @@ class Source(Component, abc.ABC):
             DataError: The data cannot be used; the message says where and what to do.
         """
 
-    def loaded(self, seed: int) -> Dataset:
+    runtime: Runtime = ALONE
+    """What loads it: large tables are in ``runtime.memory``, and its processes may share rows."""
+
+    def loaded(self, seed: int, runtime: Runtime = ALONE) -> Dataset:
         """Return the result of :meth:`load`, checked.
+
+        Args:
+            seed: Seed of the split, and of what is drawn.
+            runtime: What loads it.
 
         Raises:
             DataError: As :meth:`load`.
@@ -53,8 +62,10 @@ class Source(Component, abc.ABC):
             UserError: The data exceed the memory.
         """
         what = f"the rows of source {type(self).__name__}; ask for fewer"
+        of = copy.copy(self)
+        of.runtime = runtime
         with within_memory(what):
-            dataset = self.load(seed)
+            dataset = of.load(seed)
         check_returned(self, "load", dataset, returns.SOURCE["load"](self, (seed,), dataset))
         return dataset
 

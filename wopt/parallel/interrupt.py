@@ -8,57 +8,47 @@ import time
 from collections.abc import Iterator
 from types import FrameType
 
-import torch
-
-__all__ = ["heed", "noting", "wanted"]
+__all__ = ["Interrupt"]
 
 _SAME = 2.0
 """Seconds within which a second signal counts as the first, passed on by the launcher."""
 
-_noted: float | None = None
 
+class Interrupt:
+    """The Ctrl-C of one process, until all processes raise it.
 
-def wanted() -> bool:
-    """Whether this process was interrupted and has not raised yet."""
-    return _noted is not None
-
-
-def heed(anyone: bool) -> None:
-    """Raise if any process was interrupted; ``anyone`` has to be agreed on by all.
-
-    Raises:
-        KeyboardInterrupt: A process was interrupted.
+    Attributes:
+        noted: Whether this process was interrupted and has not raised yet.
     """
-    global _noted
-    if anyone:
-        _noted = None
-        raise KeyboardInterrupt
 
+    noted = False
 
-@contextlib.contextmanager
-def noting() -> Iterator[None]:
-    """Note the first Ctrl-C inside, for all processes; a later one interrupts at once.
+    def heed(self, anyone: bool) -> None:
+        """Raise if any process was interrupted; ``anyone`` has to be agreed on by all.
 
-    A single process is interrupted at once.
-    """
-    global _noted
-    if not torch.distributed.is_available() or not torch.distributed.is_initialized():
-        yield
-        return
-    first: float | None = None
-
-    def note(_: int, __: FrameType | None) -> None:
-        global _noted
-        nonlocal first
-        now = time.monotonic()
-        if first is not None and now - first > _SAME:
+        Raises:
+            KeyboardInterrupt: A process was interrupted.
+        """
+        if anyone:
+            self.noted = False
             raise KeyboardInterrupt
-        if first is None:
-            first = _noted = now
 
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        _noted = None
+    @contextlib.contextmanager
+    def noting(self) -> Iterator[None]:
+        """Note the first Ctrl-C inside, for all processes; a later one interrupts at once."""
+        first: float | None = None
+
+        def note(_: int, __: FrameType | None) -> None:
+            nonlocal first
+            now = time.monotonic()
+            if first is not None and now - first > _SAME:
+                raise KeyboardInterrupt
+            if first is None:
+                first, self.noted = now, True
+
+        before = signal.signal(signal.SIGINT, note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+            self.noted = False

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import torch
 
 from wopt.errors import TeamError, WoptError
-from wopt.parallel.team import Team, alone, joined, team
+from wopt.parallel.team import Team
 
 __all__ = ["by_first", "launched", "of_first", "restarted", "told_by_first"]
 
@@ -25,7 +25,7 @@ _POLL = 0.05
 
 @contextlib.contextmanager
 def launched(shards: int | None, timeout: float, device: str = "cpu") -> Iterator[Team]:
-    """Join the team of this process inside, or keep an existing one.
+    """Yield the team of this process, which is joined inside.
 
     Args:
         shards: Value of ``run.shards``.
@@ -37,15 +37,12 @@ def launched(shards: int | None, timeout: float, device: str = "cpu") -> Iterato
         TeamError: The processes cannot connect.
     """
     size, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
-    if team().shards > 1 or team().size > 1:
-        yield team()
-        return
     of = Team(rank, size, shards)
     threads = torch.get_num_threads()
     if shards is not None:  # bits depend on the number of threads of a sum
         torch.set_num_threads(1)
     try:
-        with _processes(of, timeout, device), joined(of):
+        with _processes(of, timeout, device):
             yield of
     finally:
         torch.set_num_threads(threads)
@@ -106,18 +103,17 @@ def restarted() -> bool:
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
 
-def by_first(action: Callable[[], None]) -> None:
+def by_first(of: Team, action: Callable[[], None]) -> None:
     """Run an action, such as writing, on the first process; if it fails, end all.
 
     Raises:
         WoptError: The action failed (on the first process).
         SystemExit: The action failed (on the others), with the same exit status.
     """
-    of, failed = team(), None
+    failed = None
     if of.first:
         try:
-            with alone():
-                action()
+            action()
         except WoptError as error:
             failed = error
     status = of.agreed(0 if failed is None else failed.exit_code)
@@ -127,7 +123,7 @@ def by_first(action: Callable[[], None]) -> None:
         raise SystemExit(status)
 
 
-def of_first(make: Callable[[], T]) -> T | None:
+def of_first(of: Team, make: Callable[[], T]) -> T | None:
     """Return the result of the first process; ``None`` on the others. If it fails, all end.
 
     Raises:
@@ -135,32 +131,30 @@ def of_first(make: Callable[[], T]) -> T | None:
         SystemExit: As :func:`by_first`.
     """
     made: list[T] = []
-    by_first(lambda: made.append(make()))
+    by_first(of, lambda: made.append(make()))
     return made[0] if made else None
 
 
-def told_by_first(key: str, make: Callable[[], str]) -> str:
+def told_by_first(of: Team, key: str, make: Callable[[], str]) -> str:
     """Return a text that the first process makes, which may take any time.
 
     Other processes poll for it, so that signals reach them meanwhile.
 
     Args:
+        of: The processes.
         key: Name of the text, which must be new each time.
         make: Makes the text; called on the first process only.
 
     Raises:
         SystemExit: The text could not be made (on the other processes).
     """
-    of = team()
     if of.size == 1:
-        with alone():
-            return make()
+        return make()
     store = torch.distributed.distributed_c10d._get_default_store()
     if of.first:
         text = ""
         try:
-            with alone():
-                text = make()
+            text = make()
         finally:
             store.set(f"wopt/{key}", "made " + text if text else "failed")
         return text

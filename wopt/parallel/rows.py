@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from wopt.parallel.team import Team, team
+from wopt.parallel.team import Team
 
 __all__ = ["ShardDraws", "over_rows"]
 
@@ -63,7 +63,7 @@ Rowwise = Callable[..., Any]
 
 
 def over_rows(
-    function: Rowwise, inputs: Sequence[Tensor], parameters: Sequence[Tensor] = ()
+    of: Team, function: Rowwise, inputs: Sequence[Tensor], parameters: Sequence[Tensor] = ()
 ) -> Any:
     """Return ``function(*inputs)``, shape ``(n, ...)`` or a tuple, each process doing its shards.
 
@@ -75,21 +75,20 @@ def over_rows(
     :class:`~wopt.parallel.rows.ShardDraws`.
 
     Args:
+        of: The processes.
         function: The function of rows.
         inputs: Tensors of shape ``(n, ...)``, the same on every process.
         parameters: Other tensors that receive gradients.
 
     Example:
-        >>> from wopt.parallel.team import Team, joined
+        >>> from wopt.parallel.team import Team
         >>> w = torch.tensor(2.0, requires_grad=True)
         >>> x = torch.arange(64.0)[:, None]
-        >>> with joined(Team(fixed=4)):
-        ...     y = over_rows(lambda x: w * x, [x], [w])
-        ...     y.mean().backward()
+        >>> y = over_rows(Team(fixed=4), lambda x: w * x, [x], [w])
+        >>> y.mean().backward()
         >>> torch.equal(y, 2 * x), float(w.grad)
         (True, 31.5)
     """
-    of = team()
     if not of.shares(len(inputs[0])):
         return function(*inputs)
     tensors = (*inputs, *parameters)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
 
 from wopt.errors import ConfigError, WoptError
-from wopt.parallel import collective, interrupt
+from wopt.parallel import collective
 from wopt.parallel.collective import numbers_in, with_numbers
+from wopt.parallel.interrupt import Interrupt
 
-__all__ = ["SOLO", "Team", "alone", "joined", "loading", "sharing", "team"]
+__all__ = ["SOLO", "Team"]
 
 T = TypeVar("T")
 
@@ -41,6 +42,7 @@ class Team:
         size: Number of processes.
         fixed: Number of shards, a power of two, for any number of processes; ``None`` for one shard
             a process, whose sums agree to rounding.
+        interrupt: The Ctrl-C of this process.
 
     Raises:
         ConfigError: The shards cannot be divided among the processes.
@@ -55,6 +57,7 @@ class Team:
     rank: int = 0
     size: int = 1
     fixed: int | None = None
+    interrupt: Interrupt = dataclasses.field(default_factory=Interrupt, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         shards = self.fixed
@@ -64,6 +67,9 @@ class Team:
                 " it must be a power of two, and the number of processes one that divides it; "
                 "start another number of processes, or leave it out (sums then agree to rounding)"
             )
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Team:
+        return self  # who has processes keeps them, however often blocks are copied
 
     @property
     def first(self) -> bool:
@@ -106,12 +112,12 @@ class Team:
         total = _tree(list(parts))
         if self.size == 1:
             return total
-        flat = torch.cat([total, total.new_tensor([float(interrupt.wanted())])])
+        flat = torch.cat([total, total.new_tensor([float(self.interrupt.noted)])])
         if self.fixed is None:
             flat = collective.all_reduce(flat)
         else:
             flat = _tree(collective.all_gather(flat, self.size))
-        interrupt.heed(bool(flat[-1] > 0))
+        self.interrupt.heed(bool(flat[-1] > 0))
         return flat[:-1]
 
     def gather(self, own: Tensor, n: int) -> Tensor:
@@ -155,11 +161,15 @@ class Team:
             for tensor in tensors:
                 collective.broadcast(tensor)
 
+    def noting(self) -> contextlib.AbstractContextManager[None]:
+        """Note Ctrl-C inside, so that all processes raise it; a single one raises at once."""
+        return self.interrupt.noting() if self.size > 1 else contextlib.nullcontext()
+
     def together(self, compute: Callable[[], T]) -> T:
         """Return what this process computes for its share; if any process fails, all raise.
 
         Args:
-            compute: A computation without messages, run as inside :func:`alone`.
+            compute: A computation without messages.
 
         Raises:
             KeyboardInterrupt: Any process was interrupted.
@@ -167,16 +177,15 @@ class Team:
         """
         failed, made = None, None
         try:
-            with alone():
-                made = compute()
+            made = compute()
         except WoptError as error:
             failed = error
             if self.size == 1:
                 raise
         if self.size > 1:
-            flags = torch.tensor([float(interrupt.wanted()), float(failed is not None)])
+            flags = torch.tensor([float(self.interrupt.noted), float(failed is not None)])
             flags = collective.all_reduce(flags)
-            interrupt.heed(bool(flags[0] > 0))
+            self.interrupt.heed(bool(flags[0] > 0))
             if flags[1] > 0:
                 collective.raise_first(failed, self.size)
         return cast(T, made)
@@ -184,61 +193,6 @@ class Team:
 
 SOLO = Team()
 """A single process."""
-
-_current = SOLO
-_loading: Team | None = None
-
-
-def team() -> Team:
-    """Return the current team of this process; :data:`SOLO` by default."""
-    return _current
-
-
-@contextlib.contextmanager
-def joined(of: Team) -> Iterator[Team]:
-    """Work in a team inside the block.
-
-    Example:
-        >>> with joined(Team(fixed=2)):
-        ...     team().shards
-        2
-    """
-    global _current
-    before, _current = _current, of
-    try:
-        yield of
-    finally:
-        _current = before
-
-
-@contextlib.contextmanager
-def sharing(of: Team | None) -> Iterator[None]:
-    """Let sources load only this process's training rows inside; ``None`` for all rows.
-
-    Example:
-        >>> with sharing(Team(rank=1, size=2)):
-        ...     loading().span(10)
-        slice(5, 10, None)
-    """
-    global _loading
-    before, _loading = _loading, of
-    try:
-        yield
-    finally:
-        _loading = before
-
-
-def loading() -> Team | None:
-    """Return the team whose processes load their own training rows; ``None`` if each loads all.
-
-    It stays set inside :func:`alone`, where sources load.
-    """
-    return _loading
-
-
-def alone() -> contextlib.AbstractContextManager[Team]:
-    """Work inside as a single process, without messages to others."""
-    return joined(SOLO)
 
 
 def _tree(parts: list[Tensor]) -> Tensor:

@@ -13,6 +13,7 @@ from wopt.particles import Particles
 from wopt.runs.memory import Rows
 from wopt.runs.planned import prepared_run
 from wopt.runs.preparation import Prepared, from_particles, prepare
+from wopt.runtime import ALONE, Runtime
 
 __all__ = ["build"]
 
@@ -26,6 +27,7 @@ def build(
     transform: AffineTransform | None = None,
     where: str = "",
     listener: Listener = SILENT,
+    runtime: Runtime = ALONE,
 ) -> Prepared:
     """Return the problem of a run: data, laws and parts, loaded, made and checked once.
 
@@ -35,6 +37,7 @@ def build(
         transform: The preprocessing that was applied to particles, for the model's units.
         where: The file of the table, for messages.
         listener: Receives messages on planning.
+        runtime: What computes the run; its precision is that of the options.
 
     Raises:
         UserError: The configuration, data or parts cannot be used.
@@ -50,10 +53,10 @@ def build(
         table = (
             config if isinstance(config, RunConfig) else {**config, "source": Rows(rows[0].points)}
         )
-        return from_particles(_validated(table, where), *rows, transform)
+        return from_particles(_validated(table, where), *rows, transform, runtime)
     if rows is None and not isinstance(config, RunConfig):
-        return prepared_run(config, where, listener)
-    return prepare(_validated(config, where), rows)
+        return prepared_run(config, where, listener, runtime)
+    return prepare(_validated(config, where), rows, runtime=runtime)
 
 
 def _validated(config: RunConfig | Table, where: str) -> RunConfig:

@@ -13,9 +13,10 @@ from wopt.errors import CapabilityError
 from wopt.host import host
 from wopt.interfaces.block import FlowBlock
 from wopt.mapped import memmap_scope
-from wopt.parallel import Team, sharing, team
+from wopt.parallel import Team
 from wopt.parallel.launch import launched
 from wopt.runs.preparation import Prepared
+from wopt.runtime import Runtime
 from wopt.sharded import held
 from wopt.store.directory import RunDirectory
 
@@ -23,8 +24,8 @@ __all__ = ["carried_out", "hold"]
 
 
 @contextlib.contextmanager
-def carried_out(config: RunConfig, out: Path) -> Iterator[None]:
-    """Join the run's processes, and keep large tensors in mapped files, within the context.
+def carried_out(config: RunConfig, out: Path) -> Iterator[Runtime]:
+    """Yield what computes a run: its processes, joined inside, and its memory.
 
     Args:
         config: Options of the run; ``[run]`` is used here.
@@ -38,10 +39,9 @@ def carried_out(config: RunConfig, out: Path) -> Iterator[None]:
     # The other processes end while the first still measures.
     with (
         launched(run.shards, run.timeout, config.device) as of,
-        memmap_scope(folder, run.memory, passing=of.first),
-        sharing(of if _by_shard(config, of) else None),
+        memmap_scope(folder, run.memory, passing=of.first) as memory,
     ):
-        yield
+        yield Runtime(of, memory, _by_shard(config, of), run.precision, run.compile)
 
 
 def _by_shard(config: RunConfig, of: Team) -> bool:
@@ -66,10 +66,11 @@ def hold(prepared: Prepared) -> Prepared:
             f'run.hold = "shard": {what} {why}, and no process has all of them; set run.hold = '
             '"all", or choose another'
         )
-    of = team()
+    of = prepared.runtime.team
     if of.size == 1:
         return prepared
-    made = dataclasses.replace(prepared, draw=None, start=(held(prepared.train), prepared.valid))
+    start = held(prepared.train, of), prepared.valid
+    made = dataclasses.replace(prepared, draw=None, start=start)
     data = made.dataset
     if of.first or data is None:
         return made

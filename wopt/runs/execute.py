@@ -14,8 +14,7 @@ from wopt.data.dataset import Dataset
 from wopt.errors import ConfigError, UserError
 from wopt.interfaces.listener import SILENT, Listener, Listeners
 from wopt.interfaces.measurement import Watch
-from wopt.parallel import alone, team
-from wopt.parallel.interrupt import noting
+from wopt.parallel import Team
 from wopt.parallel.launch import by_first, of_first, restarted, told_by_first
 from wopt.runs.building import build
 from wopt.runs.carry import carried_out, hold
@@ -27,6 +26,7 @@ from wopt.runs.preparation import Prepared
 from wopt.runs.progress import permitted, with_tracker
 from wopt.runs.results import Clock, finish
 from wopt.runs.threads import training_threads, with_threads
+from wopt.runtime import Runtime
 from wopt.store.checkpoint import load_state, save_share, save_state, save_transform, settle
 from wopt.store.directory import RunDirectory
 from wopt.store.result import RunResult
@@ -51,42 +51,39 @@ def run_table(table: Mapping[str, Any], where: str, out: Path, listener: Listene
         TeamError: Another process ended or did not answer.
     """
     config = validate(dict(table), where)
-    with carried_out(config, out):
-        listener = listener if team().first else SILENT
+    clock = Clock(report=True)
+    with carried_out(config, out) as runtime:
+        listener = listener if runtime.team.first else SILENT
         listener.phase("reading the data, choosing options")
         if restarted() and RunDirectory(out).state.exists():
-            return resume(out, listener)
-        return begin(_planned(config, table, where, listener), out, listener)
+            return _resumed(out, listener, clock, runtime)
+        return _begun(_planned(config, table, where, listener, runtime), out, listener, clock)
 
 
 def _planned(
-    config: RunConfig, table: Mapping[str, Any], where: str, listener: Listener
+    config: RunConfig, table: Mapping[str, Any], where: str, listener: Listener, runtime: Runtime
 ) -> Prepared:
     """Return the run on every process; the first process plans, since trials use a clock."""
-    if team().size == 1 or config.plan is None or config.plan.told:
-        with alone():
-            return build(table, where=where, listener=listener)
+    if runtime.team.size == 1 or config.plan is None or config.plan.told:
+        return build(table, where=where, listener=listener, runtime=runtime)
     known: list[Prepared] = []
 
     def plan() -> str:
-        known.append(build(table, where=where, listener=listener))
+        known.append(build(table, where=where, listener=listener, runtime=runtime.alone))
         return json.dumps(to_table(known[0].config))
 
-    planned = json.loads(told_by_first("plan", plan))
-    return known[0] if known else _alone(validate(planned, where))
+    planned = json.loads(told_by_first(runtime.team, "plan", plan))
+    made = known[0] if known else build(validate(planned, where), runtime=runtime)
+    return dataclasses.replace(made, runtime=runtime)
 
 
 def run_config(
     config: RunConfig, out: Path, listener: Listener = SILENT, *, report: bool = True
 ) -> RunResult:
     """Make a run of a validated configuration, see :func:`begin`."""
-    with carried_out(config, out):
-        return begin(_alone(config), out, listener, report=report)
-
-
-def _alone(config: RunConfig) -> Prepared:
-    with alone():
-        return build(config)
+    clock = Clock(report)
+    with carried_out(config, out) as runtime:
+        return _begun(build(config, runtime=runtime), out, listener, clock)
 
 
 def begin(
@@ -103,18 +100,24 @@ def begin(
     Raises:
         UserError: The configuration, data or parts cannot be used; nothing is written then.
     """
-    clock, problem = Clock(report), with_threads(problem)
+    clock = Clock(report)
+    with carried_out(problem.config, out) as runtime:
+        problem = dataclasses.replace(problem, runtime=dataclasses.replace(runtime, by_rows=False))
+        return _begun(problem, out, listener, clock)
+
+
+def _begun(problem: Prepared, out: Path, listener: Listener, clock: Clock) -> RunResult:
+    problem = with_threads(problem)
     config, directory = problem.config, RunDirectory(out)
     for measurement in automatic(config):
         measurement.check(problem)
     model = "push_forward" if problem.pushes else "pull_back"
     table = to_table(config) | {"model": model, "versions": versions()}
     _check_readable(table, out)
-    with carried_out(config, out):
-        problem = hold(problem)
-        with _claimed(directory, new=True):
-            by_first(lambda: directory.create(table))
-            return _made(directory, problem, _first(directory, problem), listener, clock)
+    problem = hold(problem)
+    with _claimed(directory, problem.runtime.team, new=True):
+        by_first(problem.runtime.team, lambda: directory.create(table))
+        return _made(directory, problem, _first(directory, problem), listener, clock)
 
 
 def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> RunResult:
@@ -129,21 +132,27 @@ def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> Ru
     """
     clock, directory = Clock(report), RunDirectory(out)
     config = validate(directory.read_config(), str(directory.config))
-    with carried_out(config, out), _claimed(directory):
-        problem = _alone(config)
+    with carried_out(config, out) as runtime:
+        return _resumed(out, listener, clock, runtime)
+
+
+def _resumed(out: Path, listener: Listener, clock: Clock, runtime: Runtime) -> RunResult:
+    directory, team = RunDirectory(out), runtime.team
+    config = validate(directory.read_config(), str(directory.config))
+    with _claimed(directory, team):
+        problem = build(config, runtime=runtime)
         # The first process has all rows, whatever the others hold.
         loaded = problem.loaded or _dataset(problem)
-        changed = of_first(lambda: check_data(directory, config.source, loaded))
+        changed = of_first(team, lambda: check_data(directory, config.source, loaded))
         problem = dataclasses.replace(
             hold(problem), config=permitted(config, listener, directory.config)
         )
-        if team().agreed(directory.begun):
-            state = load_state(
-                directory, config, problem.train.dim, problem.train.condition, problem.start
-            )
+        if team.agreed(directory.begun):
+            shape = problem.train.dim, problem.train.condition
+            state = load_state(directory, config, *shape, problem.start, runtime)
             for block in state.blocks:
                 block.precision = problem.runtime.precision
-            by_first(lambda: settle(directory, config))
+            by_first(team, lambda: settle(directory, config))
         else:  # the run was killed before its first state was written
             state = _first(directory, problem)
         return _made(directory, problem, state, listener, clock, changed)
@@ -158,9 +167,10 @@ def _made(
     changed: str | None = None,
 ) -> RunResult:
     """Make the steps with the team; the first process measures and writes the results."""
-    saver, advice = _Saver(directory, problem.config), _GO_ON.format(directory.path)
-    if not team().first:
-        with noting():
+    team, advice = problem.runtime.team, _GO_ON.format(directory.path)
+    saver = _Saver(directory, problem)
+    if not team.first:
+        with team.noting():
             ended = make_steps(problem, state, SILENT, go_on=advice, keepers=[saver])
         return RunResult(ended.status, ended.reason, len(ended.state.blocks))
     log = RunLog(directory.log)
@@ -173,10 +183,11 @@ def _made(
     clock.begin(state)
     looking = (m.watch(directory, problem) for m in automatic(problem.config))
     watches = [_Watching(watch, state) for watch in looking if watch is not None]
-    with noting():
+    with team.noting():
         keepers = [losses, saver, *watches]
         ended = make_steps(problem, state, listener, go_on=advice, keepers=keepers)
-    with alone(), training_threads(problem.config):
+    problem, ended = problem.alone, dataclasses.replace(ended, state=ended.state.alone)
+    with training_threads(problem.config):
         seen = {
             key: value for each in watches for key, value in each.watch.end(ended.state).items()
         }
@@ -187,13 +198,13 @@ def _made(
 class _Saver(Listener):
     """Saves every state: its own rows on each process, the rest on the first."""
 
-    def __init__(self, directory: RunDirectory, config: RunConfig) -> None:
-        self.directory, self.config = directory, config
+    def __init__(self, directory: RunDirectory, problem: Prepared) -> None:
+        self.directory, self.problem = directory, problem
 
     def stepped(self, state: State) -> None:
         save_share(self.directory, state)
-        if team().first:
-            save_state(self.directory, state, self.config)
+        if self.problem.runtime.team.first:
+            save_state(self.directory, state, self.problem.config)
 
 
 class _Watching(Listener):
@@ -215,14 +226,14 @@ def _first(directory: RunDirectory, problem: Prepared) -> State:
         remember_data(directory, problem.config.source, problem.loaded or data)
         save_transform(directory, data.transform, data.names, problem.conditions)
 
-    by_first(write)
+    by_first(problem.runtime.team, write)
     state = problem.begin()
-    by_first(lambda: save_state(directory, state, problem.config))
+    by_first(problem.runtime.team, lambda: save_state(directory, state, problem.config))
     return state
 
 
 @contextlib.contextmanager
-def _claimed(directory: RunDirectory, *, new: bool = False) -> Iterator[None]:
+def _claimed(directory: RunDirectory, team: Team, *, new: bool = False) -> Iterator[None]:
     """Keep processes of other runs from writing here."""
     with contextlib.ExitStack() as held:
 
@@ -233,7 +244,7 @@ def _claimed(directory: RunDirectory, *, new: bool = False) -> Iterator[None]:
                 directory.make()
             held.enter_context(directory.lock())
 
-        by_first(claim)
+        by_first(team, claim)
         yield
 
 

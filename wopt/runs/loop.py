@@ -176,11 +176,11 @@ class Challenge(Listener):
         found: list[Any] = []
 
         def challenge() -> str:
-            run = FinishedRun(self.problem, state, fresh=True)
+            run = FinishedRun(self.problem.alone, state.alone, fresh=True)
             found.append(self.measurement.measure(run, Budget(seconds)))
             return json.dumps(found[0].to_dict())
 
-        note = told_by_first(f"challenge {state.step}", challenge)
+        note = told_by_first(self.problem.runtime.team, f"challenge {state.step}", challenge)
         side = found[0] if found else self.measurement.document.from_dict(json.loads(note))
         self.lower = side
         if side.value >= self.limit:

@@ -25,6 +25,7 @@ from wopt.plan.budget import Planning
 from wopt.runs.memory import Rows
 from wopt.runs.preparation import Prepared, prepare
 from wopt.runs.threads import like, training_threads, with_threads
+from wopt.runtime import ALONE, Runtime
 from wopt.seeds import derive
 
 __all__ = ["prepared_run"]
@@ -34,7 +35,10 @@ _ENDS = 0.95
 
 
 def prepared_run(
-    table: Mapping[str, Any], where: str = "", listener: Listener = SILENT
+    table: Mapping[str, Any],
+    where: str = "",
+    listener: Listener = SILENT,
+    runtime: Runtime = ALONE,
 ) -> Prepared:
     """Return a run that is ready to begin; with a ``plan``, missing options are chosen.
 
@@ -45,6 +49,7 @@ def prepared_run(
         table: Table as read from TOML; values may be components too.
         where: The file, for messages.
         listener: Receives messages on trials.
+        runtime: What computes the run.
 
     Raises:
         UserError: The configuration, data or parts cannot be used.
@@ -57,22 +62,25 @@ def prepared_run(
         if prepared is not None:
             return prepared
     if config.plan is None or config.plan.told:
-        return prepare(config, config.source.loaded(seed))
-    return _Planner(config, table, where).prepared(listener)
+        return prepare(config, config.source.loaded(seed, runtime), runtime=runtime)
+    return _Planner(config, table, where, runtime).prepared(listener)
 
 
 class _Planner:
     """Makes plans ready: their configuration, data with their preprocessing, and problem."""
 
-    def __init__(self, config: RunConfig, given: Mapping[str, Any], where: str) -> None:
+    def __init__(
+        self, config: RunConfig, given: Mapping[str, Any], where: str, runtime: Runtime
+    ) -> None:
         assert config.plan is not None
+        self.runtime = runtime
         self.given, self.where, self.smooth = given, where, config.smooth_time > 0
         self.open = _is_open(given["source"], config)
         seed = derive(config.seed, "source")
         if self.open:
-            self.how, self.dataset = _loaded(given["source"], seed)
+            self.how, self.dataset = _loaded(given["source"], seed, runtime)
         else:
-            self.how, self.dataset = "", config.source.loaded(seed)
+            self.how, self.dataset = "", config.source.loaded(seed, runtime)
         self.facts = facts_of(self.dataset, config.plan.seconds, role=config.source.role)
         self._placed: dict[str, tuple[Dataset, tuple[Particles, Particles] | None]] = {
             self.how: (self.dataset, None)
@@ -108,7 +116,7 @@ class _Planner:
         if told is not None:
             table["plan"] = Planning(budget=self.facts.budget, told=told.summary)
         dataset, placed = self._placed[how]
-        prepared = prepare(validate(table, self.where), dataset, placed)
+        prepared = prepare(validate(table, self.where), dataset, placed, self.runtime)
         self._placed[how] = dataset, (prepared.train, prepared.valid)
         return prepared
 
@@ -150,14 +158,14 @@ def _has(value: Any, option: str) -> bool:
     return isinstance(value, Component) or (isinstance(value, Mapping) and option in value)
 
 
-def _loaded(source: Any, seed: int) -> tuple[str, Dataset]:
+def _loaded(source: Any, seed: int, runtime: Runtime) -> tuple[str, Dataset]:
     """Return the first preprocessing that a source has and its rows allow, and the rows."""
     for how in ("whiten", "standardise"):
         try:
-            return how, _source(source, how).load(seed)
+            return how, _source(source, how).loaded(seed, runtime)
         except (ConfigError, DataError):
             pass
-    return "none", _source(source, "none").load(seed)
+    return "none", _source(source, "none").loaded(seed, runtime)
 
 
 def _is_open(source: Any, config: RunConfig) -> bool:

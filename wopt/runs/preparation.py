@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -19,16 +20,17 @@ from wopt.flow import Flow, SourceLaw
 from wopt.interfaces import returns
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.objective import Objective
+from wopt.mapped import IN_MEMORY, Memory
 from wopt.origin import check_returned
-from wopt.parallel import Team, loading
+from wopt.parallel import Team
 from wopt.particles import Particles
 from wopt.push import in_batches
+from wopt.runtime import ALONE, Runtime
 from wopt.seeds import derive, generator
 from wopt.sharded import own_rows
 from wopt.targets.density import written_density
 from wopt.train.check import check_parts
 from wopt.train.problem import Problem
-from wopt.train.runtime import Runtime
 from wopt.train.stop import check_times
 
 CONDITIONS = 10_000
@@ -108,6 +110,7 @@ def prepare(
     config: RunConfig,
     dataset: Dataset | None = None,
     placed: tuple[Particles, Particles] | None = None,
+    runtime: Runtime = ALONE,
 ) -> Prepared:
     """Check that parts and data fit together and place the particles.
 
@@ -115,6 +118,7 @@ def prepare(
         config: The options.
         dataset: The data that the source loads with the run's seed, if already loaded.
         placed: Training and held-out particles of these data, if already made.
+        runtime: What computes the run; its precision is that of the options.
 
     Raises:
         CapabilityError: No part provides a capability that another part needs.
@@ -122,7 +126,7 @@ def prepare(
     """
     check_precision(config)
     if dataset is None:
-        dataset = config.source.loaded(derive(config.seed, "source"))
+        dataset = config.source.loaded(derive(config.seed, "source"), runtime)
     loaded = dataset
     dataset = subsample_eval(dataset, config.guard.rows, derive(config.seed, "judges"))
     known = dataset.log_density is not None and config.smooth_time == 0
@@ -140,11 +144,12 @@ def prepare(
     able = dataset.sample is not None or config.smooth_time > 0
     draw = FreshParticles(config, dataset, everywhere) if able else None
     density = log_density_of(dataset) if known and not dataset.condition else None
-    at = placed or _placed(start, config, dataset.weights or (None, None), everywhere)
+    at = placed or _placed(start, config, runtime, everywhere)
     # Rows that are draws of a start to push forward have no likelihood by the model.
-    log_det = None if pushes else mean_log_det(dataset.transform, start.split(start.valid)[0])
+    moved = start.split(start.valid)[0]
+    log_det = None if pushes else float(dataset.transform(moved)[1].mean())
     prepared = Prepared(
-        **parts_of(config, objective, at, log_det),
+        **parts_of(config, objective, at, log_det, runtime),
         draw=draw,
         log_density=density,
         config=config,
@@ -160,17 +165,32 @@ def prepare(
 
 
 def _placed(
-    start: Dataset, config: RunConfig, weights: tuple[Tensor | None, Tensor | None], known: bool
+    start: Dataset, config: RunConfig, runtime: Runtime, known: bool
 ) -> tuple[Particles, Particles]:
     """Return the training particles, with their density if wanted, and the held-out ones."""
-    return (
-        _train(start, config, known=known, weights=weights[0]),
-        particles_of(start, start.valid, config, known=True, weights=weights[1]),
-    )
+    weights = start.weights or (None, None)
+    # With `run.shards` rows of each shard are transformed separately, so that the bits do not
+    # depend on the process that does it.
+    of, rows, own = runtime.team, start.train, weights[0]
+    total = len(rows) if start.shared is None else start.shared
+    cuts = Team(fixed=config.run.shards).bounds(total)
+    if runtime.by_rows:
+        span, bounds = of.span(total), of.bounds(total)
+        cuts = [slice(bounds[k].start - span.start, bounds[k].stop - span.start) for k in of.mine]
+        if start.shared is None:
+            rows, own = rows[span].clone(), None if own is None else own[span]
+    place = functools.partial(particles_of, start, config=config, memory=runtime.memory)
+    train = place(rows, known=known, weights=own, cuts=cuts)
+    valid = place(start.valid, known=True, weights=weights[1])
+    return (own_rows(train, of, total) if runtime.by_rows else train), valid
 
 
 def from_particles(
-    config: RunConfig, train: Particles, valid: Particles, transform: AffineTransform | None = None
+    config: RunConfig,
+    train: Particles,
+    valid: Particles,
+    transform: AffineTransform | None = None,
+    runtime: Runtime = ALONE,
 ) -> Prepared:
     """Return the problem of given particles.
 
@@ -179,6 +199,7 @@ def from_particles(
         train: The training particles.
         valid: The held-out particles.
         transform: The preprocessing that was applied to them, for the model's units.
+        runtime: What computes the run; its precision is that of the options.
     """
     check_precision(config)
     objective = config.objective
@@ -187,7 +208,7 @@ def from_particles(
     rows, context = torch.cat(train.inputs, dim=1).cpu(), train.context
     units = transform or AffineTransform.fit(rows, "none", condition=train.condition)
     log_det = -float(units.inverse(train.points.cpu())[1].mean())
-    parts = parts_of(config, objective, (train, valid), log_det)
+    parts = parts_of(config, objective, (train, valid), log_det, runtime)
     conditions = None if context is None else context.cpu()
     return Prepared(**parts, config=config, transform=units, conditions=conditions)
 
@@ -208,16 +229,12 @@ def _check_parts(
     )
 
 
-def mean_log_det(transform: AffineTransform, rows: Tensor) -> float:
-    """Return log |det| in nats of the preprocessing, as a mean over rows ``(n, d)``."""
-    return float(transform(rows)[1].mean())
-
-
 def parts_of(
     config: RunConfig,
     objective: Objective,
     start: tuple[Particles, Particles],
     log_det: float | None,
+    runtime: Runtime,
 ) -> dict[str, Any]:
     """Return the fields of a problem that a configuration gives."""
     same = ("scheme", "solver", "guard", "stop", "seed", "refine")
@@ -228,7 +245,9 @@ def parts_of(
         "log_det": log_det,
         "times": tuple(config.snapshots.times or ()),
         "start": start,
-        "runtime": Runtime(config.run.precision, config.run.compile),
+        "runtime": dataclasses.replace(
+            runtime, precision=config.run.precision, compile=config.run.compile
+        ),
     }
 
 
@@ -275,26 +294,6 @@ def _check(config: RunConfig, objective: Objective, dataset: Dataset) -> None:
         )
 
 
-def _train(
-    dataset: Dataset, config: RunConfig, *, known: bool, weights: Tensor | None
-) -> Particles:
-    """Return the training particles, or only those of this process."""
-    # With `run.shards` rows of each shard are transformed separately, so that the bits do not
-    # depend on the process that does it.
-    of, rows = loading(), dataset.train
-    total = len(rows) if dataset.shared is None else dataset.shared
-    cuts = Team(fixed=config.run.shards).bounds(total)
-    if of is None:
-        return particles_of(dataset, rows, config, known=known, weights=weights, cuts=cuts)
-    span, bounds = of.span(total), of.bounds(total)
-    cuts = [slice(bounds[k].start - span.start, bounds[k].stop - span.start) for k in of.mine]
-    if dataset.shared is None:
-        rows = rows[span].clone()
-        weights = None if weights is None else weights[span]
-    own = particles_of(dataset, rows, config, known=known, weights=weights, cuts=cuts)
-    return own_rows(own, total)
-
-
 def particles_of(
     dataset: Dataset,
     x: Tensor,
@@ -303,6 +302,7 @@ def particles_of(
     known: bool,
     weights: Tensor | None = None,
     cuts: Sequence[slice] | None = None,
+    memory: Memory = IN_MEMORY,
 ) -> Particles:
     """Return rows, shape ``(n, d)``, as particles in the flow's coordinates.
 
@@ -313,6 +313,7 @@ def particles_of(
         known: Whether to include their density, where the dataset knows it.
         weights: Weights of the rows, shape ``(n,)``.
         cuts: Parts of the rows that are transformed separately.
+        memory: Where large results are.
     """
     like = {"dtype": getattr(torch, config.dtype), "device": config.device}
 
@@ -323,16 +324,18 @@ def particles_of(
 
     density = None
     if known and dataset.log_density is not None:
-        n = len(x)
-        density = density_at(x) if cuts is None else in_batches(density_at, x, rows=n, cuts=cuts)
+        density = in_batches(density_at, x, rows=len(x), cuts=cuts, memory=memory)
 
     def inside(units: AffineTransform, rows: Tensor) -> Tensor:
         """Return rows in the flow's coordinates, shape ``(n, d)``."""
-        most = max(1, _VALUES // dataset.dim)
-        moved: Tensor = in_batches(
-            lambda part: units.move(part).to(**like), rows, rows=most, cuts=cuts
+        z: Tensor = in_batches(
+            lambda part: units.move(part).to(**like),
+            rows,
+            rows=max(1, _VALUES // dataset.dim),
+            cuts=cuts,
+            memory=memory,
         )
-        return moved
+        return z
 
     weights = None if weights is None else weights.to(**like)
     points, c = dataset.split(x)

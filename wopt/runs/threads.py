@@ -14,7 +14,6 @@ import torch
 
 from wopt.config.model import RunConfig
 from wopt.interfaces.listener import Listener
-from wopt.parallel import team
 from wopt.runs.preparation import Prepared
 from wopt.train.problem import Problem
 from wopt.train.solvers import LBFGS
@@ -235,8 +234,7 @@ def _own_numbers() -> set[int]:
 
 def _shared(config: RunConfig) -> bool:
     """Whether several processes, or shards, make the run, which have their own numbers."""
-    several = int(os.environ.get("WORLD_SIZE", "1")) > 1 or team().size > 1
-    return several or config.run.shards is not None
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 or config.run.shards is not None
 
 
 def _told(laps: Mapping[int, Lap], number: int) -> str:

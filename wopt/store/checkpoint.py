@@ -16,9 +16,9 @@ from wopt.data.table_transform import TableTransform
 from wopt.data.transform import AffineTransform
 from wopt.errors import DamagedError, RunError
 from wopt.interfaces.block import FlowBlock, new_block
-from wopt.parallel import team
 from wopt.particles import Particles, split_conditions
 from wopt.reading import parsed_json, printable
+from wopt.runtime import ALONE, Runtime
 from wopt.sharded import ShardedParticles, held, own_rows
 from wopt.store.checks import Kept, check_transform, same_kinds
 from wopt.store.directory import RunDirectory
@@ -104,7 +104,7 @@ def _write_rows(run: RunDirectory, state: State, config: RunConfig) -> str | Non
     """Write the training particles in files of their own; ``None`` where one file holds all."""
     name, rows, before = f"{state.step:03d}", _tensors(state.train), state.train.before
     if isinstance(before, ShardedParticles):  # written by save_share
-        return write_share_index(run.pieces, name, rows, before.total, team())
+        return write_share_index(run.pieces, name, rows, before.total, before.team)
     count = count_pieces(rows, config.run.shards)
     return write_pieces(run.pieces, name, rows, count) if count > 1 else None
 
@@ -114,11 +114,11 @@ def save_share(run: RunDirectory, state: State) -> None:
 
     All processes call it together; where each holds all particles it does nothing.
     """
-    before, of = state.train.before, team()
+    before = state.train.before
     begun = state.start is not None and before is state.start[0]
     if begun or not isinstance(before, ShardedParticles):
         return
-    name, rows, total = f"{state.step:03d}", _tensors(state.train), before.total
+    name, rows, total, of = f"{state.step:03d}", _tensors(state.train), before.total, before.team
     of.together(lambda: write_share(run.pieces, name, rows, total, of))
 
 
@@ -143,6 +143,7 @@ def load_state(
     dim: int,
     condition: int = 0,
     start: tuple[Particles, Particles] | None = None,
+    runtime: Runtime = ALONE,
     *,
     lenient: bool = False,
 ) -> State:
@@ -154,6 +155,7 @@ def load_state(
         dim: The dimension d.
         condition: Number k of conditions.
         start: The particles before the first step, which refinement and the first step need.
+        runtime: What computes the run.
         lenient: Whether a missing start is accepted: for looking at a run, not for resuming it.
 
     Raises:
@@ -165,7 +167,7 @@ def load_state(
     ahead = blocks[-1] if known.ahead and blocks else None
     shared = None
     if known.pieces is not None:
-        rows, shared = _read_rows(run, config, known.pieces)
+        rows, shared = _read_rows(run, config, known.pieces, runtime)
         tensors |= {f"train.{name}": value for name, value in rows.items()}
     valid = _trace(run, tensors, "valid", config, dim, condition)
     if known.begun and lenient and start is None:
@@ -175,13 +177,13 @@ def load_state(
     else:
         train = _trace(run, tensors, "train", config, dim, condition)
         if shared is not None:
-            train = dataclasses.replace(train, before=own_rows(train.before, shared))
+            train = dataclasses.replace(train, before=own_rows(train.before, runtime.team, shared))
         elif config.run.hold == "shard":
-            train = dataclasses.replace(train, before=held(train.before))
+            train = dataclasses.replace(train, before=held(train.before, runtime.team))
     return State(
         known.step,
-        dataclasses.replace(train, ahead=ahead),
-        valid,
+        dataclasses.replace(train, ahead=ahead, runtime=runtime),
+        dataclasses.replace(valid, runtime=runtime),
         known.step_size,
         known.energy,
         blocks,
@@ -193,12 +195,12 @@ def load_state(
 
 
 def _read_rows(
-    run: RunDirectory, config: RunConfig, index: str
+    run: RunDirectory, config: RunConfig, index: str, runtime: Runtime
 ) -> tuple[dict[str, Tensor], int | None]:
     """Return training particles of separate files; for one process's rows, also the total."""
-    if config.run.hold == "shard" and team().size > 1:
-        return read_own(run.pieces, index, team())
-    return read_pieces(run.pieces, index), None
+    if config.run.hold == "shard" and runtime.team.size > 1:
+        return read_own(run.pieces, index, runtime.team, runtime.memory)
+    return read_pieces(run.pieces, index, runtime.memory), None
 
 
 def load_blocks(

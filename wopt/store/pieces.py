@@ -14,7 +14,7 @@ from torch import Tensor
 
 from wopt.errors import DamagedError
 from wopt.files import write_json
-from wopt.mapped import room
+from wopt.mapped import IN_MEMORY, Memory
 from wopt.parallel import Team
 from wopt.reading import check_no_link
 from wopt.store.documents import damaged, read_document
@@ -148,20 +148,23 @@ def _files(name: str, tensors: dict[str, Tensor], total: int, of: Team) -> list[
     ]
 
 
-def read_pieces(folder: Path, index: str) -> dict[str, Tensor]:
+def read_pieces(folder: Path, index: str, memory: Memory = IN_MEMORY) -> dict[str, Tensor]:
     """Return the tensors ``(n, ...)`` of an index, read file by file; large ones are mapped.
 
     Args:
         folder: Folder of the index.
         index: Name of the index.
+        memory: Where large tensors are.
 
     Raises:
         DamagedError: The index or a file is missing or damaged.
     """
-    return _read(folder, index, lambda total: slice(0, total))[0]
+    return _read(folder, index, memory, lambda total: slice(0, total))[0]
 
 
-def read_own(folder: Path, index: str, of: Team) -> tuple[dict[str, Tensor], int]:
+def read_own(
+    folder: Path, index: str, of: Team, memory: Memory = IN_MEMORY
+) -> tuple[dict[str, Tensor], int]:
     """Return this process's rows, shapes ``(own, ...)``, and the number of rows of all.
 
     Only files with some of these rows are read.
@@ -170,14 +173,17 @@ def read_own(folder: Path, index: str, of: Team) -> tuple[dict[str, Tensor], int
         folder: Folder of the index.
         index: Name of the index.
         of: The team of processes.
+        memory: Where large tensors are.
 
     Raises:
         DamagedError: The index or one of these files is missing or damaged.
     """
-    return _read(folder, index, of.span)
+    return _read(folder, index, memory, of.span)
 
 
-def _read(folder: Path, index: str, which: Callable[[int], slice]) -> tuple[dict[str, Tensor], int]:
+def _read(
+    folder: Path, index: str, memory: Memory, which: Callable[[int], slice]
+) -> tuple[dict[str, Tensor], int]:
     """Return the rows of the span that ``which`` gives for their number, and that number."""
     check_no_link(folder)
     path = folder / _own(folder, index)
@@ -188,7 +194,7 @@ def _read(folder: Path, index: str, which: Callable[[int], slice]) -> tuple[dict
     total = sum(known.files.values())
     span, start = which(total), 0
     own = {
-        key: room((span.stop - span.start, *shape[1:]), _DTYPES[dtype])[0]
+        key: memory.room((span.stop - span.start, *shape[1:]), _DTYPES[dtype])
         for key, (shape, dtype) in known.tensors.items()
     }
     for file, count in known.files.items():

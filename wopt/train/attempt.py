@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -14,11 +13,10 @@ from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.solver import SolveReport
 from wopt.interfaces.subproblem import Subproblem
-from wopt.parallel import alone, team
 from wopt.particles import Particles
 from wopt.push import push
+from wopt.runtime import Runtime
 from wopt.seeds import generator
-from wopt.sharded import ShardedParticles
 from wopt.statistics import Mean
 from wopt.train.chains import chains_of
 from wopt.train.guard import Verdict
@@ -47,6 +45,7 @@ class Attempt:
         block: The trained map T.
         report: Report of the inner solver.
         coarse: The reason of each refinement of the block's grid.
+        runtime: What computed it.
         verdict: Measurements of the guard; ``None`` if the loss became infinite.
         schedules: Iterations in each part of all schedules of the step by the clock.
         chains: Chains of the target after training towards them, shape ``(m, d)``, or ``None``.
@@ -61,6 +60,7 @@ class Attempt:
     block: FlowBlock
     report: SolveReport
     coarse: tuple[str, ...]
+    runtime: Runtime
     schedules: tuple[tuple[int, ...], ...] = ()
     verdict: Verdict | None = None
     chains: Tensor | None = None
@@ -97,7 +97,11 @@ class Attempt:
         Then training worked and does not generalise. Where the energy alone rises, the step was
         too large instead.
         """
-        return self.rise is not None and self.rise.value > 0 and _lowers(self.train, self.block)
+        return (
+            self.rise is not None
+            and self.rise.value > 0
+            and _lowers(self.train, self.block, self.runtime)
+        )
 
     def retries(self, then: float) -> tuple[Retry, ...]:
         """Return what was changed, and, after a rejection, that it is tried again with h then."""
@@ -133,7 +137,7 @@ def attempt(
     scheme, step = problem.scheme, state.step
     drawn = problem.objective.at(next(problem.draws(f"step {step + 1}")))
     objective = drawn.of_step(step)
-    plan = team().agreed(scheme.plan(state.histories(h, state.plan)[0], objective))
+    plan = problem.runtime.team.agreed(scheme.plan(state.histories(h, state.plan)[0], objective))
     pasts, previous, coarse = state.histories(h, plan), state.block, list[str]()
     by_clock = list(schedules)
     forward = chains_of(problem, state, number) if scheme.stages == 1 else None
@@ -145,8 +149,8 @@ def attempt(
         stage = Stage(problem, step, k, number, *parts)
         block, report = stage.train(previous)
         made = Attempt(
-            number, h, plan, drawn, train, valid, block, report, (*coarse,), (*by_clock,),
-            chains=state.chains if forward is None else forward.points,
+            number, h, plan, drawn, train, valid, block, report, (*coarse,), problem.runtime,
+            (*by_clock,), chains=state.chains if forward is None else forward.points,
         )  # fmt: skip
         if report.diverged:
             break
@@ -155,7 +159,7 @@ def attempt(
         made = dataclasses.replace(made, coarse=(*coarse,), verdict=verdict)
         if not verdict.accepted or k == scheme.stages - 1:
             break
-        done = push(block, train.particles), verdict.moved
+        done = push(block, train.particles, runtime=problem.runtime), verdict.moved
         pasts = [
             dataclasses.replace(past, stages=(*past.stages, particles))
             for past, particles in zip(pasts, done, strict=True)
@@ -165,13 +169,14 @@ def attempt(
 
 
 @torch.no_grad()
-def _lowers(subproblem: Subproblem, block: FlowBlock) -> bool:
+def _lowers(subproblem: Subproblem, block: FlowBlock, runtime: Runtime) -> bool:
     """Whether a map lowers a subproblem at its own particles."""
-    at = subproblem.particles
     # If particles are held by several processes, the first evaluates its own.
-    with alone() if isinstance(at, ShardedParticles) else contextlib.nullcontext():
-        change = subproblem.change(spread(block), push(block, at, audit=True))
-    return team().agreed(change.value) < 0
+    at, by = subproblem.particles.own, runtime
+    if at is not subproblem.particles:
+        subproblem, by = dataclasses.replace(subproblem, particles=at), runtime.alone
+    moved = push(block, at, audit=True, runtime=by)
+    return runtime.team.agreed(subproblem.change(spread(block, by.team), moved).value) < 0
 
 
 def _fresh(
@@ -187,14 +192,14 @@ def _fresh(
     if not solver.fresh or scheme.stages > 1 or draw is None:
         return None
     rng = generator(problem.seed, "fresh", state.step + 1, number)
-    about = state.step, h, state.step_size, plan
+    about, runtime = (state.step, h, state.step_size, plan), problem.runtime
 
     @torch.no_grad()
     def subproblem(key: int | None) -> Subproblem:
         objective = drawn if key is None else drawn.at(key)
         start = draw(solver.batch_size, rng)
         if scheme.replaces:
-            past = ParticleHistory(start, ahead=state.block).history(*about, start)
+            past = ParticleHistory(start, ahead=state.block, runtime=runtime).history(*about, start)
             return scheme.subproblem(past, objective.of_step(state.step))
         trace = _carried(problem, state, start, objective)
         return scheme.subproblem(trace.history(*about), objective.of_step(state.step))
@@ -204,10 +209,12 @@ def _fresh(
 
 def _carried(problem: Problem, state: State, start: Particles, drawn: Objective) -> ParticleHistory:
     """Return particles of the start where the steps so far carry them."""
-    trace, previous = ParticleHistory(start), None
+    trace, previous = ParticleHistory(start, runtime=problem.runtime), None
     for block, record in zip(state.blocks, state.records, strict=True):
         past = trace.history(record.step - 1, record.step_size, previous, record.plan)
         sub = problem.scheme.subproblem(past, drawn.of_step(record.step - 1))
-        trace = trace.after(problem.scheme, drawn, sub, push(block, sub.particles))
+        trace = trace.after(
+            problem.scheme, drawn, sub, push(block, sub.particles, runtime=problem.runtime)
+        )
         previous = record.step_size
     return trace

@@ -16,9 +16,9 @@ from wopt.errors import DivergenceError
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.objective import Objective, energy_change
 from wopt.interfaces.subproblem import Subproblem
-from wopt.parallel import team
 from wopt.particles import Particles
 from wopt.push import inversion_error, push
+from wopt.runtime import ALONE, Runtime
 from wopt.statistics import Mean
 from wopt.train.wrappers import spread
 
@@ -128,6 +128,7 @@ class Guard(Component):
         block: FlowBlock,
         *,
         final: bool = True,
+        runtime: Runtime = ALONE,
     ) -> Verdict:
         """Measure a finished step on held-out particles.
 
@@ -136,26 +137,31 @@ class Guard(Component):
             objective: The whole objective.
             block: The trained map T.
             final: Whether this is the step's last stage, whose map joins the flow.
+            runtime: What computes images.
         """
-        before = subproblem.particles
-        moved = push(block, before, audit=True)
-        decrease = team().agreed(subproblem.change(spread(block), moved))
+        before, shared = subproblem.particles, spread(block, runtime.team)
+        moved = push(block, before, audit=True, runtime=runtime)
+        decrease = subproblem.change(shared, moved)
+        change = energy_change(objective, before, moved) if final and subproblem.explicit else None
+        inversion, folded = None, None
+        try:
+            inversion = inversion_error([shared], before.rows(slice(INVERTED)))
+        except DivergenceError as error:  # not one to one: a smaller learning rate may help
+            folded = str(error)
+        inexact = _likelihood_error(objective, push(block, before, runtime=runtime), moved)
+        energy = float(objective.energy(moved))
+        decrease, change, inversion, inexact, energy = runtime.team.agreed(
+            (decrease, change, inversion, inexact, energy)
+        )
         # The identity, where training found nothing better, moves by rounding alone.
         rounding = 8 * torch.finfo(before.points.dtype).eps
         lacks = self.rises("subproblem", decrease, rounding)
-        if final and subproblem.explicit and not lacks:
-            lacks = self.rises(
-                "energy", team().agreed(energy_change(objective, before, moved)), rounding
-            )
-        inversion = None
-        try:
-            inversion = team().agreed(inversion_error([block], before.rows(slice(INVERTED))))
-        except DivergenceError as error:  # not one to one: a smaller learning rate may help
-            lacks = lacks or str(error)
-        inexact = team().agreed(_likelihood_error(objective, block, before, moved))
+        if change is not None and not lacks:
+            lacks = self.rises("energy", change, rounding)
+        lacks = lacks or folded
         return Verdict(
             moved=moved,
-            energy=team().agreed(float(objective.energy(moved))),
+            energy=energy,
             decrease=decrease,
             likelihood_error=inexact,
             inversion_error=inversion,
@@ -195,10 +201,7 @@ def nll(objective: Objective, particles: Particles) -> Tensor | None:
     return target.potential(particles.points) - particles.log_det
 
 
-def _likelihood_error(
-    objective: Objective, block: FlowBlock, before: Particles, audited: Particles
-) -> float | None:
-    coarse = push(block, before)
+def _likelihood_error(objective: Objective, coarse: Particles, audited: Particles) -> float | None:
     if coarse.log_det is None or audited.log_det is None:
         return None
     with_target = nll(objective, coarse), nll(objective, audited)

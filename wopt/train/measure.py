@@ -103,7 +103,7 @@ def record_of(
     """
     before, moved = subproblem.baseline, verdict.moved
     squared = (moved.points - before.points).square().sum(1)
-    stationarity = subproblem.stationarity(spread(block))
+    stationarity = subproblem.stationarity(spread(block, problem.runtime.team))
     return StepRecord(
         step=step,
         step_size=step_size,

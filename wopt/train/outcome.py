@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import torch
 
 from wopt.errors import Converged, DivergenceError, WoptError
-from wopt.parallel import team
 from wopt.train.attempt import Attempt, attempt
 from wopt.train.chains import seen_by
 from wopt.train.measure import record_of
@@ -70,7 +69,7 @@ def advanced(
         seconds=time.perf_counter() - began[0],
         cpu_seconds=time.process_time() - began[1],
     )
-    record = team().agreed(record)
+    record = problem.runtime.team.agreed(record)
     return State(
         state.step + 1, train, valid, made.step_size, record.energy, blocks,
         (*state.records, record), made.plan, state.start, chains,

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -22,11 +22,11 @@ from wopt.interfaces.subproblem import Subproblem
 from wopt.origin import check_returned
 from wopt.particles import Particles
 from wopt.push import push
+from wopt.runtime import ALONE, Runtime
 from wopt.seeds import generator
 from wopt.train.guard import Guard
 from wopt.train.record import StepRecord
 from wopt.train.refinement import Refinement
-from wopt.train.runtime import Runtime
 from wopt.train.solvers import Adam
 from wopt.train.stop import Stop, elapsed, landed
 
@@ -46,22 +46,32 @@ class ParticleHistory:
         gradient: Gradient of the objective there, shape ``(n, d)``, as the scheme needs it, or
             ``None``.
         ahead: A map that moves the particles when they are first used.
+        runtime: What computes their images.
     """
 
     before: Particles
     previous: Tensor | None = None
     gradient: Tensor | None = None
     ahead: FlowBlock | None = None
+    runtime: Runtime = ALONE
 
     @functools.cached_property
     def particles(self) -> Particles:
         """The particles where they stand."""
-        return self.before if self.ahead is None else push(self.ahead, self.before)
+        return self.before if self.ahead is None else self._pushed(self.ahead, self.before)
+
+    def _pushed(self, block: FlowBlock, particles: Particles) -> Particles:
+        return push(block, particles, runtime=self.runtime)
+
+    @property
+    def alone(self) -> ParticleHistory:
+        """The particles that this process holds, without messages to others."""
+        return dataclasses.replace(self, before=self.before.own, runtime=self.runtime.alone)
 
     def first(self, rows: int) -> Particles:
         """Return the first ``rows`` particles at their current place."""
         few = self.before.rows(slice(rows))
-        return few if self.ahead is None else push(self.ahead, few)
+        return few if self.ahead is None else self._pushed(self.ahead, few)
 
     def history(
         self,
@@ -100,9 +110,9 @@ class ParticleHistory:
             moved: The particles after the map.
         """
         if not scheme.looks_back:
-            return ParticleHistory(moved)
+            return ParticleHistory(moved, runtime=self.runtime)
         gradient = None if subproblem is None else subproblem.gradient(objective, moved)
-        return ParticleHistory(moved, self.particles.points, gradient)
+        return ParticleHistory(moved, self.particles.points, gradient, runtime=self.runtime)
 
     def carried(
         self,
@@ -121,8 +131,8 @@ class ParticleHistory:
         """
         at = subproblem.particles if scheme.replaces else self.particles
         if scheme.looks_back:
-            return self.after(scheme, objective, subproblem, push(block, at))
-        return ParticleHistory(at, ahead=block)
+            return self.after(scheme, objective, subproblem, self._pushed(block, at))
+        return ParticleHistory(at, ahead=block, runtime=self.runtime)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -163,6 +173,16 @@ class State:
         """The map of the last step, for warm starts."""
         return self.blocks[-1] if self.blocks else None
 
+    @property
+    def alone(self) -> State:
+        """The state with the particles that this process holds, without messages to others."""
+        if self.valid.runtime.team.size == 1:
+            return self
+        start = None if self.start is None else (self.start[0].own, self.start[1].own)
+        return dataclasses.replace(
+            self, train=self.train.alone, valid=self.valid.alone, start=start
+        )
+
     def histories(self, step_size: float, plan: Mapping[str, float]) -> list[History]:
         """Return the past of both splits for a scheme's next step of size h."""
         about = self.step, step_size, self.step_size, plan
@@ -199,7 +219,7 @@ class Problem:
         reference: What a planner found of the target, where chains begin; a plugin's object.
         start: The training and the held-out particles before the first step.
         listeners: They receive the progress of the work, and the state after every step.
-        runtime: How the blocks are trained.
+        runtime: What computes it: processes, memory, precision.
         begun: The first step's map after the first schedules of its solver, and the iterations in
             their parts, where a trial has made them already.
     """
@@ -219,7 +239,7 @@ class Problem:
     reference: Any = None
     start: tuple[Particles, Particles] | None = None
     listeners: tuple[Listener, ...] = ()
-    runtime: Runtime = dataclasses.field(default_factory=Runtime)
+    runtime: Runtime = ALONE
     begun: tuple[FlowBlock, tuple[tuple[int, ...], ...]] | None = None
 
     @property
@@ -241,6 +261,14 @@ class Problem:
     def held_out(self) -> int:
         """The key of the draw at which the objective is evaluated on held-out particles."""
         return next(self.draws("held_out"))
+
+    @property
+    def alone(self) -> Self:
+        """The problem with the particles that this process holds, without messages to others."""
+        if self.runtime.team.size == 1:
+            return self
+        start = None if self.start is None else (self.start[0].own, self.start[1].own)
+        return dataclasses.replace(self, start=start, runtime=self.runtime.alone)
 
     @property
     def listener(self) -> Listener:
@@ -266,8 +294,8 @@ class Problem:
             energy = float(self.objective.energy(held_out))
         return State(
             0,
-            ParticleHistory(train),
-            ParticleHistory(held_out),
+            ParticleHistory(train, runtime=self.runtime),
+            ParticleHistory(held_out, runtime=self.runtime),
             None,
             energy,
             (),

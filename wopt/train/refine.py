@@ -16,7 +16,6 @@ from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import OfStep
 from wopt.interfaces.objective import Objective, energy_change
 from wopt.interfaces.subproblem import Subproblem
-from wopt.parallel import team
 from wopt.particles import Particles
 from wopt.push import push
 from wopt.seeds import derive, seeded
@@ -118,16 +117,17 @@ class Joint:
     ) -> Iterator[tuple[Subproblem, Particles]]:
         """Yield each step's subproblem and the particles after its map."""
         scheme, objective = self.problem.scheme, self.objective
-        trace, previous = ParticleHistory(start), None
+        runtime = self.problem.runtime
+        trace, previous = ParticleHistory(start, runtime=runtime), None
         for block, record in zip(blocks, self.records, strict=True):
             history = trace.history(record.step - 1, record.step_size, previous, record.plan)
             sub = scheme.subproblem(history, objective)
             if audit:
-                moved = push(block, sub.particles, audit=True)
+                moved = push(block, sub.particles, audit=True, runtime=runtime)
             elif self.problem.refine.recompute:
-                moved = checkpoint(sub.at, spread(block), use_reentrant=False)
+                moved = checkpoint(sub.at, spread(block, runtime.team), use_reentrant=False)
             else:
-                moved = sub.at(spread(block))
+                moved = sub.at(spread(block, runtime.team))
             yield sub, moved
             trace = trace.after(scheme, objective, sub, moved)
             previous = record.step_size
@@ -173,7 +173,7 @@ def _train(problem: Problem, joint: Joint, state: State) -> list[FlowBlock] | No
         maps.eval()
         value = float(joint.loss(maps, valid))  # type: ignore[arg-type]
         maps.train()
-        return team().agreed(value)
+        return problem.runtime.team.agreed(value)
 
     with seeded(derive(problem.seed, "refine", state.step)):
         report = minimise(
@@ -188,7 +188,7 @@ def _train(problem: Problem, joint: Joint, state: State) -> list[FlowBlock] | No
         )
     if report.diverged:
         return None
-    team().same(list(maps.state_dict().values()))
+    problem.runtime.team.same(list(maps.state_dict().values()))
     return [block.freeze() for block in maps]  # type: ignore[operator]
 
 
@@ -200,9 +200,10 @@ def _accept(
     before: tuple[Particles, Tensor],
 ) -> State | None:
     """Return the state of the new maps, or ``None`` if the guard rejects them."""
+    agreed = problem.runtime.team.agreed
     for _ in range(problem.guard.refinements + 1):
         candidate, after = _measured(problem, state, blocks)
-        if problem.guard.rises("joint value", team().agreed(joint.change(before, after))):
+        if problem.guard.rises("joint value", agreed(joint.change(before, after))):
             return None
         coarse = [
             block
@@ -222,7 +223,8 @@ def _measured(
 ) -> tuple[State, tuple[Particles, Tensor]]:
     """Return the state of these maps, with new records, and the result of :meth:`Joint.value`."""
     assert state.start is not None
-    traces, previous, energy = [ParticleHistory(part) for part in state.start], None, None
+    runtime, previous, energy = problem.runtime, None, None
+    traces = [ParticleHistory(part, runtime=runtime) for part in state.start]
     records: list[StepRecord] = []
     paid = state.start[1].points.new_zeros(len(state.start[1]))
     with torch.no_grad():
@@ -230,11 +232,11 @@ def _measured(
     for block, old in zip(blocks, state.records, strict=True):
         histories = [t.history(old.step - 1, old.step_size, previous, old.plan) for t in traces]
         subs = [problem.scheme.subproblem(past, problem.objective) for past in histories]
-        verdict = problem.guard.judge(subs[1], problem.objective, block)
+        verdict = problem.guard.judge(subs[1], problem.objective, block, runtime=runtime)
         record = record_of(problem, old.step, old.step_size, energy, subs[1], block, verdict)
         keep = ("retries", "attempts", "loss", "iterations", "seconds", "cpu_seconds", "stop")
         kept = {name: getattr(old, name) for name in (*keep, "plan", "refined")}
-        records.append(team().agreed(dataclasses.replace(record, **kept)))
+        records.append(runtime.team.agreed(dataclasses.replace(record, **kept)))
         with torch.no_grad():
             paid = paid + subs[1].cost(verdict.moved)
         parts = problem.scheme, problem.objective

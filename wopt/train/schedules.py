@@ -9,11 +9,14 @@ from collections.abc import Callable
 
 from wopt.interfaces.budget import Budget, Clock
 from wopt.interfaces.solver import Solver, SolveReport, Training
+from wopt.parallel import SOLO, Team
 
 __all__ = ["Schedules", "clock_of"]
 
 
-def clock_of(solver: Solver, number: int = 0, made: int = 0, cost: float = 1.0) -> Clock:
+def clock_of(
+    solver: Solver, number: int = 0, made: int = 0, cost: float = 1.0, team: Team = SOLO
+) -> Clock:
     """Return the clock of a schedule.
 
     Args:
@@ -21,13 +24,14 @@ def clock_of(solver: Solver, number: int = 0, made: int = 0, cost: float = 1.0) 
         number: Number of the block's schedules before.
         made: Number of the step's schedules before, in which ``solver.recorded`` counts.
         cost: Cost of an iteration, relative to that of which ``solver.iterations`` are planned.
+        team: Processes that follow the clock of the first one.
     """
     longer, recorded = solver.grow**number, solver.recorded
     if solver.seconds is None:
         return Budget().clock(max(1, round(longer / cost * solver.iterations)))
     lengths = solver.seconds if isinstance(solver.seconds, list) else [solver.seconds]
     known = recorded[made] if recorded and made < len(recorded) else None
-    return Budget(longer * lengths[min(number, len(lengths) - 1)]).clock(known)
+    return Budget(longer * lengths[min(number, len(lengths) - 1)], team=team).clock(known)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +76,8 @@ class Schedules:
         if number:
             self.begin(number)
         self.solver.renew(self.training)
-        clock = clock_of(self.solver, number, len(self.made), self.cost())
+        of = self.training.team
+        clock = clock_of(self.solver, number, len(self.made), self.cost(), of)
         report = self.solver.solve(dataclasses.replace(self.training, clock=clock))
         if self.solver.seconds is not None:
             self.made.append(tuple(clock.counts))

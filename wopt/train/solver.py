@@ -12,6 +12,7 @@ from wopt.interfaces.listener import SILENT, Listener
 from wopt.interfaces.solver import Accuracy, Loss, Solver, SolveReport, Training
 from wopt.interfaces.subproblem import Subproblem
 from wopt.interfaces.target import Target
+from wopt.parallel import SOLO, Team
 from wopt.train.batches import Tolerance
 from wopt.train.schedules import Schedules
 from wopt.train.solvers import BySteps
@@ -64,6 +65,7 @@ def minimise(
     made: list[tuple[int, ...]] | None = None,
     first: int = 0,
     begin: Callable[[int], None] = lambda _: None,
+    team: Team = SOLO,
 ) -> SolveReport:
     """Train a block in place, drawing from torch's global generator.
 
@@ -89,6 +91,7 @@ def minimise(
             are added.
         first: Number of schedules of this block that were made before.
         begin: Called with the number of a schedule before it begins, from the second on.
+        team: The processes that train the block together.
     """
     within = Tolerance(
         accuracy, solver.tolerance, solver.relative_tolerance, relative_ess, solver.weights
@@ -96,7 +99,7 @@ def minimise(
     training = solver.begin(
         Training(
             block, loss, n, Budget().clock(solver.iterations), rate, before_each, held_out, within,
-            listener, subproblem, target, chains,
+            listener, subproblem, target, chains, team,
         )
     )  # fmt: skip
     return Schedules(solver, training, cost, [] if made is None else made, begin).train(first)

@@ -18,7 +18,7 @@ from wopt.interfaces.block import FlowBlock, new_block
 from wopt.interfaces.listener import SILENT, Listener, OfStep
 from wopt.interfaces.solver import Solver, SolveReport
 from wopt.interfaces.subproblem import Subproblem
-from wopt.parallel import team
+from wopt.parallel import Team
 from wopt.particles import Particles
 from wopt.seeds import derive, seeded
 from wopt.stein import affine_residual
@@ -93,6 +93,15 @@ class Stage:
         )
 
     @property
+    def team(self) -> Team:
+        """The processes that make the step."""
+        return self.problem.runtime.team
+
+    def shared(self, block: FlowBlock) -> FlowBlock:
+        """Return a block whose rows these processes map together."""
+        return spread(block, self.team)
+
+    @property
     def key(self) -> tuple[str | int, ...]:
         """The key of this training's draws."""
         return "step", self.step + 1, self.attempt, self.stage
@@ -141,8 +150,9 @@ class Stage:
                 made=self.made,
                 first=first,
                 begin=loss.begin,
+                team=self.team,
             )
-        team().same(list(block.state_dict().values()))
+        self.team.same(list(block.state_dict().values()))
         return report
 
     def judge(self, block: FlowBlock, *, final: bool) -> tuple[Verdict, list[str]]:
@@ -159,7 +169,9 @@ class Stage:
         self.listener.progress(self.step + 1, "checking", 0, 1, math.nan)
         coarse: list[str] = []
         while True:
-            verdict = guard.judge(self.valid, problem.objective, block, final=final)
+            verdict = guard.judge(
+                self.valid, problem.objective, block, final=final, runtime=problem.runtime
+            )
             if verdict.lacks_decrease and self._gains_at_chains(block, verdict):
                 verdict = dataclasses.replace(verdict, lacks_decrease=None)
             lacks = None if verdict.lacks_decrease else verdict.lacks_accuracy
@@ -173,29 +185,31 @@ class Stage:
         forward = self.forward
         if forward is None or not forward.needed or verdict.inversion_error is None:
             return False
-        return team().agreed(forward.gain(spread(block))) > verdict.decrease.value
+        return self.team.agreed(forward.gain(self.shared(block))) > verdict.decrease.value
 
     @torch.no_grad()
     def held_out(self, block: FlowBlock) -> float:
         """Return the subproblem's value on the held-out particles of the checks."""
         block.eval()
         few = self.solver.check_rows
-        value = (self.valid if few is None else self.valid.rows(slice(few))).loss(spread(block))
+        value = (self.valid if few is None else self.valid.rows(slice(few))).loss(
+            self.shared(block)
+        )
         block.train()
-        return team().agreed(float(value))
+        return self.team.agreed(float(value))
 
     @torch.no_grad()
     def _accuracy(self, block: FlowBlock) -> tuple[float, float] | None:
         """Return the held-out first-order error and the movement per h', if any is implicit."""
-        condition = self.valid.stationarity(spread(block))
+        condition = self.valid.stationarity(self.shared(block))
         if condition is None:
             return None
-        return team().agreed((affine_residual(condition), condition.speed))
+        return self.team.agreed((affine_residual(condition), condition.speed))
 
     @torch.no_grad()
     def _relative_ess(self, block: FlowBlock) -> float | None:
         """Return the relative effective size of held-out importance weights, or less by chains."""
-        shared = spread(block)
+        shared = self.shared(block)
         fraction = relative_ess(self.problem.objective.target, self.valid.at(shared, audit=True))
         if fraction is None:
             raise CapabilityError(
@@ -204,7 +218,7 @@ class Stage:
             )
         if self.forward is not None:
             fraction = self.forward.renew(shared, self.valid.particles, fraction)
-        return team().agreed(fraction)
+        return self.team.agreed(fraction)
 
 
 class _Loss:
@@ -225,7 +239,11 @@ class _Loss:
         self.key = next(self.keys)
 
     def __call__(self, block: FlowBlock, rows: Tensor | None) -> Tensor:
-        sub, forward, shared = self._subproblem(rows), self.stage.forward, spread(block)
+        sub, forward, shared = (
+            self._subproblem(rows),
+            self.stage.forward,
+            self.stage.shared(block),
+        )
         at_chains = None if forward is None else forward.loss(shared, sub.particles)
         if forward is None or at_chains is None:
             return sub.loss(shared)

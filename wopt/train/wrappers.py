@@ -13,25 +13,26 @@ from torch import Tensor
 from wopt.errors import CapabilityError, ConfigError
 from wopt.interfaces.block import FlowBlock
 from wopt.memory import of_memory
-from wopt.parallel import over_rows, team
+from wopt.parallel import Team, over_rows
 
 __all__ = ["compiled", "remembering", "spread"]
 
 
-def spread(block: FlowBlock) -> FlowBlock:
-    """Return a block of the same map whose rows are split among the team's processes.
+def spread(block: FlowBlock, team: Team) -> FlowBlock:
+    """Return a block of the same map whose rows are split among a team's processes.
 
     Each process maps its shards and receives all images, so that any function of these is the same
     on every process; the backward pass sums the gradients of the parameters, see
-    :func:`wopt.parallel.over_rows`. Without a team the block itself is returned.
+    :func:`wopt.parallel.over_rows`. For a single process it is the block itself.
 
     An evaluation of n rows in d dimensions sends n (d + 1) numbers to every process, its gradient
     as many numbers as there are parameters.
 
     Args:
         block: A map T that maps each row independently of the others.
+        team: The processes.
     """
-    return block if team().shards == 1 else _Spread(block)
+    return block if team.shards == 1 else _Spread(block, team)
 
 
 def _shared(name: str) -> Any:
@@ -41,7 +42,7 @@ def _shared(name: str) -> Any:
         """Return the results of all rows, each of shape ``(n, ...)``."""
         inner, before = self.inner, _version(self.inner)
         of_inner = inner if name == "forward" else getattr(inner, name)
-        made = over_rows(of_inner, inputs, list(inner.parameters()))
+        made = over_rows(self.team, of_inner, inputs, list(inner.parameters()))
         if _version(inner) != before:
             raise CapabilityError(
                 f"block {type(inner).__name__} cannot be shared by processes or shards: it changes "
@@ -56,9 +57,9 @@ def _shared(name: str) -> Any:
 class _Spread(FlowBlock):
     """A block that splits the rows of each evaluation among processes."""
 
-    def __init__(self, inner: FlowBlock) -> None:
+    def __init__(self, inner: FlowBlock, team: Team) -> None:
         super().__init__()
-        self.inner = inner
+        self.inner, self.team = inner, team
         self.provides = inner.provides
         self.precision = inner.precision
 

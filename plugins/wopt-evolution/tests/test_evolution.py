@@ -13,10 +13,11 @@ from zoo import EVOLUTION
 import wopt
 from wopt.config.model import validate
 from wopt.config.read import override
-from wopt.parallel import Team, joined
+from wopt.parallel import Team
 from wopt.runs.examine import examine
 from wopt.runs.execute import resume, run_config
 from wopt.runs.preparation import prepare
+from wopt.runtime import Runtime
 from wopt.store.directory import RunDirectory, read_tensors
 from wopt.store.result import Distances, RunResult
 from wopt.train.stop import landed
@@ -81,9 +82,8 @@ def test_the_first_process_of_several_looks_by_itself(tmp_path):
     drawn = {**HEAT["source"], "rule": "random", "n_train": 40, "n_valid": 40}
     config = validate({**HEAT, "source": drawn, "snapshots": {"times": [0.0]}})
     prepared, directory = prepare(config), RunDirectory(tmp_path)
-    state = prepared.problem.begin(prepared.train, prepared.valid)
-    with joined(Team(size=2)):
-        Evolution(directory, prepared).see(state)
+    two = dataclasses.replace(prepared, runtime=Runtime(Team(size=2)))
+    Evolution(directory, two).see(two.begin(prepared.train, prepared.valid))
     assert directory.snapshot(0).exists()
 
 

@@ -17,6 +17,7 @@ from wopt.interfaces import SILENT, Budget, FinishedRun, FlowBlock, Listener
 from wopt.mapped import memmap_scope
 from wopt.particles import Particles
 from wopt.runs import Prepared, audited, build, check_data, training_threads
+from wopt.runtime import Runtime
 from wopt.store import RunDirectory, load_state, read_document
 from wopt.train import State, remembering
 from wopt_certify.certificate import make_certificate
@@ -63,14 +64,14 @@ def certify_run(
         table = table | {"certify": {**table.get("certify", {}), **options}}
     config = validate(table, str(directory.config))
     with directory.lock():
-        with memmap_scope(directory.particles, config.run.memory, passing=True):
-            prepared = build(config)
+        with memmap_scope(directory.particles, config.run.memory, passing=True) as memory:
+            prepared = build(config, runtime=Runtime(memory=memory))
             changed = None
             if prepared.loaded is not None:
                 changed = check_data(directory, config.source, prepared.loaded)
             start = prepared.train, prepared.valid
             dim, condition = prepared.train.dim, prepared.train.condition
-            state = load_state(directory, config, dim, condition, start)
+            state = load_state(directory, config, dim, condition, start, prepared.runtime)
         prepared, state = audited(prepared, state)
         lower = None if against is None else rival_of(prepared, state.blocks, against)
         recorded = _recorded(directory) if again else None

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from wopt.errors import ConfigError, RunError, WoptError
 from wopt.interfaces import ExactLaws, Target, Watch
-from wopt.parallel import alone
 from wopt.particles import Particles
 from wopt.runs import Prepared
 from wopt.seeds import generator
@@ -156,8 +155,7 @@ class Evolution(Watch):
         """Keep a snapshot if the state is at a configured time."""
         time = elapsed(state.records)
         if self._is_asked(time):
-            with alone():  # only in the first process
-                self._keep(state, time)
+            self._keep(state, time)
 
     def end(self, state: State) -> dict[str, Any]:
         """Keep the last snapshot, and return the distances from the exact solution, by time."""

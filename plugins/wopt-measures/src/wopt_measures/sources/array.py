@@ -80,7 +80,8 @@ class ArraySource(Source):
 
     def load(self, seed: int) -> Dataset:
         """Return the data, the same for the same seed; beyond ``run.memory`` in a mapped file."""
-        rows = streamed(self.path, self.choices, self.split, self.preprocess, seed)
+        how = self.choices, self.split, self.preprocess
+        rows = streamed(self.path, *how, seed, self.runtime)
         if rows is not None:
             return rows
         # The table has no name, so that its memory is freed once it is read.

@@ -94,6 +94,7 @@ class Gaussian(Solver):
             training.target,
             training.clock.parts,
             training.listener,
+            training.team,
         )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from wopt.capabilities import Capability
 from wopt.errors import CapabilityError
 from wopt.interfaces import SILENT, FlowBlock, Listener, SolveReport, Subproblem, Target
+from wopt.parallel import SOLO, Team
 from wopt.particles import Particles
 from wopt.train import minimise_by_lbfgs, spread
 
@@ -99,6 +100,7 @@ def become_gaussian(
     target: Target | None,
     iterations: int,
     listener: Listener = SILENT,
+    team: Team = SOLO,
 ) -> SolveReport:
     """Make a block the affine map that minimises a subproblem on its particles.
 
@@ -119,6 +121,7 @@ def become_gaussian(
         target: The objective's target, if any.
         iterations: Largest number of L-BFGS iterations from each beginning.
         listener: Receives evaluations done, those planned, and the loss.
+        team: The processes that share the particles.
 
     Raises:
         CapabilityError: The block cannot be affine, or particles have conditions.
@@ -138,7 +141,7 @@ def become_gaussian(
             beginnings.insert(0, _optimal(mean, root, *peak))
     total, least, best = 0, math.inf, beginnings[-1]
     for beginning in beginnings:
-        value, whole, calls = _descend(sub, beginning, iterations, listener)
+        value, whole, calls = _descend(sub, beginning, iterations, listener, team)
         total += calls
         if value < least:
             least, best = value, whole
@@ -187,13 +190,15 @@ def _descend(
     beginning: tuple[Tensor, Tensor],
     iterations: int,
     listener: Listener,
+    team: Team,
 ) -> tuple[float, tuple[Tensor, Tensor], int]:
     """Return the least loss from a beginning, slope and shift there, and the evaluations made."""
     affine = _Affine(len(beginning[1])).to(sub.particles.points.device)
     affine.slope.copy_(beginning[0])
     affine.shift.copy_(beginning[1])
     parameters = [affine.generator, affine.step]
-    report = minimise_by_lbfgs(parameters, lambda: sub.loss(spread(affine)), iterations, listener)
+    shared = spread(affine, team)
+    report = minimise_by_lbfgs(parameters, lambda: sub.loss(shared), iterations, listener)
     with torch.no_grad():
         slope, shift = affine.whole()
         value = sub.loss(affine).item()
