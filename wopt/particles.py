@@ -185,7 +185,7 @@ class Particles:
         )
 
 
-def split_conditions(rows: Tensor, condition: int) -> tuple[Tensor, Tensor | None]:
+def split_conditions(rows: Tensor, condition: int) -> tuple[Tensor, ...]:
     """Return what is modelled of rows, ``(..., d)``, and their conditions, ``(..., k)``, if any.
 
     Args:
@@ -196,6 +196,4 @@ def split_conditions(rows: Tensor, condition: int) -> tuple[Tensor, Tensor | Non
         >>> [part.tolist() for part in split_conditions(torch.tensor([[1.0, 2.0, 3.0]]), 1)]
         [[[1.0, 2.0]], [[3.0]]]
     """
-    if not condition:
-        return rows, None
-    return rows[..., :-condition], rows[..., -condition:]
+    return (rows[..., :-condition], rows[..., -condition:]) if condition else (rows,)

@@ -115,7 +115,7 @@ class Dataset:
         """Number of columns, conditions included."""
         return self.train.shape[1]
 
-    def split(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
+    def split(self, rows: Tensor) -> tuple[Tensor, ...]:
         """Return what is modelled of rows, shape ``(n, d)``, and conditions, ``(n, k)``, if any."""
         return split_conditions(rows, self.condition)
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from wopt.bijection import Bijection, given
+from wopt.bijection import Bijection
 from wopt.data.columns import Columns
-from wopt.errors import DataError
+from wopt.errors import CapabilityError, DataError
 from wopt.statistics import some
 
 if TYPE_CHECKING:
@@ -64,8 +64,7 @@ def far_from_unit(dataset: Dataset) -> str | None:
     matrix = dataset.transform.matrix
     if not torch.equal(matrix, torch.eye(len(matrix)).to(matrix)):
         return None
-    moved, c = dataset.split(some(dataset.train))
-    x = torch.cat(given(dataset.transform.move(moved), c), dim=1).double()
+    x = torch.cat(dataset.transform.inside(*dataset.split(some(dataset.train))), dim=1).double()
     mean, spread = x.mean(0).abs(), x.std(0) if len(x) > 1 else torch.ones(x.shape[1])
     spread = spread.to(mean)
     odd = (mean > _FAR * spread.clamp(min=1)) | (spread > _FAR) | (spread * _FAR < 1)
@@ -234,6 +233,17 @@ class AffineTransform(Bijection):
         return 0 if self.given is None else len(self.given.shift)
 
     @property
+    def of_conditions(self) -> AffineTransform:
+        """The preprocessing of the conditions.
+
+        Raises:
+            CapabilityError: There are none.
+        """
+        if self.given is None:
+            raise CapabilityError("this model has no conditions; leave them out")
+        return self.given
+
+    @property
     def is_identity(self) -> bool:
         """Whether it is the identity."""
         eye = torch.eye(len(self.shift)).to(self.matrix)
@@ -243,6 +253,15 @@ class AffineTransform(Bijection):
     def move(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Return rows ``(n, d)`` of the data in the flow's coordinates, float64."""
         return (x.to(self.shift) - self.shift) @ self.matrix.T
+
+    def inside(self, x: Tensor, *c: Tensor) -> tuple[Tensor, ...]:
+        """Return points ``(n, d)``, and conditions ``(n, k)`` if any, in the flow's coordinates."""
+        return self.move(x), *(self.of_conditions.move(part) for part in c)
+
+    def outside(self, z: Tensor, *c: Tensor) -> Tensor:
+        """Return rows ``(n, d + k)`` in the data's units, of points and conditions if any."""
+        parts = (self.of_conditions.inverse(part)[0] for part in c)
+        return torch.cat([self.inverse(z)[0], *parts], dim=1)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return :meth:`move`, ``(n, d)``, and log |det|, ``(n,)``, in nats."""

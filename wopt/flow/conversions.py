@@ -14,6 +14,7 @@ from wopt.errors import DataError, PluginError
 from wopt.flow.flow import Flow
 from wopt.host import host
 from wopt.interfaces.target import Target
+from wopt.particles import split_conditions
 
 __all__ = ["DRAWS", "as_zuko", "between", "free", "in_own_units", "log_mass_bound"]
 
@@ -86,11 +87,12 @@ def between(flow: Flow, x: Any, fraction: float) -> Tensor:
     lengths = (path[1:] - path[:-1]).double().square().sum(2).mean(1).sqrt()
     ends = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
     if not float(ends[-1]) > 0:
-        return flow.in_units(path[0])
+        return flow.transform.outside(*split_conditions(path[0], flow.condition))
     at = fraction * float(ends[-1])
     k = min(int((ends[1:] < at).sum()), len(lengths) - 1)
     part = 1.0 if lengths[k] == 0 else (at - float(ends[k])) / float(lengths[k])
-    return flow.in_units(torch.lerp(path[k], path[k + 1], min(part, 1.0)))
+    z = torch.lerp(path[k], path[k + 1], min(part, 1.0))
+    return flow.transform.outside(*split_conditions(z, flow.condition))
 
 
 _BLOCK, _PACKAGE = "zuko", "wopt-zuko"

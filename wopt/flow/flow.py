@@ -18,7 +18,7 @@ from wopt.data.columns import Columns
 from wopt.data.frames import arrow_table
 from wopt.data.rows import as_rows
 from wopt.data.transform import AffineTransform
-from wopt.errors import CapabilityError, DataError
+from wopt.errors import DataError
 from wopt.flow.base import DistributionLaw, carried, draw, noise, providing
 from wopt.flow.chain import Chain, Inverse
 from wopt.flow.exact import warn_of_missed
@@ -89,9 +89,9 @@ class Flow(nn.Module):
 
     def __repr__(self) -> str:
         kind = type(self.blocks[0]).__name__ if self.blocks else "no"
-        base = getattr(self.base, "source", self.base)
-        end = f"{'to' if self.pulls_back else 'from'} {type(base).__name__}"
-        return f"Flow({self.dim} columns, {len(self.blocks)} {kind} block(s) {end})"
+        base = type(getattr(self.base, "source", self.base)).__name__
+        end = "to" if self.pulls_back else "from"
+        return f"Flow({self.dim} columns, {len(self.blocks)} {kind} block(s) {end} {base})"
 
     def _repr_html_(self) -> str:
         """Return the columns and the blocks for a notebook."""
@@ -161,20 +161,13 @@ class Flow(nn.Module):
     def forward(
         self, x: Tensor, c: Tensor | None = None, *, audit: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """Return map(x; c), ``(n, d)``, and log |det D_x map|, ``(n,)``, in the model's units.
-
-        Args:
-            x: Points, shape ``(n, d)``.
-            c: Conditions, shape ``(n, k)``, in the data's units.
-            audit: Use the blocks' finer, independent computation.
-        """
-        mapped: tuple[Tensor, Tensor] = self.map(*self._inputs(x, c), audit=audit)
-        return mapped
+        """Return map(x; c), ``(n, d)``, and log |det|, ``(n,)``; c is in the data's units."""
+        return self.map.forward(*self._inputs(x, c), audit=audit)
 
     def inverse(
         self, z: Tensor, c: Tensor | None = None, *, audit: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """Return map^-1(z; c), ``(n, d)``, and its log |det|, ``(n,)``, for points of the base."""
+        """Return map^-1(z; c), ``(n, d)``, and log |det|, ``(n,)``, for points of the base."""
         return self.map.inverse(*self._inputs(z, c), audit=audit)
 
     def log_prob(self, x: Any, conditions: Any = None, *, audit: bool = False) -> Tensor:
@@ -248,7 +241,7 @@ class Flow(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Return samples, ``shape + (d,)``, and their log-density, shape ``shape``, nats.
 
-        Arguments are those of :meth:`sample`. The log-density is NaN if the model has no density.
+        The log-density is NaN if the model has no density.
 
         Args:
             shape: Number or shape of the samples.
@@ -273,21 +266,11 @@ class Flow(nn.Module):
             Shape ``(N + 1, n, d + k)``, in the flow's coordinates, conditions last.
         """
         rows = as_rows(x, self.names, None, self.condition, self.columns)
-        parts = split_conditions(rows, self.condition)
-        inputs = given(*parts) if reverse else self._inputs(*parts)
+        x, *c = split_conditions(rows, self.condition)
+        x, *c = (x, *c) if reverse else self._inputs(x, *c)
         step = self.chain.inverse_trajectory if reverse else self.chain.trajectory
-        path: Tensor = in_batches(lambda *part: step(*part).transpose(0, 1), *inputs).transpose(
-            0, 1
-        )
-        return torch.cat([path, *(c.to(path).expand(len(path), -1, -1) for c in inputs[1:])], dim=2)
-
-    def in_units(self, z: Tensor) -> Tensor:
-        """Return points before the first block, ``(n, d + k)``, as rows in the model's units."""
-        x, c = split_conditions(z, self.condition)
-        parts = [self.transform.inverse(x)[0]]
-        if self.transform.given is not None and c is not None:
-            parts.append(self.transform.given.inverse(c)[0])
-        return torch.cat(parts, dim=1)
+        path: Tensor = in_batches(lambda *part: step(*part).transpose(0, 1), x, *c).transpose(0, 1)
+        return torch.cat([path, *(part.to(path).expand(len(path), -1, -1) for part in c)], dim=2)
 
     @renamed_arguments(share="fraction")
     def between(self, x: Any, fraction: float) -> Tensor:
@@ -363,8 +346,7 @@ class Flow(nn.Module):
         whole: bool = True,
     ) -> tuple[Tensor, Tensor]:
         size = torch.Size([shape] if isinstance(shape, int) else shape)
-        if generator is None:
-            generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
+        generator = generator or torch.Generator().manual_seed(int(torch.randint(2**62, ())))
         base = providing(self.base, Capability.TARGET_SAMPLES, "samples")
         if conditions is None:
             inputs = noise(base, size.numel(), self.modelled, generator, self.conditions)
@@ -387,16 +369,13 @@ class Flow(nn.Module):
                 warn_of_missed(there, z)
         else:
             log_density = base.log_prob(z).to(log_det) - log_det
-        if conditions is None and self.transform.given is not None:
-            x = torch.cat([x, self.transform.given.inverse(c[0].to(x))[0]], dim=1)
+        for part in c if conditions is None else ():
+            x = torch.cat([x, self.transform.of_conditions.inverse(part.to(x))[0]], dim=1)
         x = columns.seen(x) if columns else x
         return x.reshape(*size, -1), log_density.reshape(size)
 
     def _conditions(self, conditions: Any) -> Tensor:
-        """Return conditions in the flow's coordinates, shape ``(..., k)``."""
-        width, units = self.condition, self.transform.given
-        if units is None:
-            raise CapabilityError("this model has no conditions; leave them out")
+        width, units = self.condition, self.transform.of_conditions
         wanted = self.names[-width:] if self.names else ()
         asked = as_rows(conditions, wanted, None, 0, self.columns)
         if asked.ndim == 0 or asked.shape[-1] != width or not bool(torch.isfinite(asked).all()):
@@ -408,16 +387,14 @@ class Flow(nn.Module):
 
     def _carry(self, function: Callable[..., Any], *inputs: Tensor) -> Any:
         """Return ``function(*inputs)``, in batches where no gradient is needed."""
-        wanted = any(t.requires_grad for t in (*inputs, *self.parameters()))
-        tracked = torch.is_grad_enabled() and wanted
-        return function(*inputs) if tracked else in_batches(function, *inputs)
+        if torch.is_grad_enabled() and any(t.requires_grad for t in (*inputs, *self.parameters())):
+            return function(*inputs)
+        return in_batches(function, *inputs)
 
-    def _inputs(self, x: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
+    def _inputs(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, ...]:
         """Return points, and conditions in the flow's coordinates, for the map."""
-        units, wanted = self.transform.given, (self.modelled, self.condition)
-        if x.ndim != 2 or (x.shape[1], 0 if c is None else c.shape[1]) != wanted:
-            raise DataError(
-                f"this flow takes rows of {self.dim} columns, {self.condition} of them conditions, "
-                f"got shape {tuple(x.shape)}"
-            )
-        return (x,) if units is None or c is None else (x, units.move(c))
+        width = 0 if c is None else c.shape[1]
+        if x.ndim != 2 or (x.shape[1], width) != (self.modelled, self.condition):
+            wanted = f"{self.dim} columns, {self.condition} of them conditions"
+            raise DataError(f"this flow takes rows of {wanted}, got shape {tuple(x.shape)}")
+        return x, *(self.transform.of_conditions.move(part) for part in given(c))

@@ -13,6 +13,7 @@ from wopt.data.dataset import Dataset
 from wopt.errors import CapabilityError
 from wopt.flow import Flow, draw, noise
 from wopt.interfaces.target import Target
+from wopt.particles import split_conditions
 from wopt.push import in_batches
 from wopt.seeds import generator
 
@@ -72,7 +73,8 @@ def collect(
     shown = _IMAGES if dataset.images is not None else 0
     if backward is not None and flow.pulls_back and len(rows) >= shown:
         # Samples of the target, carried back, are samples of the model.
-        generated: Tensor | None = flow.in_units(backward[-1])
+        z = split_conditions(backward[-1], flow.condition)
+        generated: Tensor | None = flow.transform.outside(*z)
     else:
         generated = _generated(flow, max(len(rows), shown), seed)
     if generated is not None:

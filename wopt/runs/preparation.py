@@ -326,22 +326,15 @@ def particles_of(
     if known and dataset.log_density is not None:
         density = in_batches(density_at, x, rows=len(x), cuts=cuts, memory=memory)
 
-    def inside(units: AffineTransform, rows: Tensor) -> Tensor:
-        """Return rows in the flow's coordinates, shape ``(n, d)``."""
-        z: Tensor = in_batches(
-            lambda part: units.move(part).to(**like),
-            rows,
-            rows=max(1, _VALUES // dataset.dim),
-            cuts=cuts,
-            memory=memory,
-        )
-        return z
-
+    z, *context = in_batches(
+        lambda part: [t.to(**like) for t in dataset.transform.inside(*dataset.split(part))],
+        x,
+        rows=max(1, _VALUES // dataset.dim),
+        cuts=cuts,
+        memory=memory,
+    )
     weights = None if weights is None else weights.to(**like)
-    points, c = dataset.split(x)
-    units = dataset.transform.given
-    context = None if units is None or c is None else inside(units, c)
-    return Particles.start(inside(dataset.transform, points), weights, density, context)
+    return Particles.start(z, weights, density, *context)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -373,8 +366,8 @@ class FreshParticles:
 
 def conditions_of(dataset: Dataset) -> Tensor | None:
     """Return conditions of at most 10,000 training rows, ``(n, k)``, in the flow's coordinates."""
-    rows, units = dataset.split(dataset.train[:CONDITIONS])[1], dataset.transform.given
-    return None if rows is None or units is None else units.move(rows)
+    _, *c = dataset.transform.inside(*dataset.split(dataset.train[:CONDITIONS]))
+    return c[0] if c else None
 
 
 def _pushes(config: RunConfig, objective: Objective, dataset: Dataset) -> bool:

@@ -48,11 +48,6 @@ __all__ = [
     "settle",
 ]
 
-_OF_PARTICLES = ("points", "weights", "log_det", "log_density_start")
-
-_OF_COLUMNS = ("points", "previous", "gradient")
-"""Tensors to which files add the conditions as last columns."""
-
 
 def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
     """Write the newest blocks, the records and, last, the state, which completes the step.
@@ -378,29 +373,26 @@ def _begun(
 
 
 def _tensors(trace: ParticleHistory) -> dict[str, Tensor]:
-    at = trace.before
-    tensors = {name: getattr(at, name) for name in _OF_PARTICLES}
-    tensors |= {"previous": trace.previous, "gradient": trace.gradient}
-    known = {name: value for name, value in tensors.items() if value is not None}
-    if at.context is not None:
-        known |= {k: torch.cat([known[k], at.context], 1) for k in _OF_COLUMNS if k in known}
-    return known
+    at, context = trace.before, trace.before.context
+    rows = {"points": at.points, "previous": trace.previous, "gradient": trace.gradient}
+    if context is not None:  # which files hold as the last columns
+        rows = {k: None if x is None else torch.cat([x, context], 1) for k, x in rows.items()}
+    rows |= {
+        "weights": at.weights,
+        "log_det": at.log_det,
+        "log_density_start": at.log_density_start,
+    }
+    return {name: value for name, value in rows.items() if value is not None}
 
 
 def _trace(
-    run: RunDirectory,
-    tensors: dict[str, Tensor],
-    part: str,
-    config: RunConfig,
-    dim: int,
-    condition: int,
+    run: RunDirectory, tensors: dict[str, Tensor], part: str, config: RunConfig, d: int, k: int
 ) -> ParticleHistory:
     prefix, dtype = f"{part}.", getattr(torch, config.dtype)
     own = _with_prefix(tensors, prefix)
-    schema = SCHEMAS["particles"]
-    own = check_tensors(run.state, own, schema, prefix=prefix, dtype=dtype, d=dim + condition)
-    on_device = {name: value.to(config.device) for name, value in own.items()}
-    _, context = split_conditions(on_device["points"], condition)
-    on_device |= {k: on_device[k][:, :dim] for k in _OF_COLUMNS if k in on_device}
-    previous, gradient = on_device.pop("previous", None), on_device.pop("gradient", None)
-    return ParticleHistory(Particles(**on_device, context=context), previous, gradient)
+    own = check_tensors(run.state, own, SCHEMAS["particles"], prefix=prefix, dtype=dtype, d=d + k)
+    at = {name: value.to(config.device) for name, value in own.items()}
+    past = {name: at.pop(name)[:, :d] for name in ("previous", "gradient") if name in at}
+    points, *context = split_conditions(at.pop("points"), k)
+    particles = Particles(points, context=context[0] if context else None, **at)
+    return ParticleHistory(particles, past.get("previous"), past.get("gradient"))

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from wopt import Capability
+from wopt import Bijection, Capability
 from wopt_blocks.jacobian import JacobianBlock
 
 __all__ = ["Affine", "symmetric_exp"]
@@ -73,9 +73,7 @@ class Affine(JacobianBlock):
             slope = _rotation(self.generator).T @ slope
         return (y - self._shift(c)) @ slope.T, -self.generator.trace().expand(len(y))
 
-    def differentiable_inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return :meth:`inverse`, shapes ``(n, d)`` and ``(n,)``: autograd can follow it."""
-        return self.inverse(y, c)
+    differentiable_inverse = Bijection.differentiable_inverse  # autograd follows the inverse
 
     @torch.no_grad()
     def become_affine(self, slope: Tensor, shift: Tensor) -> None:

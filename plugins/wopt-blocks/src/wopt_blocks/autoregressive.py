@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from wopt import Capability, ConfigError, FlowBlock
+from wopt import Bijection, Capability, ConfigError, FlowBlock
 from wopt.component import fields
 from wopt.jacobian import linearised
 from wopt_blocks.defensive import DefensiveTails
@@ -215,9 +215,7 @@ class Autoregressive(JacobianBlock):
                     state_dict.setdefault(f"{prefix}image.{name}", state_dict[own])
         super()._load_from_state_dict(state_dict, prefix, *args)
 
-    def differentiable_inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return :meth:`inverse`, shapes ``(n, d)`` and ``(n,)``: autograd can follow it."""
-        return self.inverse(y, c)
+    differentiable_inverse = Bijection.differentiable_inverse  # autograd follows the inverse
 
     def warm_start(self, previous: FlowBlock) -> None:
         """Begin from the previous step's parameters, on this block's own boxes."""

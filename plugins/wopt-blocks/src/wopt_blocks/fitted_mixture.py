@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from wopt import FlowBlock
+from wopt import Bijection, FlowBlock
 from wopt.component import fields
 from wopt_blocks.expectation import chosen_mixture
 from wopt_blocks.mixture import Mixture
@@ -91,6 +91,4 @@ class FittedMixture(FlowBlock):
         """Return T^-1(y), shape ``(n, d)``, and its log-det in nats, shape ``(n,)``."""
         return self.inner(y)
 
-    def differentiable_inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return :meth:`inverse`, shapes ``(n, d)`` and ``(n,)``: autograd can follow it."""
-        return self.inner(y)
+    differentiable_inverse = Bijection.differentiable_inverse  # autograd follows the inverse

@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from wopt import Capability, FlowBlock
+from wopt import Bijection, Capability, FlowBlock
 from wopt.component import fields
 from wopt_blocks.conditional_mixture import GaussianMixture, normal_score, quantile
 from wopt_blocks.expectation import fitted_mixture
@@ -115,9 +115,7 @@ class Mixture(FlowBlock):
         noise = torch.stack(z, 1)
         return self.white.inverse(noise), law.log_prob(state) - _log_normal(noise)
 
-    def differentiable_inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return :meth:`inverse`, shapes ``(n, d)`` and ``(n,)``: autograd can follow it."""
-        return self.inverse(y)
+    differentiable_inverse = Bijection.differentiable_inverse  # autograd follows the inverse
 
 
 def _log_normal(z: Tensor) -> Tensor:

@@ -306,7 +306,7 @@ class NetField:
 
     def _inside(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, ...]:
         inside = ((torch.cat(given(y, c), dim=1) - self.shift) / self.scale).float()
-        return given(*split_conditions(inside, inside.shape[1] - y.shape[1]))
+        return split_conditions(inside, inside.shape[1] - y.shape[1])
 
     def _train(
         self, train: SteinForm, validation: SteinForm, iterations: int, rate: float, batch: int

@@ -244,7 +244,6 @@ def _samples(flow: Flow, data: Dataset, count: int, seed: int) -> Tensor:
         return flow.rsample(count, generator=rng)
     _, given = data.split(data.valid[:count])
     moved = flow.rsample((), generator=rng, conditions=given)
-    assert given is not None
     return torch.cat([moved.double().cpu(), given], dim=1)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import wopt
-from wopt import Capability
+from wopt import Bijection, Capability
 from wopt.jacobian import linearised
 from wopt_zuko.stack import Activation, Structure, stack
 from wopt_zuko.univariate import Boxed, Univariate
@@ -70,9 +70,7 @@ class ZukoBlock(wopt.FlowBlock):
         x, log_det = self.transform(c).inv.call_and_ladj(y)
         return self._tracked(y, x), self._tracked(y, log_det)
 
-    def differentiable_inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return :meth:`inverse`, shapes ``(n, d)`` and ``(n,)``: autograd can follow it."""
-        return self.inverse(y, c)
+    differentiable_inverse = Bijection.differentiable_inverse  # autograd follows the inverse
 
     def half_way(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return (x + T(x))/2 ``(n, d)`` and log |det (I + DT)/2| ``(n,)``, by the Jacobian."""

@@ -7,7 +7,6 @@ import math
 import torch
 from torch import Tensor
 
-from wopt.bijection import given
 from wopt.capabilities import Capability, require
 from wopt.component import Spec, build
 from wopt.errors import PluginError
@@ -108,7 +107,7 @@ class FreeStep:
 
     def _inside(self, points: Tensor) -> tuple[Tensor, ...]:
         rows = (points.double() - self.shift) / self.scale
-        return given(*split_conditions(rows.float(), self.condition))
+        return split_conditions(rows.float(), self.condition)
 
     def _train(self, inside: tuple[Tensor, ...], hold: Tensor, iterations: int) -> None:
         optimisers = adam_and_muon(self.block, _RATE, _MATRIX_RATE, _DECAY)

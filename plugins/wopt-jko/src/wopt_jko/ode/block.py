@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import wopt
-from wopt import Capability, ConfigError
+from wopt import Bijection, Capability, ConfigError
 from wopt.interfaces import Compiler
 from wopt_jko.ode import adaptive, options
 from wopt_jko.ode.integrate import DORMAND_PRINCE, EULER, MIDPOINT, RK4, integrate, uniform_grid
@@ -135,12 +135,7 @@ class ODEBlock(wopt.FlowBlock):
         latent: options.Latent = None,
     ) -> None:
         super().__init__()
-        if latent is not None and latent > dim:
-            raise ConfigError(
-                f"ODEBlock: latent = {latent}: only {dim} coordinates can move; make it "
-                "smaller, or leave it out"
-            )
-        self.moves = latent or dim
+        self.moves = _moving(dim, latent)
         shape = NetShape(self.moves, width, activation, sharpness, time, condition)
         self.net = make_net(net, shape, depth, window)
         self.estimates = divergence == "hutchinson"
@@ -230,9 +225,7 @@ class ODEBlock(wopt.FlowBlock):
         x, log_det, _ = self._solve(y, c, reverse=True)
         return x, log_det
 
-    def differentiable_inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return :meth:`inverse`, shapes ``(n, d)`` and ``(n,)``: autograd can follow it."""
-        return self.inverse(y, c)
+    differentiable_inverse = Bijection.differentiable_inverse  # autograd follows the inverse
 
     @torch.no_grad()
     def audit(
@@ -378,3 +371,13 @@ class ODEBlock(wopt.FlowBlock):
 def _called(field: Field, t: float | Tensor, z: Tensor) -> tuple[Tensor, Tensor | None]:
     """Return a velocity at a time; this is the function that is compiled."""
     return field(t, z)
+
+
+def _moving(dim: int, latent: int | None) -> int:
+    """Return how many coordinates move."""
+    if latent is not None and latent > dim:
+        raise ConfigError(
+            f"ODEBlock: latent = {latent}: only {dim} coordinates can move; make it smaller, or "
+            "leave it out"
+        )
+    return latent or dim
