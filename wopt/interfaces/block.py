@@ -191,12 +191,10 @@ def new_block(chosen: Spec, dim: int, condition: int = 0) -> FlowBlock:
         CapabilityError: There are conditions, and the block cannot be conditional.
         UserError: The memory does not suffice for it.
     """
-    what = f"block {chosen.cls.__name__}; make its sizes smaller (width, ...)"
-    with within_memory(what):
-        made: FlowBlock = chosen.build(dim=dim)
+    name, sizes = f"block {chosen.cls.__name__}", {"dim": dim}
     if condition:
-        name = f"block {type(made).__name__}"
-        require("a conditional flow", Capability.CONDITION, name, made.provides)
-        with within_memory(what):
-            made = chosen.build(dim=dim, condition=condition)
+        require("a conditional flow", Capability.CONDITION, name, chosen.cls.provides)  # type: ignore[attr-defined]
+        sizes["condition"] = condition
+    with within_memory(f"{name}; make its sizes smaller (width, ...)"):
+        made: FlowBlock = chosen.build(**sizes)
     return made
