@@ -70,8 +70,8 @@ def one(config: dict[str, Any]) -> dict[str, float]:
     import numpy as np
 
     from wopt.interfaces.listener import Listener
+    from wopt.runs.building import build
     from wopt.runs.execute import begin
-    from wopt.runs.planned import prepared_run
 
     one_thread()
     marks = dict.fromkeys(PARTS[:1], 0.0)
@@ -97,7 +97,7 @@ def one(config: dict[str, Any]) -> dict[str, float]:
         if config["source"] == TABLE:
             config["source"] = TABLE | {"path": str(Path(folder) / "table.npy")}
         marks["start"] = time.process_time()  # a plan's trials are training
-        begin(prepared_run(config), Path(folder) / "run", Clock())
+        begin(build(config), Path(folder) / "run", Clock())
     marks["report"] = time.process_time()
     return {part: marks[part] - ([0.0, *marks.values()][k]) for k, part in enumerate(PARTS)}
 

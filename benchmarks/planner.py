@@ -45,8 +45,8 @@ from wopt.component import build  # noqa: E402
 from wopt.data.dataset import Dataset  # noqa: E402
 from wopt.errors import Converged, DivergenceError  # noqa: E402
 from wopt.interfaces.block import FlowBlock  # noqa: E402
+from wopt.runs import building  # noqa: E402
 from wopt.runs.memory import Rows  # noqa: E402
-from wopt.runs.planned import prepared_run  # noqa: E402
 from wopt.seeds import derive  # noqa: E402
 from wopt.train.steps import iterate  # noqa: E402
 
@@ -202,7 +202,7 @@ def measure_one(
     """Return the rows of one data set, seed and budget: wopt's first."""
     source, dataset = load(name, seed)
     began = time.process_time()
-    prepared = prepared_run({"source": source, "seed": seed, "plan": {"budget": budget}})
+    prepared = building.build({"source": source, "seed": seed, "plan": {"budget": budget}})
     assert prepared.config.plan is not None
     told_plan = prepared.config.plan.told
     print(f"{name}, seed {seed}: {told_plan}", flush=True)

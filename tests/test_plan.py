@@ -12,8 +12,8 @@ from wopt.config.model import to_table, validate
 from wopt.interfaces.budget import Budget
 from wopt.plan import Facts, apply, facts_of, plan, portfolio, race, seconds_of
 from wopt.plan.trials import Trial, beats
+from wopt.runs.building import build
 from wopt.runs.memory import Rows
-from wopt.runs.planned import prepared_run
 from wopt.runs.preparation import prepare
 from wopt.testing import AffineBlock
 from wopt.train import repeated
@@ -170,7 +170,7 @@ def test_training_goes_on_from_the_trial_and_its_record_repeats_it():
 
 def test_nothing_is_tried_where_something_to_choose_is_given():
     for given in ({"block": "affine"}, {"solver": {"iterations": 3}}):
-        prepared = prepared_run({"source": Rows(BENT), "plan": {"budget": 2}, **given})
+        prepared = build({"source": Rows(BENT), "plan": {"budget": 2}, **given})
         assert "tried" not in prepared.config.plan.told
         assert prepared.problem.begun is None
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 import wopt
+from wopt.parallel import Team
 from wopt.store.documents import read_document
-from wopt.store.pieces import Index, read_pieces, write_pieces
+from wopt.store.pieces import Index, read_pieces, write_index, write_pieces
 from wopt.tensors import SCHEMAS, check_tensors, write_tensors
 
 WHOLE = {
@@ -65,17 +66,24 @@ def test_what_is_wrong_with_a_tensor_is_told(tmp_path, kind, change, says):
 )
 def test_an_index_that_no_run_writes(tmp_path, change, says):
     folder, tensors = tmp_path / "state", {"points": torch.rand(6, 2)}
-    index = write_pieces(folder, "001", tensors, 2)
-    assert torch.equal(read_pieces(folder, index)["points"], tensors["points"])
+    index = written(folder, tensors)
+    assert torch.equal(read_pieces(folder, index)[0]["points"], tensors["points"])
     table = read_document(folder / index, Index).to_dict()
     wopt.files.write_json(folder / index, table | change)
     with pytest.raises(wopt.errors.DamagedError, match=says):
         read_pieces(folder, index)
 
 
+def written(folder, tensors):
+    """Write tensors of six rows in two pieces, and return the name of the index."""
+    about = folder, "001", tensors, 6, Team(fixed=2)
+    write_pieces(*about)
+    return write_index(*about)
+
+
 def test_pieces_of_another_length_or_type_are_told(tmp_path):
     tensors = {"points": torch.rand(6, 2)}
-    index = write_pieces(tmp_path, "001", tensors, 2)
+    index = written(tmp_path, tensors)
     piece = tmp_path / "001-00002-of-00002.safetensors"
     for wrong in (torch.rand(2, 2), torch.rand(3, 3), torch.rand(3, 2).double()):
         write_tensors(piece, {"points": wrong}, {})

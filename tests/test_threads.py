@@ -15,8 +15,8 @@ from wopt.config.model import validate
 from wopt.interfaces.listener import Listener
 from wopt.plan import Outcome
 from wopt.runs import threads
+from wopt.runs.building import build
 from wopt.runs.execute import resume, run_config
-from wopt.runs.planned import prepared_run
 from wopt.runs.preparation import prepare
 from wopt.runs.threads import Lap, best_of, laps_of, with_threads
 from wopt.store.directory import RunDirectory
@@ -214,11 +214,11 @@ def test_plans_are_timed_with_the_number(tiny, monkeypatch, default):
     measured(monkeypatch, LITTLE)
     seen = []
     monkeypatch.setattr(
-        "wopt.runs.planned.race",
+        "wopt.runs.building.race",
         lambda plans, *_: seen.append(torch.get_num_threads()) or Outcome(plans[0], (5.0,), None),
     )
     planned = {"source": tiny["source"], "plan": {"budget": 5}}
-    prepared = prepared_run(planned)
+    prepared = build(planned)
     assert seen == [1]
     assert prepared.config.run.threads == 1
 

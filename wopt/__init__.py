@@ -14,68 +14,6 @@ from wopt.lazy import exports
 # once, when torch is imported, and no module of wopt imports torch before this one is executed.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-_PLACES = {
-    "AffineTransform": "wopt.data.transform",
-    "Bijection": "wopt.bijection",
-    "Budget": "wopt.interfaces.budget",
-    "Candidate": "wopt.interfaces.candidate",
-    "Capability": "wopt.capabilities",
-    "CapabilityError": "wopt.errors",
-    "Chain": "wopt.flow",
-    "Component": "wopt.component",
-    "ConfigError": "wopt.errors",
-    "DataError": "wopt.errors",
-    "Dataset": "wopt.data.dataset",
-    "DivergenceError": "wopt.errors",
-    "Flow": "wopt.flow",
-    "FinishedRun": "wopt.interfaces.measurement",
-    "FlowBlock": "wopt.interfaces.block",
-    "Guard": "wopt.train.guard",
-    "History": "wopt.interfaces.scheme",
-    "InnerSolver": "wopt.train.solver",
-    "Inverse": "wopt.flow",
-    "Law": "wopt.interfaces.target",
-    "Listener": "wopt.interfaces.listener",
-    "Measurement": "wopt.interfaces.measurement",
-    "Objective": "wopt.interfaces.objective",
-    "Particles": "wopt.particles",
-    "PluginError": "wopt.errors",
-    "Problem": "wopt.train.problem",
-    "ProximalScheme": "wopt.interfaces.scheme",
-    "RunConfig": "wopt.config.model",
-    "RunError": "wopt.errors",
-    "Solution": "wopt.runs.solution",
-    "SolveReport": "wopt.interfaces.solver",
-    "Solver": "wopt.interfaces.solver",
-    "Source": "wopt.interfaces.source",
-    "State": "wopt.train.problem",
-    "StepRecord": "wopt.train.record",
-    "StepSize": "wopt.interfaces.scheme",
-    "StepSizeOption": "wopt.interfaces.scheme",
-    "Stop": "wopt.train.stop",
-    "Subproblem": "wopt.interfaces.subproblem",
-    "Sum": "wopt.interfaces.objective",
-    "Target": "wopt.interfaces.target",
-    "Tracker": "wopt.interfaces.tracker",
-    "Training": "wopt.interfaces.solver",
-    "Typed": "wopt.typed",
-    "UserError": "wopt.errors",
-    "WoptError": "wopt.errors",
-    "allow_changed_data": "wopt.permission",
-    "allow_code": "wopt.permission",
-    "allow_tracker": "wopt.permission",
-    "build": "wopt.component",
-    "config_of": "wopt.component",
-    "fit": "wopt.runs.solve",
-    "hookimpl": "wopt.plugin",
-    "iterate": "wopt.train.steps",
-    "load": "wopt.runs.loading",
-    "named": "wopt.component",
-    "register": "wopt.host",
-    "run": "wopt.runs.solve",
-    "solve": "wopt.runs.solve",
-}
-
 _BY_PLUGINS = ("FlowClassifier", "FlowDensity", "FlowRegressor", "Posterior", "sample")
 """Names provided by plugins (wopt-sklearn, wopt-posterior)."""
 
@@ -188,7 +126,7 @@ __all__ = [
     "solve",
 ]
 
-_get, _names = exports(__name__, _PLACES)
+_get, _names = exports(__name__, __file__)
 
 
 def __dir__() -> list[str]:

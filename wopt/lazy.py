@@ -2,52 +2,45 @@
 
 from __future__ import annotations
 
+import ast
+import functools
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-__all__ = ["exports", "exports_of"]
+__all__ = ["exports"]
 
 
-def exports(
-    package: str, modules: Mapping[str, str]
-) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Return a package's ``__getattr__`` and ``__dir__``.
+def exports(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return a package's ``__getattr__`` and ``__dir__`` for the names that it is to have.
+
+    They are those that its file imports below ``if TYPE_CHECKING:``, each from its module.
 
     Args:
         package: ``__name__`` of the package.
-        modules: Module of each public name.
+        file: ``__file__`` of the package.
 
     Example:
-        >>> get, listing = exports("wopt", {"Particles": "wopt.particles"})
-        >>> get("Particles").__module__, listing()
-        ('wopt.particles', ['Particles'])
+        >>> import wopt.config
+        >>> get, listing = exports("wopt.config", wopt.config.__file__)
+        >>> get("validate").__module__, listing()
+        ('wopt.config.model', ['RunConfig', 'override', 'read_toml', 'validate'])
     """
 
+    @functools.cache
+    def modules() -> dict[str, str]:
+        tree = ast.parse(Path(file).read_bytes())
+        blocks = [node.body for node in tree.body if isinstance(node, ast.If)]
+        found = [node for block in blocks for node in block if isinstance(node, ast.ImportFrom)]
+        return {name.name: str(node.module) for node in found for name in node.names}
+
     def get(name: str) -> Any:
-        if name not in modules:
+        if name not in modules():
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(modules[name]), name)
+        value = getattr(importlib.import_module(modules()[name]), name)
         setattr(sys.modules[package], name, value)
         return value
 
-    return get, lambda: sorted(modules)
-
-
-def exports_of(
-    package: str, modules: Mapping[str, str]
-) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Return what :func:`exports` does, for a table of the names in each module.
-
-    Args:
-        package: ``__name__`` of the package.
-        modules: Public names, separated by blanks, of each module.
-
-    Example:
-        >>> get, listing = exports_of("wopt", {"wopt.component": "build named"})
-        >>> get("build").__name__, listing()
-        ('build', ['build', 'named'])
-    """
-    names = {name: module for module, some in modules.items() for name in some.split()}
-    return exports(package, names)
+    return get, lambda: sorted(modules())

@@ -14,8 +14,7 @@ from wopt.config.model import validate
 from wopt.parallel.launch import launched
 from wopt.particles import Particles
 from wopt.runs import execute as executing
-from wopt.runs.carry import hold
-from wopt.runs.execute import resume, run_config
+from wopt.runs.execute import hold, resume, run_config
 from wopt.runs.preparation import prepare
 from wopt.sharded import ShardedParticles, held
 from wopt.store.pieces import read_pieces
@@ -52,7 +51,7 @@ def test_processes_hold_their_shards_and_make_the_same_run(zoo, tmp_path):
     one, two = zoo("sharded"), tmp_path / "two"
     assert together(shown(two)) == [("done", [(ShardedParticles, 150, 300)] * 3)] * 2
     same(one, two, FILES[:3])
-    pieces = [read_pieces(at / "state", "003.json") for at in (one, two)]
+    pieces = [read_pieces(at / "state", "003.json")[0] for at in (one, two)]
     assert pieces[0].keys() == pieces[1].keys()
     assert all(torch.equal(pieces[0][key], pieces[1][key]) for key in pieces[0])
 
@@ -81,7 +80,7 @@ def test_processes_load_their_shards_and_make_the_same_run(tmp_path):
 
     assert together(task) == [("done", [(301, None, 150)]), ("done", [(151, 301, 151)])]
     same(one, two, FILES[:3])
-    pieces = [read_pieces(at / "state", "003.json") for at in (one, two)]
+    pieces = [read_pieces(at / "state", "003.json")[0] for at in (one, two)]
     assert all(torch.equal(pieces[0][key], pieces[1][key]) for key in pieces[0])
     first = json.loads((one / "data.json").read_text())
     assert first == json.loads((two / "data.json").read_text())

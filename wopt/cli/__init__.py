@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wopt.lazy import exports_of
+from wopt.lazy import exports
 
 if TYPE_CHECKING:
     from wopt.cli.common import warn_of_plugins as warn_of_plugins
@@ -13,10 +13,4 @@ if TYPE_CHECKING:
     from wopt.cli.output import print_json as print_json
     from wopt.cli.output import quiet_option as quiet_option
 
-__getattr__, __dir__ = exports_of(
-    __name__,
-    {
-        "wopt.cli.common": "warn_of_plugins",
-        "wopt.cli.output": "json_option listener_for print_json quiet_option",
-    },
-)
+__getattr__, __dir__ = exports(__name__, __file__)

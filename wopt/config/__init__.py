@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wopt.lazy import exports_of
+from wopt.lazy import exports
 
 if TYPE_CHECKING:
     from wopt.config.model import RunConfig as RunConfig
@@ -12,10 +12,4 @@ if TYPE_CHECKING:
     from wopt.config.read import override as override
     from wopt.config.read import read_toml as read_toml
 
-__getattr__, __dir__ = exports_of(
-    __name__,
-    {
-        "wopt.config.model": "RunConfig validate",
-        "wopt.config.read": "override read_toml",
-    },
-)
+__getattr__, __dir__ = exports(__name__, __file__)

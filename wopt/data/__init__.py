@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wopt.lazy import exports_of
+from wopt.lazy import exports
 
 if TYPE_CHECKING:
     from wopt.data.assembly import Splits as Splits
@@ -47,20 +47,4 @@ if TYPE_CHECKING:
     from wopt.data.tables import write_table as write_table
     from wopt.data.transform import AffineTransform as AffineTransform
 
-__getattr__, __dir__ = exports_of(
-    __name__,
-    {
-        "wopt.data.assembly": "Splits assemble coordinates dequantised draw_splits",
-        "wopt.data.choices": "At Choices Columns Context Dequantise "
-        "File Fractions Key Kinds Missing "
-        "Preprocess Support Time Weights Where",
-        "wopt.data.dataset": "Dataset one_of_each smooth_dataset split",
-        "wopt.data.load": "chosen_rows from_table",
-        "wopt.data.snapshots": "Clock LeftOut MeasuredPopulations PopulationsReport",
-        "wopt.data.stream": "streamed",
-        "wopt.data.tables": "READABLE column_names existing_file "
-        "pick_columns read_frame read_table "
-        "write_table",
-        "wopt.data.transform": "AffineTransform",
-    },
-)
+__getattr__, __dir__ = exports(__name__, __file__)

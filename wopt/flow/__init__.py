@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wopt.lazy import exports_of
+from wopt.lazy import exports
 
 if TYPE_CHECKING:
     from wopt.flow.base import DistributionLaw as DistributionLaw
@@ -24,16 +24,4 @@ if TYPE_CHECKING:
     from wopt.flow.weights import log_weights_of as log_weights_of
     from wopt.flow.weights import weighted_moments as weighted_moments
 
-__getattr__, __dir__ = exports_of(
-    __name__,
-    {
-        "wopt.flow.base": "DistributionLaw SourceLaw draw noise",
-        "wopt.flow.chain": "Chain Inverse",
-        "wopt.flow.conversions": "free",
-        "wopt.flow.flow": "Flow",
-        "wopt.flow.rejection": "Draw Rejection",
-        "wopt.flow.views": "FlowDistribution",
-        "wopt.flow.weights": "effective_size log_mean_weight "
-        "log_weights log_weights_of weighted_moments",
-    },
-)
+__getattr__, __dir__ = exports(__name__, __file__)

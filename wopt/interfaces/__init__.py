@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wopt.lazy import exports_of
+from wopt.lazy import exports
 
 if TYPE_CHECKING:
     from wopt.interfaces.block import Compiler as Compiler
@@ -36,18 +36,4 @@ if TYPE_CHECKING:
     from wopt.interfaces.target import Target as Target
     from wopt.interfaces.target import support_of as support_of
 
-__getattr__, __dir__ = exports_of(
-    __name__,
-    {
-        "wopt.interfaces.block": "Compiler FlowBlock new_block",
-        "wopt.interfaces.budget": "Budget Clock",
-        "wopt.interfaces.exact": "ExactLaws ExactSolution",
-        "wopt.interfaces.listener": "Listener SILENT",
-        "wopt.interfaces.measurement": "FinishedRun Measurement Watch",
-        "wopt.interfaces.objective": "Objective energy_derivatives is_truth wasserstein_gradient",
-        "wopt.interfaces.solver": "Loss SolveReport Solver Training",
-        "wopt.interfaces.source": "Carry",
-        "wopt.interfaces.subproblem": "Stationarity Subproblem",
-        "wopt.interfaces.target": "Draws Law Support Target support_of",
-    },
-)
+__getattr__, __dir__ = exports(__name__, __file__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wopt.lazy import exports_of
+from wopt.lazy import exports
 
 if TYPE_CHECKING:
     from wopt.plan.budget import Planning as Planning
@@ -19,12 +19,4 @@ if TYPE_CHECKING:
     from wopt.plan.trials import Outcome as Outcome
     from wopt.plan.trials import race as race
 
-__getattr__, __dir__ = exports_of(
-    __name__,
-    {
-        "wopt.plan.budget": "Planning seconds_of",
-        "wopt.plan.facts": "BUDGET Facts facts_of",
-        "wopt.plan.planner": "Plan apply plan portfolio",
-        "wopt.plan.trials": "Outcome race",
-    },
-)
+__getattr__, __dir__ = exports(__name__, __file__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wopt.lazy import exports_of
+from wopt.lazy import exports
 
 if TYPE_CHECKING:
     from wopt.report.charts import Chart as Chart
@@ -37,19 +37,4 @@ if TYPE_CHECKING:
     from wopt.report.summary import subtitle as subtitle
     from wopt.report.verdict import verdict_of as verdict_of
 
-__getattr__, __dir__ = exports_of(
-    __name__,
-    {
-        "wopt.report.collection": "collect",
-        "wopt.report.pages": "number page",
-        "wopt.report.charts": "Chart line_range log_range whole",
-        "wopt.report.read": "Run Snapshot read_run",
-        "wopt.report.reference": "METRICS against_reference",
-        "wopt.report.rendering": "render",
-        "wopt.report.samples": "column",
-        "wopt.report.style": "BLUE GREEN INK MUTED ORANGE "
-        "PURPLE Picture VERMILION limits page_style",
-        "wopt.report.summary": "advice flat status subtitle",
-        "wopt.report.verdict": "verdict_of",
-    },
-)
+__getattr__, __dir__ = exports(__name__, __file__)

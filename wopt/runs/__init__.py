@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wopt.lazy import exports_of
+from wopt.lazy import exports
 
 if TYPE_CHECKING:
     from wopt.runs.building import build as build
@@ -30,17 +30,4 @@ if TYPE_CHECKING:
     from wopt.runs.threads import training_threads as training_threads
     from wopt.runs.threads import with_threads as with_threads
 
-__getattr__, __dir__ = exports_of(
-    __name__,
-    {
-        "wopt.runs.building": "build",
-        "wopt.runs.cite": "Cited cited cited_component components",
-        "wopt.runs.evaluate": "audited",
-        "wopt.runs.execute": "begin resume",
-        "wopt.runs.loading": "LoadedRun check_data load load_run",
-        "wopt.runs.preparation": "Prepared log_density_of particles_of",
-        "wopt.runs.progress": "ListenerLike listener_of",
-        "wopt.runs.solution": "Solution advance",
-        "wopt.runs.threads": "like training_threads with_threads",
-    },
-)
+__getattr__, __dir__ = exports(__name__, __file__)

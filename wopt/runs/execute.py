@@ -9,15 +9,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from wopt.component import name_of
 from wopt.config.model import RunConfig, to_table, validate
 from wopt.data.dataset import Dataset
-from wopt.errors import ConfigError, UserError
+from wopt.errors import CapabilityError, ConfigError, UserError
+from wopt.host import host
+from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import SILENT, Listener, Listeners
 from wopt.interfaces.measurement import Watch
+from wopt.mapped import memmap_scope
 from wopt.parallel import Team
-from wopt.parallel.launch import by_first, of_first, restarted, told_by_first
+from wopt.parallel.launch import by_first, launched, of_first, restarted, told_by_first
 from wopt.runs.building import build
-from wopt.runs.carry import carried_out, hold
 from wopt.runs.loading import check_data, remember_data
 from wopt.runs.log import LossLog, RunLog, versions
 from wopt.runs.loop import make_steps
@@ -27,12 +30,13 @@ from wopt.runs.progress import permitted, with_tracker
 from wopt.runs.results import Clock, finish
 from wopt.runs.threads import training_threads, with_threads
 from wopt.runtime import Runtime
+from wopt.sharded import held
 from wopt.store.checkpoint import load_state, save_share, save_state, save_transform, settle
 from wopt.store.directory import RunDirectory
 from wopt.store.result import RunResult
 from wopt.train.problem import State
 
-__all__ = ["begin", "resume", "run_config", "run_table"]
+__all__ = ["begin", "hold", "resume", "run_config", "run_table"]
 
 _GO_ON = "go on with `wopt resume {}`"
 
@@ -52,7 +56,7 @@ def run_table(table: Mapping[str, Any], where: str, out: Path, listener: Listene
     """
     config = validate(dict(table), where)
     clock = Clock(report=True)
-    with carried_out(config, out) as runtime:
+    with _computing(config, out) as runtime:
         listener = listener if runtime.team.first else SILENT
         listener.phase("reading the data, choosing options")
         if restarted() and RunDirectory(out).state.exists():
@@ -82,7 +86,7 @@ def run_config(
 ) -> RunResult:
     """Make a run of a validated configuration, see :func:`begin`."""
     clock = Clock(report)
-    with carried_out(config, out) as runtime:
+    with _computing(config, out) as runtime:
         return _begun(build(config, runtime=runtime), out, listener, clock)
 
 
@@ -101,7 +105,7 @@ def begin(
         UserError: The configuration, data or parts cannot be used; nothing is written then.
     """
     clock = Clock(report)
-    with carried_out(problem.config, out) as runtime:
+    with _computing(problem.config, out) as runtime:
         problem = dataclasses.replace(problem, runtime=dataclasses.replace(runtime, by_rows=False))
         return _begun(problem, out, listener, clock)
 
@@ -132,7 +136,7 @@ def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> Ru
     """
     clock, directory = Clock(report), RunDirectory(out)
     config = validate(directory.read_config(), str(directory.config))
-    with carried_out(config, out) as runtime:
+    with _computing(config, out) as runtime:
         return _resumed(out, listener, clock, runtime)
 
 
@@ -257,6 +261,82 @@ def _check_readable(table: dict[str, Any], out: Path) -> None:
             f"{out}: a run is read back from its config.toml, which cannot hold this one: {error}. "
             "Without a run directory it can be made: wopt.solve, and wopt.sample for a posterior"
         ) from None
+
+
+@contextlib.contextmanager
+def _computing(config: RunConfig, out: Path) -> Iterator[Runtime]:
+    """Yield what computes a run: its processes, joined inside, and its memory.
+
+    Args:
+        config: Options of the run; ``[run]`` is used here.
+        out: The run directory.
+
+    Raises:
+        ConfigError: The number of processes does not fit ``run.shards``.
+        TeamError: The processes do not find each other.
+    """
+    run, folder = config.run, RunDirectory(out).particles
+    # The other processes end while the first still measures.
+    with (
+        launched(run.shards, run.timeout, config.device) as of,
+        memmap_scope(folder, run.memory, passing=of.first) as memory,
+    ):
+        yield Runtime(of, memory, _by_shard(config, of), run.precision, run.compile)
+
+
+def _by_shard(config: RunConfig, of: Team) -> bool:
+    """Return whether processes load only their own training rows: no plan needs all of them."""
+    planned = config.plan is not None and not config.plan.told
+    return config.run.hold == "shard" and of.size > 1 and not planned and not config.smooth_time
+
+
+def hold(prepared: Prepared) -> Prepared:
+    """Return the run with only the training particles that ``run.hold`` assigns to this process.
+
+    The first process keeps the source's rows, for measuring; the others keep a few.
+
+    Raises:
+        CapabilityError: A component, which the message names, needs all particles.
+    """
+    config = prepared.config
+    if config.run.hold == "all":
+        return prepared
+    for what, why in _needs_all(config, len(prepared.train)):
+        raise CapabilityError(
+            f'run.hold = "shard": {what} {why}, and no process has all of them; set run.hold = '
+            '"all", or choose another'
+        )
+    of = prepared.runtime.team
+    if of.size == 1:
+        return prepared
+    start = held(prepared.train, of), prepared.valid
+    made = dataclasses.replace(prepared, draw=None, start=start)
+    data = made.dataset
+    if of.first or data is None:
+        return made
+    few = {name: getattr(data, name)[:2].clone() for name in ("train", "valid", "test")}
+    return dataclasses.replace(made, dataset=dataclasses.replace(data, **few), loaded=None)
+
+
+def _needs_all(config: RunConfig, n: int) -> list[tuple[str, str]]:
+    """Return the options that need all particles, and why."""
+    found = []
+    if not config.scheme.by_row:
+        found.append((f"scheme {name_of(config.scheme)}", "looks at all training particles"))
+    for spec in config.block_specs:
+        if spec.cls.initialise is not FlowBlock.initialise:  # type: ignore[attr-defined]
+            name = host().registry.name_of("block", spec.cls)
+            found.append((f"block {name}", "is made for all training particles"))
+    for solver in config.solver.each:
+        if not solver.on_batches:
+            found.append((f"solver {name_of(solver)}", "trains on all particles"))
+        if solver.batch_size >= n:
+            found.append((f"solver.batch_size = {solver.batch_size}", f"asks for all {n} rows"))
+        if solver.fresh or solver.chains:
+            found.append((f"solver.{'fresh' if solver.fresh else 'chains'}", "draws among all"))
+    if config.refine.iterations:
+        found.append(("[refine]", "carries all particles from the start again"))
+    return found
 
 
 def _dataset(problem: Prepared) -> Dataset:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wopt.lazy import exports_of
+from wopt.lazy import exports
 
 if TYPE_CHECKING:
     from wopt.store.checkpoint import load_state as load_state
@@ -19,12 +19,4 @@ if TYPE_CHECKING:
     from wopt.store.result import GapKind as GapKind
     from wopt.store.result import RunResult as RunResult
 
-__getattr__, __dir__ = exports_of(
-    __name__,
-    {
-        "wopt.store.checkpoint": "load_state",
-        "wopt.store.directory": "RunDirectory",
-        "wopt.store.documents": "SPARE damaged parsed read_document read_lines write_lines",
-        "wopt.store.result": "Distances GapKind RunResult",
-    },
-)
+__getattr__, __dir__ = exports(__name__, __file__)

@@ -16,6 +16,7 @@ from wopt.data.table_transform import TableTransform
 from wopt.data.transform import AffineTransform
 from wopt.errors import DamagedError, RunError
 from wopt.interfaces.block import FlowBlock, new_block
+from wopt.parallel import SOLO, Team
 from wopt.particles import Particles, split_conditions
 from wopt.reading import parsed_json, printable
 from wopt.runtime import ALONE, Runtime
@@ -26,11 +27,9 @@ from wopt.store.documents import parsed
 from wopt.store.pieces import (
     count_pieces,
     drop_pieces,
-    read_own,
     read_pieces,
+    write_index,
     write_pieces,
-    write_share,
-    write_share_index,
 )
 from wopt.tensors import SCHEMAS, check_tensors, read_tensors, write_tensors
 from wopt.train.problem import ParticleHistory, State
@@ -99,9 +98,12 @@ def _write_rows(run: RunDirectory, state: State, config: RunConfig) -> str | Non
     """Write the training particles in files of their own; ``None`` where one file holds all."""
     name, rows, before = f"{state.step:03d}", _tensors(state.train), state.train.before
     if isinstance(before, ShardedParticles):  # written by save_share
-        return write_share_index(run.pieces, name, rows, before.total, before.team)
-    count = count_pieces(rows, config.run.shards)
-    return write_pieces(run.pieces, name, rows, count) if count > 1 else None
+        return write_index(run.pieces, name, rows, before.total, before.team)
+    about = run.pieces, name, rows, len(before), Team(fixed=config.run.shards)
+    if count_pieces(*about[2:]) == 1:
+        return None
+    write_pieces(*about)
+    return write_index(*about)
 
 
 def save_share(run: RunDirectory, state: State) -> None:
@@ -114,7 +116,7 @@ def save_share(run: RunDirectory, state: State) -> None:
     if begun or not isinstance(before, ShardedParticles):
         return
     name, rows, total, of = f"{state.step:03d}", _tensors(state.train), before.total, before.team
-    of.together(lambda: write_share(run.pieces, name, rows, total, of))
+    of.together(lambda: write_pieces(run.pieces, name, rows, total, of))
 
 
 def _write_blocks(run: RunDirectory, state: State, config: RunConfig) -> bool:
@@ -160,9 +162,9 @@ def load_state(
     chains = check_tensors(run.state, tensors, SCHEMAS["state"]).get("chains")
     blocks = tuple(load_blocks(run, config, dim, condition))
     ahead = blocks[-1] if known.ahead and blocks else None
-    shared = None
+    of, total = (runtime.team if config.run.hold == "shard" else SOLO), 0
     if known.pieces is not None:
-        rows, shared = _read_rows(run, config, known.pieces, runtime)
+        rows, total = read_pieces(run.pieces, known.pieces, of, runtime.memory)
         tensors |= {f"train.{name}": value for name, value in rows.items()}
     valid = _trace(run, tensors, "valid", config, dim, condition)
     if known.begun and lenient and start is None:
@@ -171,10 +173,8 @@ def load_state(
         train = ParticleHistory(_begun(run, start, list(known.begun)))
     else:
         train = _trace(run, tensors, "train", config, dim, condition)
-        if shared is not None:
-            train = dataclasses.replace(train, before=own_rows(train.before, runtime.team, shared))
-        elif config.run.hold == "shard":
-            train = dataclasses.replace(train, before=held(train.before, runtime.team))
+        part = own_rows(train.before, of, total) if total and of.size > 1 else train.before
+        train = dataclasses.replace(train, before=held(part, of))
     return State(
         known.step,
         dataclasses.replace(train, ahead=ahead, runtime=runtime),
@@ -187,15 +187,6 @@ def load_state(
         start,
         None if chains is None else chains.to(train.before.points),
     )
-
-
-def _read_rows(
-    run: RunDirectory, config: RunConfig, index: str, runtime: Runtime
-) -> tuple[dict[str, Tensor], int | None]:
-    """Return training particles of separate files; for one process's rows, also the total."""
-    if config.run.hold == "shard" and runtime.team.size > 1:
-        return read_own(run.pieces, index, runtime.team, runtime.memory)
-    return read_pieces(run.pieces, index, runtime.memory), None
 
 
 def load_blocks(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +14,7 @@ from torch import Tensor
 from wopt.errors import DamagedError
 from wopt.files import write_json
 from wopt.mapped import IN_MEMORY, Memory
-from wopt.parallel import Team
+from wopt.parallel import SOLO, Team
 from wopt.reading import check_no_link
 from wopt.store.documents import damaged, read_document
 from wopt.tensors import Array, check_tensors, read_tensors, write_tensors
@@ -24,11 +23,9 @@ from wopt.typed import Typed
 __all__ = [
     "count_pieces",
     "drop_pieces",
-    "read_own",
     "read_pieces",
+    "write_index",
     "write_pieces",
-    "write_share",
-    "write_share_index",
 ]
 
 _DTYPES = {"torch.float32": torch.float32, "torch.float64": torch.float64}
@@ -65,80 +62,52 @@ BYTES = 2**26
 """Largest number of bytes of a file: writing one takes a multiple of that in memory."""
 
 
-def count_pieces(tensors: dict[str, Tensor], shards: int | None) -> int:
-    """Return the number of files for tensors ``(n, ...)``: at least one per shard.
+def write_pieces(
+    folder: Path, name: str, tensors: dict[str, Tensor], total: int, of: Team = SOLO
+) -> None:
+    """Write the rows that this process holds of n, in a whole number of files per shard.
 
-    Example:
-        >>> count_pieces({"points": torch.zeros(10, 2)}, None)
-        1
-        >>> count_pieces({"points": torch.zeros(10, 2)}, 4)
-        4
-    """
-    size = sum(t.numel() * t.element_size() for t in tensors.values())
-    return max(shards or 1, math.ceil(size / BYTES))
-
-
-def write_pieces(folder: Path, name: str, tensors: dict[str, Tensor], count: int) -> str:
-    """Write tensors of n rows each, and return the name of the index, which readers need.
+    The first process writes the index, see :func:`write_index`, after all have written.
 
     Args:
         folder: Folder of the files; made if it does not exist.
         name: Name of this checkpoint, such as ``003``; files of others are not changed.
-        tensors: Tensors by name, shapes ``(n, ...)``.
-        count: Number of files.
-    """
-    folder.mkdir(exist_ok=True)
-    n = len(next(iter(tensors.values())))
-    files: dict[str, int] = {}
-    for k in range(count):
-        rows = slice(n * k // count, n * (k + 1) // count)
-        file = f"{name}-{k + 1:05d}-of-{count:05d}.safetensors"
-        write_tensors(folder / file, {key: t[rows] for key, t in tensors.items()}, {})
-        files[file] = rows.stop - rows.start
-    about = {key: [list(t.shape), str(t.dtype)] for key, t in tensors.items()}
-    write_json(folder / f"{name}.json", {"files": files, "tensors": about})
-    return f"{name}.json"
-
-
-def write_share(folder: Path, name: str, tensors: dict[str, Tensor], total: int, of: Team) -> None:
-    """Write the rows that this process holds of n.
-
-    The files are those of :func:`write_pieces`, a whole number of them per shard. The first process
-    writes the index, after all have written.
-
-    Args:
-        folder: Folder of the files.
-        name: Name of this checkpoint.
         tensors: This process's rows by name, shapes ``(own, ...)``.
         total: Number n of rows of all processes.
         of: The team of processes.
     """
     folder.mkdir(exist_ok=True)
-    first = of.span(total).start
-    for k, (file, rows) in enumerate(_files(name, tensors, total, of)):
-        if k * of.shards // _count(tensors, total, of) in of.mine:
+    first, count = of.span(total).start, count_pieces(tensors, total, of)
+    for k, (file, rows) in enumerate(_files(name, total, count)):
+        if k * of.shards // count in of.mine:
             own = slice(rows.start - first, rows.stop - first)
             write_tensors(folder / file, {key: t[own] for key, t in tensors.items()}, {})
 
 
-def write_share_index(
-    folder: Path, name: str, tensors: dict[str, Tensor], total: int, of: Team
+def write_index(
+    folder: Path, name: str, tensors: dict[str, Tensor], total: int, of: Team = SOLO
 ) -> str:
-    """Write the index of files with rows of shapes ``(own, ...)``, and return its name."""
-    files = {file: rows.stop - rows.start for file, rows in _files(name, tensors, total, of)}
+    """Write the index of the files of :func:`write_pieces`, and return its name."""
+    count = count_pieces(tensors, total, of)
+    files = {file: rows.stop - rows.start for file, rows in _files(name, total, count)}
     about = {key: [[total, *t.shape[1:]], str(t.dtype)] for key, t in tensors.items()}
     write_json(folder / f"{name}.json", {"files": files, "tensors": about})
     return f"{name}.json"
 
 
-def _count(tensors: dict[str, Tensor], total: int, of: Team) -> int:
-    """Return the number of files of n rows, the same on every process."""
+def count_pieces(tensors: dict[str, Tensor], total: int, of: Team = SOLO) -> int:
+    """Return the number of files of n rows like those of tensors, the same on every process.
+
+    Example:
+        >>> some = {"points": torch.zeros(10, 2)}
+        >>> count_pieces(some, 10), count_pieces(some, 10**8)
+        (1, 12)
+    """
     row = sum(t[:1].numel() * t.element_size() for t in tensors.values())
     return of.shards * max(1, math.ceil(row * total / of.shards / BYTES))
 
 
-def _files(name: str, tensors: dict[str, Tensor], total: int, of: Team) -> list[tuple[str, slice]]:
-    count = _count(tensors, total, of)
+def _files(name: str, total: int, count: int) -> list[tuple[str, slice]]:
     return [
         (
             f"{name}-{k + 1:05d}-of-{count:05d}.safetensors",
@@ -148,22 +117,8 @@ def _files(name: str, tensors: dict[str, Tensor], total: int, of: Team) -> list[
     ]
 
 
-def read_pieces(folder: Path, index: str, memory: Memory = IN_MEMORY) -> dict[str, Tensor]:
-    """Return the tensors ``(n, ...)`` of an index, read file by file; large ones are mapped.
-
-    Args:
-        folder: Folder of the index.
-        index: Name of the index.
-        memory: Where large tensors are.
-
-    Raises:
-        DamagedError: The index or a file is missing or damaged.
-    """
-    return _read(folder, index, memory, lambda total: slice(0, total))[0]
-
-
-def read_own(
-    folder: Path, index: str, of: Team, memory: Memory = IN_MEMORY
+def read_pieces(
+    folder: Path, index: str, of: Team = SOLO, memory: Memory = IN_MEMORY
 ) -> tuple[dict[str, Tensor], int]:
     """Return this process's rows, shapes ``(own, ...)``, and the number of rows of all.
 
@@ -172,19 +127,12 @@ def read_own(
     Args:
         folder: Folder of the index.
         index: Name of the index.
-        of: The team of processes.
+        of: The processes among which rows are divided.
         memory: Where large tensors are.
 
     Raises:
         DamagedError: The index or one of these files is missing or damaged.
     """
-    return _read(folder, index, memory, of.span)
-
-
-def _read(
-    folder: Path, index: str, memory: Memory, which: Callable[[int], slice]
-) -> tuple[dict[str, Tensor], int]:
-    """Return the rows of the span that ``which`` gives for their number, and that number."""
     check_no_link(folder)
     path = folder / _own(folder, index)
     known = read_document(path, Index, _AGAIN)
@@ -192,7 +140,7 @@ def _read(
         raise DamagedError(f"{path}: is missing, so the run is damaged; {_AGAIN}")
     _check_sizes(path, known)
     total = sum(known.files.values())
-    span, start = which(total), 0
+    span, start = of.span(total), 0
     own = {
         key: memory.room((span.stop - span.start, *shape[1:]), _DTYPES[dtype])
         for key, (shape, dtype) in known.tensors.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wopt.host import host
-from wopt.lazy import exports_of
+from wopt.lazy import exports
 
 if TYPE_CHECKING:
     from wopt.targets.density import Density as Density
@@ -14,13 +14,7 @@ if TYPE_CHECKING:
     from wopt.targets.density import validation as validation
     from wopt.targets.tempered import TemperedTarget as TemperedTarget
 
-_get, __dir__ = exports_of(
-    __name__,
-    {
-        "wopt.targets.density": "Density one_value_a_point users_log_density validation",
-        "wopt.targets.tempered": "TemperedTarget",
-    },
-)
+_get, __dir__ = exports(__name__, __file__)
 
 
 def __getattr__(name: str) -> Any:

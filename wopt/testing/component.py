@@ -35,7 +35,7 @@ from wopt.testing.gaussian import AffineBlock, gaussian_nodes
 from wopt.testing.schemes import check_scheme
 from wopt.testing.target_claims import check_target_claims
 from wopt.train.batches import Tolerance
-from wopt.train.schedules import clock_of
+from wopt.train.solver import clock_of
 from wopt.typed import Typed
 
 __all__ = [

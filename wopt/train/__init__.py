@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wopt.lazy import exports_of
+from wopt.lazy import exports
 
 if TYPE_CHECKING:
     from wopt.train.arc import respace as respace
@@ -33,20 +33,4 @@ if TYPE_CHECKING:
     from wopt.train.wrappers import remembering as remembering
     from wopt.train.wrappers import spread as spread
 
-__getattr__, __dir__ = exports_of(
-    __name__,
-    {
-        "wopt.train.arc": "respace",
-        "wopt.train.guard": "INVERTED",
-        "wopt.train.lbfgs": "minimise_by_lbfgs",
-        "wopt.train.optimisers": "adam_and_muon",
-        "wopt.train.options": "EvenWeights Growth Rounds WarmStart",
-        "wopt.train.problem": "ParticleHistory Problem State",
-        "wopt.train.record": "StepRecord",
-        "wopt.train.solver": "InnerSolver minimise repeated",
-        "wopt.train.solvers": "Adam BySteps LBFGS Muon",
-        "wopt.train.stage": "Stage first_of",
-        "wopt.train.stop": "elapsed is_at",
-        "wopt.train.wrappers": "remembering spread",
-    },
-)
+__getattr__, __dir__ = exports(__name__, __file__)

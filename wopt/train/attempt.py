@@ -18,7 +18,6 @@ from wopt.push import push
 from wopt.runtime import Runtime
 from wopt.seeds import generator
 from wopt.statistics import Mean
-from wopt.train.chains import chains_of
 from wopt.train.guard import Verdict
 from wopt.train.problem import ParticleHistory, Problem, State
 from wopt.train.record import Action, Retry
@@ -140,7 +139,8 @@ def attempt(
     plan = problem.runtime.team.agreed(scheme.plan(state.histories(h, state.plan)[0], objective))
     pasts, previous, coarse = state.histories(h, plan), state.block, list[str]()
     by_clock = list(schedules)
-    forward = chains_of(problem, state, number) if scheme.stages == 1 else None
+    chains = problem.chains(step) if scheme.stages == 1 else None
+    forward = None if chains is None else chains.forward_of(problem, state, number)
     fresh = _fresh(problem, state, h, plan, number, drawn)
     for k in range(scheme.stages):
         train, valid = (scheme.subproblem(past, objective) for past in pasts)

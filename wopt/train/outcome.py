@@ -11,7 +11,6 @@ import torch
 
 from wopt.errors import Converged, DivergenceError, WoptError
 from wopt.train.attempt import Attempt, attempt
-from wopt.train.chains import seen_by
 from wopt.train.measure import record_of
 from wopt.train.problem import Problem, State
 from wopt.train.record import Retry
@@ -53,7 +52,9 @@ def advanced(
     judged = made.valid.drawn(problem.held_out)
     numbers = state.step + 1, made.step_size, state.energy
     record = record_of(problem, *numbers, judged, made.block, made.verdict)
-    chains, seen = seen_by(problem, state.step + 1, blocks, moved, made.chains)
+    chains, seen, plugin = made.chains, None, problem.chains(state.step)
+    if plugin is not None:
+        chains, seen = plugin.look(problem, state.step + 1, blocks, moved, chains)
     if seen is not None and record.weights is not None:
         record = dataclasses.replace(record, weights=min(seen, record.weights))
     attempts = (*retries, *made.retries(made.step_size))

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from wopt.component import Spec
 from wopt.errors import ConfigError
+from wopt.host import host
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import Listener, Listeners
 from wopt.interfaces.objective import Objective
@@ -252,6 +253,22 @@ class Problem:
         if isinstance(self.block, Spec | FlowBlock):
             return self.block
         return self.block[min(step, len(self.block) - 1)]
+
+    def chains(self, step: int) -> Any:
+        """Return the plugin of chains of the target; ``None`` where a step asks for none.
+
+        Raises:
+            PluginError: No plugin brings chains.
+        """
+        asked = self.solver.of_step(step).chains
+        return host().registry.function("chains") if asked else None
+
+    def pending(self, state: State) -> bool:
+        """Whether maps have to be refined before the run ends or makes the next step."""
+        asked = self.refine.iterations or self.refine.respace
+        if not asked or len(state.blocks) < 2 or state.records[-1].refined:
+            return False
+        return self.refine.when == "each" or bool(self.stop.reason(state.records))
 
     def __post_init__(self) -> None:
         # All held-out energies of a run are at one draw, so that they can be compared.

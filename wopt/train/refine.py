@@ -27,18 +27,10 @@ from wopt.train.record import StepRecord
 from wopt.train.solver import minimise
 from wopt.train.wrappers import spread
 
-__all__ = ["REFINING", "Joint", "pending", "refine"]
+__all__ = ["REFINING", "Joint", "refine"]
 
 REFINING = "refining all blocks"
 """Name of this work for listeners."""
-
-
-def pending(problem: Problem, state: State) -> bool:
-    """Whether the maps of a state have to be refined before the run ends or makes the next step."""
-    asked = problem.refine.iterations or problem.refine.respace
-    if not asked or len(state.blocks) < 2 or state.records[-1].refined:
-        return False
-    return problem.refine.when == "each" or bool(problem.stop.reason(state.records))
 
 
 def refine(problem: Problem, state: State) -> State:

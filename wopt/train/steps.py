@@ -17,7 +17,7 @@ from wopt.train.attempt import attempt
 from wopt.train.outcome import CONVERGED, advanced, surrendered
 from wopt.train.problem import Problem, State
 from wopt.train.record import Retry, StepRecord
-from wopt.train.refine import pending, refine
+from wopt.train.refine import refine
 
 __all__ = ["iterate", "next_state", "steps"]
 
@@ -51,8 +51,8 @@ def steps(problem: Problem, state: State | None = None) -> Iterator[State]:
     state = problem.begin() if state is None else state
     # Evaluated anew, not read from the record, so that a run can go on under another rule.
     reason = problem.stop.reason(state.records)
-    while not reason or pending(problem, state):
-        state = refine(problem, state) if pending(problem, state) else next_state(problem, state)
+    while not reason or problem.pending(state):
+        state = refine(problem, state) if problem.pending(state) else next_state(problem, state)
         state = state.stopped(problem.stop.reason(state.records))
         for listener in problem.listeners:
             state = listener.stepped(state) or state

@@ -10,8 +10,8 @@ from wopt.config.model import validate
 from wopt.interfaces.block import new_block
 from wopt.interfaces.listener import SILENT
 from wopt.push import push_all
+from wopt.runs.building import build
 from wopt.runs.execute import run_config
-from wopt.runs.planned import prepared_run
 from wopt.runs.preparation import prepare
 from wopt.runs.solution import advance
 from wopt.store.checkpoint import load_state
@@ -162,7 +162,7 @@ def test_training_towards_chains_alone_matches_moments():
         "stop": {"steps": 1},
         "dtype": "float64",
     }  # fmt: skip
-    prepared = prepared_run(config)
+    prepared = build(config)
     state = prepared.problem.begin(prepared.train, prepared.valid)
     flow = advance(prepared, state, SILENT).flow
     x = flow.sample(20_000).double()
@@ -196,7 +196,7 @@ def test_a_plan_for_modes_apart_trains_by_chains(log_prob, sees):
         "target": {"name": "potential", "function": lambda x: -log_prob(x)},
         "solver": {"iterations": 10},
     }
-    problem = prepared_run(table).problem
+    problem = build(table).problem
     assert problem.block_of(1).options.sees == sees
     assert problem.solver.of_step(1).direction == ("forward" if sees == "images" else "reverse")
 

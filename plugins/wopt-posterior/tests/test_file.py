@@ -11,7 +11,7 @@ import torch
 import wopt
 from wopt.cli.common import read
 from wopt.component import name_of
-from wopt.runs.planned import prepared_run
+from wopt.runs.building import build
 
 BANANA = """
 def log_prob(x):
@@ -110,7 +110,7 @@ def test_the_plan_is_in_the_configuration_and_is_not_planned_again(tmp_path):
     with wopt.allow_code():
         wopt.run(path, tmp_path / "run")
         config = read(tmp_path / "run" / "config.toml")
-        again = prepared_run(wopt.config.model.to_table(config)).config
+        again = build(wopt.config.model.to_table(config)).config
     assert [spec.cls.__name__ for spec in config.block_specs] == ["Affine", "Autoregressive"]
     assert config.dtype == "float64"
     assert "points has one part: a Gaussian by L-BFGS" in config.plan.told
@@ -121,7 +121,7 @@ def test_the_plan_is_in_the_configuration_and_is_not_planned_again(tmp_path):
 
 def test_a_target_with_samples_is_planned_alike_where_a_plan_is_asked_for():
     table = {"target": {"name": "funnel", "dim": 3}, "plan": {}, "solver": {"iterations": 3}}
-    config = prepared_run(table).config
+    config = build(table).config
     assert [spec.cls.__name__ for spec in config.block_specs] == ["Affine", "Autoregressive"]
     assert name_of(config.solver.of_step(0)) == "gaussian"
 
@@ -130,7 +130,7 @@ def test_a_given_block_follows_the_gaussian(tmp_path):
     block = {"name": "autoregressive", "hidden": [8], "whiten": True}
     path = written(tmp_path, BANANA, 2, block=block, plan={}, solver={"iterations": 3})
     with wopt.allow_code():
-        config = prepared_run(wopt.config.read.read_toml(path)).config
+        config = build(wopt.config.read.read_toml(path)).config
     assert config.blocks[1].options.hidden == (8,)
     assert config.solver.of_step(1).iterations == 3
 
@@ -139,7 +139,7 @@ def test_a_given_block_follows_the_gaussian(tmp_path):
 def test_who_says_how_to_step_is_not_planned_for(tmp_path, option):
     path = written(tmp_path, BANANA, 2, **option)
     with wopt.allow_code():
-        config = prepared_run(wopt.config.read.read_toml(path)).config
+        config = build(wopt.config.read.read_toml(path)).config
     assert config.plan is None
     assert config.blocks is None
 

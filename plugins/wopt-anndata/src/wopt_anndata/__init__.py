@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING
 
 from wopt.lazy import exports
 
-_PLACES = {"AnnDataSource": "wopt_anndata.source"}
-
 if TYPE_CHECKING:
     from wopt_anndata.source import AnnDataSource
 
 __all__ = ["AnnDataSource"]
 
-__getattr__, __dir__ = exports(__name__, _PLACES)
+__getattr__, __dir__ = exports(__name__, __file__)

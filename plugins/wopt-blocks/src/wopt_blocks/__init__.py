@@ -9,16 +9,6 @@ from typing import TYPE_CHECKING
 
 from wopt.lazy import exports
 
-_PLACES = {
-    "Affine": "wopt_blocks.affine",
-    "Autoregressive": "wopt_blocks.autoregressive",
-    "FittedMixture": "wopt_blocks.fitted_mixture",
-    "FreeParticles": "wopt_blocks.particles",
-    "GradientOfConvex": "wopt_blocks.icnn",
-    "Mixture": "wopt_blocks.mixture",
-    "Residual": "wopt_blocks.residual",
-}
-
 if TYPE_CHECKING:
     from wopt_blocks.affine import Affine
     from wopt_blocks.autoregressive import Autoregressive
@@ -38,4 +28,4 @@ __all__ = [
     "Residual",
 ]
 
-__getattr__, __dir__ = exports(__name__, _PLACES)
+__getattr__, __dir__ = exports(__name__, __file__)

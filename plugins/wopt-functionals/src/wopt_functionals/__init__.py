@@ -9,26 +9,6 @@ from typing import TYPE_CHECKING
 
 from wopt.lazy import exports
 
-_PLACES = {
-    "MMD": "wopt_functionals.samples.mmd",
-    "KSD": "wopt_functionals.points.ksd",
-    "Chi2": "wopt_functionals.density.chi2",
-    "DualFDivergence": "wopt_functionals.samples.dual",
-    "EnergyDistance": "wopt_functionals.samples.energy_distance",
-    "Entropy": "wopt_functionals.density.entropy",
-    "FDivergence": "wopt_functionals.density.f_divergence",
-    "FisherInformation": "wopt_functionals.points.fisher",
-    "ForwardKL": "wopt_functionals.density.forward_kl",
-    "Interaction": "wopt_functionals.points.interaction",
-    "Internal": "wopt_functionals.density.internal",
-    "Part": "wopt_functionals.sum",
-    "Potential": "wopt_functionals.points.potential",
-    "RenyiDivergence": "wopt_functionals.density.renyi",
-    "RenyiEntropy": "wopt_functionals.density.renyi",
-    "SlicedWasserstein": "wopt_functionals.samples.sliced",
-    "SumOfParts": "wopt_functionals.sum",
-}
-
 if TYPE_CHECKING:
     from wopt_functionals.density.chi2 import Chi2
     from wopt_functionals.density.entropy import Entropy
@@ -66,4 +46,4 @@ __all__ = [
     "SumOfParts",
 ]
 
-__getattr__, __dir__ = exports(__name__, _PLACES)
+__getattr__, __dir__ = exports(__name__, __file__)

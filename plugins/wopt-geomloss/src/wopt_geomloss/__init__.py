@@ -9,17 +9,6 @@ from typing import TYPE_CHECKING
 
 from wopt.lazy import exports
 
-_PLACES = {
-    "Arrival": "wopt_geomloss.populations.arrival",
-    "Barycenter": "wopt_geomloss.exact.barycenter",
-    "EntropicJKO": "wopt_geomloss.entropic.jko",
-    "LearntPotential": "wopt_geomloss.populations.potential",
-    "Sinkhorn": "wopt_geomloss.entropic.sinkhorn",
-    "SnapshotsSource": "wopt_geomloss.populations.source",
-    "Wasserstein": "wopt_geomloss.exact.wasserstein",
-    "WeightedTarget": "wopt_geomloss.exact.barycenter",
-}
-
 if TYPE_CHECKING:
     from wopt_geomloss.entropic.jko import EntropicJKO
     from wopt_geomloss.entropic.sinkhorn import Sinkhorn
@@ -40,4 +29,4 @@ __all__ = [
     "WeightedTarget",
 ]
 
-__getattr__, __dir__ = exports(__name__, _PLACES)
+__getattr__, __dir__ = exports(__name__, __file__)

@@ -9,15 +9,6 @@ from typing import TYPE_CHECKING
 
 from wopt.lazy import exports
 
-_PLACES = {
-    "Constant": "wopt_jko.step_sizes",
-    "Geometric": "wopt_jko.step_sizes",
-    "JKO": "wopt_jko.jko",
-    "KL": "wopt_jko.kl",
-    "ODEBlock": "wopt_jko.ode.block",
-    "Sequence": "wopt_jko.step_sizes",
-}
-
 if TYPE_CHECKING:
     from wopt_jko.jko import JKO
     from wopt_jko.kl import KL
@@ -33,4 +24,4 @@ __all__ = [
     "Sequence",
 ]
 
-__getattr__, __dir__ = exports(__name__, _PLACES)
+__getattr__, __dir__ = exports(__name__, __file__)

@@ -9,41 +9,6 @@ from typing import TYPE_CHECKING
 
 from wopt.lazy import exports
 
-_PLACES = {
-    "ArraySource": "wopt_measures.sources.array",
-    "Barenblatt": "wopt_measures.exact.barenblatt",
-    "BarenblattLaw": "wopt_measures.laws.barenblatt",
-    "BarenblattTarget": "wopt_measures.targets.barenblatt",
-    "CircleTarget": "wopt_measures.targets.modes",
-    "DensitySource": "wopt_measures.sources.density",
-    "Equilibrium": "wopt_measures.exact.equilibrium",
-    "FunnelTarget": "wopt_measures.targets.bent",
-    "GaussianLaw": "wopt_measures.laws.gaussian",
-    "GaussianSource": "wopt_measures.sources.gaussian",
-    "GaussianTarget": "wopt_measures.targets.gaussian",
-    "LogisticTarget": "wopt_measures.targets.logistic",
-    "ManyWellsTarget": "wopt_measures.targets.wells",
-    "MixtureLaw": "wopt_measures.laws.mixture",
-    "MixtureSource": "wopt_measures.sources.mixture",
-    "MixtureTarget": "wopt_measures.targets.mixture",
-    "MustacheTarget": "wopt_measures.targets.bent",
-    "OrnsteinUhlenbeck": "wopt_measures.exact.ornstein_uhlenbeck",
-    "PatchesSource": "wopt_measures.sources.patches",
-    "PictureSource": "wopt_measures.sources.picture",
-    "PixelLaw": "wopt_measures.laws.pixels",
-    "PosteriordbTarget": "wopt_measures.targets.posteriordb",
-    "PotentialTarget": "wopt_measures.targets.potential",
-    "PythonTarget": "wopt_measures.targets.python",
-    "RandomGaussian": "wopt_measures.targets.random",
-    "RandomMixtureTarget": "wopt_measures.targets.modes",
-    "RejectionSource": "wopt_measures.sources.rejection",
-    "SamplesTarget": "wopt_measures.targets.samples",
-    "SecondMoment": "wopt_measures.exact.second_moment",
-    "SklearnSource": "wopt_measures.sources.bundled",
-    "TemperedTarget": "wopt_measures.targets.tempered",
-    "ToySource": "wopt_measures.sources.toy",
-}
-
 if TYPE_CHECKING:
     from wopt_measures.exact.barenblatt import Barenblatt
     from wopt_measures.exact.equilibrium import Equilibrium
@@ -111,4 +76,4 @@ __all__ = [
     "ToySource",
 ]
 
-__getattr__, __dir__ = exports(__name__, _PLACES)
+__getattr__, __dir__ = exports(__name__, __file__)

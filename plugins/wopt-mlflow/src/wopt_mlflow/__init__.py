@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING
 
 from wopt.lazy import exports
 
-_PLACES = {"MLflow": "wopt_mlflow.tracker"}
-
 if TYPE_CHECKING:
     from wopt_mlflow.tracker import MLflow
 
 __all__ = ["MLflow"]
 
-__getattr__, __dir__ = exports(__name__, _PLACES)
+__getattr__, __dir__ = exports(__name__, __file__)

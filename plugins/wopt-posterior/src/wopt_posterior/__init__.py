@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from wopt.lazy import exports
 
-_get, __dir__ = exports(
-    __name__,
-    {
-        "Posterior": "wopt_posterior.posterior",
-        "SamplerReport": "wopt_posterior.diagnostics",
-        "from_numpyro": "wopt_posterior.targets.languages",
-        "from_pymc": "wopt_posterior.targets.languages",
-        "from_pyro": "wopt_posterior.targets.languages",
-        "measure_flow": "wopt_posterior.diagnostics",
-        "measure_sampler": "wopt_posterior.diagnostics",
-        "sample": "wopt_posterior.sampling",
-    },
-)
-__getattr__ = _get
+if TYPE_CHECKING:
+    from wopt_posterior.diagnostics import SamplerReport as SamplerReport
+    from wopt_posterior.diagnostics import measure_flow as measure_flow
+    from wopt_posterior.diagnostics import measure_sampler as measure_sampler
+    from wopt_posterior.posterior import Posterior as Posterior
+    from wopt_posterior.sampling import sample as sample
+    from wopt_posterior.targets.languages import from_numpyro as from_numpyro
+    from wopt_posterior.targets.languages import from_pymc as from_pymc
+    from wopt_posterior.targets.languages import from_pyro as from_pyro
+
+__getattr__, __dir__ = exports(__name__, __file__)

@@ -9,25 +9,6 @@ from typing import TYPE_CHECKING
 
 from wopt.lazy import exports
 
-_PLACES = {
-    "Accelerated": "wopt_schemes.accelerated",
-    "Annealed": "wopt_schemes.annealed",
-    "ArcLength": "wopt_schemes.arc_length",
-    "BDF2": "wopt_schemes.bdf2",
-    "Backtracking": "wopt_schemes.backtracking",
-    "CrankNicolson": "wopt_schemes.crank_nicolson",
-    "Explicit": "wopt_schemes.explicit",
-    "ExplicitMidpoint": "wopt_schemes.two_evaluations",
-    "Extragradient": "wopt_schemes.two_evaluations",
-    "ForwardBackward": "wopt_schemes.forward_backward",
-    "LocalFlowMatching": "wopt_schemes.local_flow_matching",
-    "Midpoint": "wopt_schemes.midpoint",
-    "Replace": "wopt_schemes.replace",
-    "SDIRK2": "wopt_schemes.sdirk2",
-    "SemiForwardBackward": "wopt_schemes.semi_forward_backward",
-    "SlicedJKO": "wopt_schemes.sliced_jko",
-}
-
 if TYPE_CHECKING:
     from wopt_schemes.accelerated import Accelerated
     from wopt_schemes.annealed import Annealed
@@ -64,4 +45,4 @@ __all__ = [
     "SlicedJKO",
 ]
 
-__getattr__, __dir__ = exports(__name__, _PLACES)
+__getattr__, __dir__ = exports(__name__, __file__)

@@ -25,19 +25,4 @@ __all__ = [
     "summaries",
 ]
 
-__getattr__, __dir__ = exports(
-    __name__,
-    {
-        "Interrupted": "wopt_sweep.sweep",
-        "SweepDesign": "wopt_sweep.plan",
-        "Range": "wopt_sweep.plan",
-        "SweepRun": "wopt_sweep.sweep",
-        "Setting": "wopt_sweep.plan",
-        "Summary": "wopt_sweep.sweep",
-        "Sweep": "wopt_sweep.sweep",
-        "grid_of": "wopt_sweep.plan",
-        "ranges_of": "wopt_sweep.plan",
-        "search": "wopt_sweep.searching",
-        "summaries": "wopt_sweep.sweep",
-    },
-)
+__getattr__, __dir__ = exports(__name__, __file__)

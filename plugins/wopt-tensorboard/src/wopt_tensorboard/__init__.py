@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING
 
 from wopt.lazy import exports
 
-_PLACES = {"TensorBoard": "wopt_tensorboard.tracker"}
-
 if TYPE_CHECKING:
     from wopt_tensorboard.tracker import TensorBoard
 
 __all__ = ["TensorBoard"]
 
-__getattr__, __dir__ = exports(__name__, _PLACES)
+__getattr__, __dir__ = exports(__name__, __file__)

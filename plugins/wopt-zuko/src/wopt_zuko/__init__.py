@@ -9,17 +9,6 @@ from typing import TYPE_CHECKING
 
 from wopt.lazy import exports
 
-_PLACES = {
-    "CouplingBlock": "wopt_zuko.named",
-    "MAFBlock": "wopt_zuko.named",
-    "NAFBlock": "wopt_zuko.naf",
-    "SplineBlock": "wopt_zuko.named",
-    "ZukoBlock": "wopt_zuko.block",
-    "ZukoTransformBlock": "wopt_zuko.generic",
-    "from_zuko": "wopt_zuko.exchange",
-    "to_zuko": "wopt_zuko.exchange",
-}
-
 if TYPE_CHECKING:
     from wopt_zuko.block import ZukoBlock
     from wopt_zuko.exchange import from_zuko, to_zuko
@@ -38,4 +27,4 @@ __all__ = [
     "to_zuko",
 ]
 
-__getattr__, __dir__ = exports(__name__, _PLACES)
+__getattr__, __dir__ = exports(__name__, __file__)
