@@ -19,7 +19,7 @@ from bench import interleaved, keep_memory, machine, one_thread, ratio, table
 from torch import Tensor, nn
 
 import wopt
-from wopt.train.optimisers import Muon, matrices_of
+from wopt.train.optimisers import MuonOptimizer, matrices_of
 
 SIZES = [(2, 16, [128] * 3), (10, 12, [64] * 2), (63, 8, [128] * 2), (63, 0, [128] * 2)]
 """Dimension, bins (0: affine) and hidden widths."""
@@ -104,7 +104,7 @@ def main() -> None:
             cells += [statistics.median(times["wopt"]), ratio(times, "zuko", "wopt")]
         maps.append(cells)
         matrices = matrices_of(models["wopt"])[0]
-        rivals = {"wopt": Muon(matrices, lr=1e-3).step}
+        rivals = {"wopt": MuonOptimizer(matrices, lr=1e-3).step}
         if hasattr(torch.optim, "Muon"):
             rivals["torch"] = torch.optim.Muon(matrices, lr=1e-3).step
         moved = interleaved(rivals, repeats)
@@ -119,7 +119,7 @@ def main() -> None:
     print(f"{machine()}; {rows} rows; ratios are zuko's and torch's time by wopt's\n")
     head = ("d", "map", "hidden", "step, CPU ms", "zuko's", "inverse, CPU ms", "zuko's")
     print(table(head, maps), "\n")
-    print(table(("matrices", "Muon, CPU ms", "torch's"), optimisers))
+    print(table(("matrices", "MuonOptimizer, CPU ms", "torch's"), optimisers))
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def iteration(dim, width, rows):
     optimisers = adam_and_muon(block, 1e-3)
 
     def step():
-        with lowered(block.precision):
+        with lowered(block, block.precision):
             value = sub.loss(block)
             block.zero_grad(set_to_none=True)
             value.backward()

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import wopt
+from wopt import Training
 from wopt.interfaces import budget
 from wopt.testing import AffineBlock
 from wopt.train import Problem, Stage, first_of, minimise, repeated
@@ -27,7 +28,7 @@ def quadratic(block, rows):
 
 def trained(solver, made=None):
     block = AffineBlock(1)
-    return block, minimise(solver, block, quadratic, 10, made=made)
+    return block, minimise(solver, Training(block, quadratic, 10), made=made)
 
 
 def test_the_rate_follows_the_clock_and_is_repeated(monkeypatch):
@@ -48,7 +49,8 @@ def test_patience_may_be_a_fraction_of_the_schedule(monkeypatch):
     clock_of(monkeypatch)
     solver = wopt.InnerSolver(seconds=1.0, check_every=0.05, patience=0.2)
     held_out = iter([5.0, 4.0, 3.0, *[4.0] * 20])  # least after a tenth
-    report = minimise(solver, AffineBlock(1), quadratic, 10, held_out=lambda _: next(held_out))
+    given = Training(AffineBlock(1), quadratic, 10, held_out=lambda _: next(held_out))
+    report = minimise(solver, given)
     assert report.iterations == pytest.approx(300, abs=20)
 
 
@@ -93,7 +95,9 @@ def test_lbfgs_ends_by_the_clock_with_the_best_that_it_has_seen(monkeypatch):
     clock_of(monkeypatch, *[0.1] * 20)
     block, made = AffineBlock(1).double(), []
     report = minimise(
-        wopt.build("solver", {"name": "lbfgs", "seconds": 1.0}), block, rosenbrock, 1, made=made
+        wopt.build("solver", {"name": "lbfgs", "seconds": 1.0}),
+        Training(block, rosenbrock, 1),
+        made=made,
     )
     assert report.iterations == sum(made[0]) == 9
     assert report.loss == rosenbrock(block, None).item() < 1

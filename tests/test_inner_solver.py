@@ -6,9 +6,13 @@ import math
 import pytest
 import torch
 
-from wopt import InnerSolver, Listener
+from wopt import InnerSolver, Listener, Training
 from wopt.testing import AffineBlock
 from wopt.train import minimise
+
+
+def minimised(solver, block, loss, n, accuracy=None, **options):
+    return minimise(solver, Training(block, loss, n, **options), accuracy=accuracy)
 
 
 def shifts_of(solver, loss, n=10, **options):
@@ -19,7 +23,7 @@ def shifts_of(solver, loss, n=10, **options):
         seen.append(float(block.shift.detach()[0]))
         return loss(block, rows)
 
-    report = minimise(solver, block, watched, n, **options)
+    report = minimised(solver, block, watched, n, **options)
     return torch.tensor([*seen, float(block.shift.detach()[0])], dtype=torch.float64), report
 
 
@@ -59,7 +63,7 @@ def test_batches_cover_an_epoch():
         seen.append(rows.tolist())
         return quadratic(block, rows)
 
-    minimise(InnerSolver(iterations=10, batch_size=4), AffineBlock(1), loss, 20)
+    minimised(InnerSolver(iterations=10, batch_size=4), AffineBlock(1), loss, 20)
     assert all(len(set(rows)) == 4 for rows in seen)
     for epoch in (seen[:5], seen[5:]):
         assert sorted(itertools.chain(*epoch)) == list(range(20))
@@ -73,7 +77,7 @@ def test_the_rest_of_an_epoch_waits_for_the_next():
         seen.append(rows.tolist())
         return quadratic(block, rows)
 
-    minimise(InnerSolver(iterations=40, batch_size=7), AffineBlock(1), loss, 20)
+    minimised(InnerSolver(iterations=40, batch_size=7), AffineBlock(1), loss, 20)
     assert all(len(rows) == 7 for rows in seen)
     assert set(itertools.chain(*seen)) == set(range(20))
 
@@ -86,7 +90,7 @@ def test_a_batch_that_holds_all_is_all(size):
         seen.append(rows)
         return quadratic(block, rows)
 
-    minimise(InnerSolver(iterations=3, batch_size=size), AffineBlock(1), loss, 10)
+    minimised(InnerSolver(iterations=3, batch_size=size), AffineBlock(1), loss, 10)
     assert seen == [None] * 3
 
 
@@ -98,7 +102,7 @@ def test_large_gradients_are_clipped():
 
     for clip in (0, 0.5):
         block = AffineBlock(1)
-        minimise(InnerSolver(iterations=1, clip=clip), block, steep, 10)
+        minimised(InnerSolver(iterations=1, clip=clip), block, steep, 10)
         norms[clip] = float(torch.cat([block.shift.grad, block.matrix.grad[0]]).norm())
     assert norms[0.5] == pytest.approx(0.5, rel=1e-4)
     assert norms[0] > 1000
@@ -128,7 +132,7 @@ def test_a_plateau_stops_and_the_best_is_restored():
 
     block = AffineBlock(1)
     solver = InnerSolver(iterations=100, learning_rate=0.1, check_every=5, patience=3)
-    report = minimise(solver, block, quadratic, 10, held_out=judge)
+    report = minimised(solver, block, quadratic, 10, held_out=judge)
     assert report.iterations == 25
     for name, value in block.state_dict().items():
         assert torch.equal(value, best[name])
@@ -139,7 +143,7 @@ def test_where_nothing_better_is_found_the_map_to_begin_with_stays():
     held_out = iter([1.0, 2.0, 2.0, 2.0])
     block = AffineBlock(1)
     solver = InnerSolver(iterations=100, learning_rate=0.1, check_every=5, patience=3, ema=0.5)
-    report = minimise(solver, block, quadratic, 10, held_out=lambda _: next(held_out))
+    report = minimised(solver, block, quadratic, 10, held_out=lambda _: next(held_out))
     assert report.iterations == 15
     assert float(block.shift.detach()) == 0
     assert float(block.matrix.detach()) == 1
@@ -149,7 +153,7 @@ def test_without_patience_held_out_losses_are_not_asked_for():
     def judge(block):
         raise AssertionError
 
-    report = minimise(
+    report = minimised(
         InnerSolver(iterations=7, check_every=1), AffineBlock(1), quadratic, 10, held_out=judge
     )
     assert report.iterations == 7
@@ -166,7 +170,7 @@ def test_the_plateau_judges_the_average():
         iterations=2, learning_rate=0.1, warmup=0.0, final_rate=1.0, ema=0.5, check_every=2,
         patience=1,
     )  # fmt: skip
-    minimise(solver, AffineBlock(1).double(), slope, 10, held_out=judge)
+    minimised(solver, AffineBlock(1).double(), slope, 10, held_out=judge)
     assert seen == pytest.approx([0.0, -0.1 * (2 + 2 * 9) / 11], rel=1e-3)
 
 
@@ -176,7 +180,7 @@ def test_a_loss_that_is_not_finite_is_divergence(bad, optimiser):
     def loss(block, rows):
         return quadratic(block, rows) * bad
 
-    report = minimise(InnerSolver(optimiser=optimiser, iterations=5), AffineBlock(1), loss, 10)
+    report = minimised(InnerSolver(optimiser=optimiser, iterations=5), AffineBlock(1), loss, 10)
     assert report.diverged
     assert not math.isfinite(report.loss)
 
@@ -193,7 +197,7 @@ def test_lbfgs_reaches_a_quadratic_minimum():
         p = torch.cat([block.matrix.reshape(-1), block.shift])
         return p @ a @ p / 2 - b @ p
 
-    report = minimise(InnerSolver(optimiser="lbfgs", iterations=200), block, loss, 10)
+    report = minimised(InnerSolver(optimiser="lbfgs", iterations=200), block, loss, 10)
     found = torch.cat([block.matrix.reshape(-1), block.shift]).detach()
     torch.testing.assert_close(found, torch.linalg.solve(a, b), rtol=0, atol=1e-9)
     assert not report.diverged
@@ -202,7 +206,7 @@ def test_lbfgs_reaches_a_quadratic_minimum():
 
 def test_adam_comes_near_a_quadratic_minimum():
     block = AffineBlock(1)
-    report = minimise(InnerSolver(iterations=500, learning_rate=0.05), block, quadratic, 10)
+    report = minimised(InnerSolver(iterations=500, learning_rate=0.05), block, quadratic, 10)
     assert report.loss < 1e-3
     assert float(block.shift.detach()) == pytest.approx(3.0, abs=0.02)
 
@@ -214,7 +218,7 @@ def test_it_draws_and_tells_at_every_iteration():
         def work(self, what, done, total, loss=math.nan):
             reported.append((what, done, total, math.isfinite(loss)))
 
-    minimise(
+    minimised(
         InnerSolver(iterations=4),
         AffineBlock(1),
         quadratic,
@@ -239,7 +243,7 @@ def test_it_ends_within_the_tolerance(options, iterations):
     """With many iterations early; with few, in a later round."""
     solver = InnerSolver(iterations=iterations, learning_rate=0.05, check_every=10, **options)
     block = AffineBlock(1).double()
-    report = minimise(solver, block, quadratic, 10, accuracy=distance)
+    report = minimised(solver, block, quadratic, 10, accuracy=distance)
     assert report.residual == distance(block)[0] <= 0.2
     assert report.iterations % 10 == 0
     assert report.iterations < 1000
@@ -251,7 +255,7 @@ def test_rounds_are_limited():
     solver = InnerSolver(
         iterations=20, learning_rate=1e-3, check_every=10, tolerance=1e-6, rounds=3
     )
-    report = minimise(solver, AffineBlock(1), quadratic, 10, accuracy=distance)
+    report = minimised(solver, AffineBlock(1), quadratic, 10, accuracy=distance)
     assert report.iterations == 60
     assert report.residual > 1e-6
 
@@ -261,7 +265,7 @@ def test_both_tolerances_must_be_met():
         iterations=2000, learning_rate=0.05, check_every=10, tolerance=0.5, relative_tolerance=0.01
     )
     block = AffineBlock(1).double()
-    minimise(solver, block, quadratic, 10, accuracy=distance)
+    minimised(solver, block, quadratic, 10, accuracy=distance)
     assert distance(block)[0] <= 0.1
 
 
@@ -269,13 +273,13 @@ def test_without_a_tolerance_nothing_is_measured():
     def never(block):
         raise AssertionError
 
-    report = minimise(InnerSolver(iterations=10), AffineBlock(1), quadratic, 10, accuracy=never)
+    report = minimised(InnerSolver(iterations=10), AffineBlock(1), quadratic, 10, accuracy=never)
     assert report.residual is None
 
 
 def test_an_error_that_is_not_known_does_not_ask_for_more():
     solver = InnerSolver(iterations=30, check_every=10, tolerance=0.1)
-    report = minimise(solver, AffineBlock(1), quadratic, 10, accuracy=lambda _: None)
+    report = minimised(solver, AffineBlock(1), quadratic, 10, accuracy=lambda _: None)
     assert report.iterations == 10
 
 
@@ -293,7 +297,7 @@ def test_muon_moves_every_direction_of_a_matrix_at_one_speed():
         optimiser="muon", iterations=1, learning_rate=1e-3, matrix_rate=0.1, warmup=0.0, clip=0
     )
     block = AffineBlock(20)
-    minimise(solver, block, loss, 10)
+    minimised(solver, block, loss, 10)
     moved = torch.linalg.svdvals((torch.eye(20) - block.matrix.detach()) / 0.1)
     # What is not a matrix is Adam's; five Newton-Schulz iterations leave values in [0.6, 1.3].
     assert torch.allclose(block.shift.detach(), torch.full((20,), -1e-3), rtol=1e-4)
@@ -318,7 +322,7 @@ def test_weights_decay_and_biases_do_not(optimiser):
     for size, rate in ((20, 0.02 if optimiser == "muon" else 0.01), (10, 0.01)):
         block = AffineBlock(size).double()
         block.shift.data += 1
-        minimise(solver, block, flat, 10)
+        minimised(solver, block, flat, 10)
         kept = (1 - 0.5 * rate) ** 3
         expected = kept * torch.eye(size, dtype=torch.float64)
         torch.testing.assert_close(block.matrix.detach(), expected, rtol=1e-6, atol=1e-12)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from wopt.train.optimisers import Muon, orthogonalise
+from wopt.train.optimisers import MuonOptimizer, orthogonalise
 
 SHAPES = [(20, 20), (18, 25), (60, 20), (17, 100)]
 
@@ -36,7 +36,7 @@ def test_steps_are_torchs_up_to_its_bfloat16():
     theirs = [torch.nn.Parameter(p.detach().clone()) for p in ours]
     before = [p.detach().clone() for p in ours]
     settings = {"lr": 0.1, "weight_decay": 0.3}
-    optimisers = Muon(ours, **settings), torch.optim.Muon(theirs, **settings)
+    optimisers = MuonOptimizer(ours, **settings), torch.optim.Muon(theirs, **settings)
     for step in range(5):
         for p, q in zip(ours, theirs, strict=True):
             p.grad = draws(*p.shape, seed=step + 1).float()
@@ -52,7 +52,7 @@ def test_steps_are_torchs_up_to_its_bfloat16():
 def test_a_unit_that_has_died_leaves_no_subnormal_numbers():
     """On which processors are far slower: of its gradients' mean soon nothing is left."""
     weight = torch.nn.Parameter(draws(20, 20).float())
-    optimiser, seen = Muon([weight], lr=0.1), []
+    optimiser, seen = MuonOptimizer([weight], lr=0.1), []
 
     class Watch(torch.overrides.TorchFunctionMode):
         def __torch_function__(self, function, types, arguments=(), options=None):
@@ -81,6 +81,6 @@ def test_what_has_no_gradient_does_not_move():
     still, other = (torch.nn.Parameter(draws(20, 20)) for _ in range(2))
     before = still.detach().clone()
     other.grad = draws(20, 20, seed=1)
-    Muon([still, other], lr=0.1, weight_decay=0.1).step()
+    MuonOptimizer([still, other], lr=0.1, weight_decay=0.1).step()
     assert torch.equal(still.detach(), before)
     assert not torch.equal(other.detach(), before)

@@ -44,15 +44,15 @@ def rounded_blocks():
     return found + OTHERS
 
 
-def in_bf16(action):
-    with lowered("bf16"):
+def in_bf16(block, action):
+    with lowered(block, "bf16"):
         return action()
 
 
 def test_a_product_rounds_its_inputs_and_its_gradients_alike():
     a, w, bias = normal(7, 5).requires_grad_(), normal(5, 3, seed=1).requires_grad_(), normal(3)
     exact = (a.bfloat16().double() @ w.bfloat16().double()).float()
-    made = in_bf16(lambda: affine_product(a, w, bias))
+    made = affine_product(a, w, bias, "bf16")
     assert made.dtype == torch.float32
     torch.testing.assert_close(made - bias, exact, rtol=2 * BF16, atol=1e-6)
     assert not torch.equal(made - bias, a @ w)
@@ -79,7 +79,7 @@ def test_blocks_agree_to_bf16_and_give_log_dets_in_float32(options):
         (y.square().sum(1) / 2 - log_det).mean().backward()
         return y, log_det, torch.cat([p.grad.reshape(-1) for p in block.parameters()])
 
-    exact, rounded = passed(), in_bf16(passed)
+    exact, rounded = passed(), in_bf16(block, passed)
     assert [t.dtype for t in rounded] == [torch.float32] * 3
     assert not torch.equal(exact[0], rounded[0])
     for one, other in zip(exact, rounded, strict=True):
@@ -92,7 +92,7 @@ def test_the_trace_of_a_net_is_not_rounded():
     net = wopt.build("block", options).build(dim=2).net
     net.last.weight.data = normal(2, 8)
     x = torch.zeros(3, 2)
-    v, rate = in_bf16(lambda: net.field(True)(0.5, x))
+    v, rate = in_bf16(net, lambda: net.field(True)(0.5, x))
     exact = net.field(True)(0.5, x)
     assert torch.equal(rate, exact[1])
     assert not torch.equal(v, exact[0])
@@ -234,8 +234,8 @@ def test_tf32_is_asked_of_the_device_in_products_alone():
 
     flags: list[bool] = []
     a = normal(3, 3).requires_grad_()
-    with lowered("tf32"), Seen():
-        affine_product(a, a).sum().backward()
+    with Seen():
+        affine_product(a, a, None, "tf32").sum().backward()
         _ = a @ a
     assert flags[0]
     assert not flags[-1]

@@ -7,56 +7,76 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["Precision", "affine_product", "linear", "lowered"]
+__all__ = ["Precision", "Rounding", "affine_product", "lowered"]
 
 Precision = Literal["tf32", "bf16"]
 
-_now: Precision | None = None
 
-
-@contextlib.contextmanager
-def lowered(precision: Precision | None) -> Iterator[None]:
-    """Multiply in this precision inside, as in an iteration; ``None`` for that of the tensors."""
-    global _now
-    before, _now = _now, precision
-    try:
-        yield
-    finally:
-        _now = before
-
-
-def affine_product(a: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Return ``a @ w + bias``, shape ``(n, m)``, the product in the precision of training.
+def affine_product(
+    a: Tensor, w: Tensor, bias: Tensor | None = None, precision: Precision | None = None
+) -> Tensor:
+    """Return ``a @ w + bias``, shape ``(n, m)``, the product in a precision.
 
     Inputs are rounded to that precision, with bf16 the result too; sums are made in float32. The
-    result has the dtype of ``a``. Its gradients of any order are such products too. Products in a
-    log-det do not use this function.
+    result has the dtype of ``a``. Its gradients of any order are such products too.
 
     Args:
         a: Left factor, shape ``(n, k)``.
         w: Right factor, shape ``(k, m)``.
         bias: Bias, shape ``(m,)``, added in the dtype of ``a``.
+        precision: The precision; ``None`` for that of the tensors.
 
     Example:
         >>> a, w = torch.full((1, 1), 1 + 2**-10), torch.ones(1, 1)
-        >>> with lowered("bf16"):
-        ...     float(affine_product(a, w))
-        1.0
-        >>> float(affine_product(a, w))
-        1.0009765625
+        >>> float(affine_product(a, w, None, "bf16")), float(affine_product(a, w))
+        (1.0, 1.0009765625)
     """
-    if _now is None:
+    if precision is None:
         return a @ w if bias is None else torch.addmm(bias, a, w)
-    made: Tensor = _Product.apply(a, w, _now)  # type: ignore[no-untyped-call]
+    made: Tensor = _Product.apply(a, w, precision)  # type: ignore[no-untyped-call]
     return made if bias is None else made + bias
 
 
-def linear(a: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Return ``a @ weight^T + bias``, shape ``(n, m)``, as :func:`affine_product` does."""
-    return F.linear(a, weight, bias) if _now is None else affine_product(a, weight.mT, bias)
+class Rounding(nn.Module):
+    """A net whose products are rounded during an iteration, see :func:`lowered`.
+
+    Products in a log-det are not to use :meth:`product`.
+    """
+
+    rounding: Precision | None = None
+
+    def product(self, a: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Return ``a @ w + bias``, shape ``(n, m)``, as :func:`affine_product` does."""
+        return affine_product(a, w, bias, self.rounding)
+
+    def linear(self, a: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Return ``a @ weight^T + bias``, shape ``(n, m)``, likewise."""
+        return (
+            F.linear(a, weight, bias) if self.rounding is None else self.product(a, weight.mT, bias)
+        )
+
+
+@contextlib.contextmanager
+def lowered(block: nn.Module, precision: Precision | None) -> Iterator[None]:
+    """Let the nets of a block round their products inside, as in an iteration of training.
+
+    Args:
+        block: A module, of which submodules are :class:`Rounding`.
+        precision: The precision; ``None`` for no rounding.
+    """
+    nets = (
+        [] if precision is None else [net for net in block.modules() if isinstance(net, Rounding)]
+    )
+    for net in nets:
+        net.rounding = precision
+    try:
+        yield
+    finally:
+        for net in nets:
+            net.rounding = None
 
 
 class _Product(torch.autograd.Function):

@@ -38,7 +38,9 @@ from wopt.component import Spec  # noqa: E402
 from wopt.config.model import validate  # noqa: E402
 from wopt.data.dataset import Dataset  # noqa: E402
 from wopt.errors import Converged, DivergenceError  # noqa: E402
+from wopt.interfaces import Budget, FinishedRun  # noqa: E402
 from wopt.interfaces.block import new_block  # noqa: E402
+from wopt.interfaces.solver import Training  # noqa: E402
 from wopt.runs.evaluate import evaluate  # noqa: E402
 from wopt.runs.preparation import Prepared, particles_of, prepare  # noqa: E402
 from wopt.runs.progress import listener_of  # noqa: E402
@@ -46,6 +48,7 @@ from wopt.seeds import derive, seeded  # noqa: E402
 from wopt.train.refine import Joint  # noqa: E402
 from wopt.train.solver import minimise  # noqa: E402
 from wopt.train.steps import iterate  # noqa: E402
+from wopt_certify.measurements import settings_of  # noqa: E402
 from wopt_certify.run import certify  # noqa: E402
 
 _PILOT = 10
@@ -81,9 +84,11 @@ class Costs:
             began = time.process_time()
             minimise(
                 ready.problem.solver.of_step(0),
-                maps,  # type: ignore[arg-type]
-                lambda _, rows: joint.loss(maps, train if rows is None else train.rows(rows)),  # type: ignore[arg-type]
-                len(train),
+                Training(
+                    maps,  # type: ignore[arg-type]
+                    lambda _, rows: joint.loss(maps, train if rows is None else train.rows(rows)),  # type: ignore[arg-type]
+                    len(train),
+                ),
             )
         return (time.process_time() - began) / _PILOT
 
@@ -176,7 +181,8 @@ def row(prepared: Prepared, state: Any, dataset: Dataset, certified: bool) -> Ta
         "scores": [round(v, 3) for v in scores[:2000].tolist()],
     }
     if certified:
-        side = certify(prepared, state, seconds=15.0).to_dict()
+        run = FinishedRun(prepared, state)
+        side = certify(settings_of(run), run, Budget(15.0)).to_dict()
         made["certificate"] = {k: side.get(k) for k in ("kl", "lower", "statement")}
     return made
 

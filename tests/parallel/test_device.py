@@ -9,6 +9,7 @@ import torch
 from pretended import AT, Device, OnDevice, Transfer
 
 import wopt
+from wopt import Training
 from wopt.config.model import validate
 from wopt.data.columns import Columns
 from wopt.data.table_transform import fit_transform
@@ -100,7 +101,8 @@ def trained(spec, objective, at, optimiser="adam"):
         drawn[0] = sub.drawn(next(keys))
 
     minimise(
-        solver, block, lambda block, rows: drawn[0].rows(rows).loss(block), N, before_each=renew
+        solver,
+        Training(block, lambda block, rows: drawn[0].rows(rows).loss(block), N, before_each=renew),
     )
     return [p.detach() for p in block.parameters()]
 

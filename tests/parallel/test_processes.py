@@ -148,13 +148,23 @@ def test_ctrl_c_of_one_process_stops_all_and_two_go_on_as_one(whole, tmp_path):
     same(whole, out)
 
 
-def test_without_shards_two_processes_agree_with_one_to_rounding(tmp_path):
-    table = {**TABLE, "run": {}, "dtype": "float64", "stop": {"steps": 1}}
-    one, two = tmp_path / "one", tmp_path / "two"
+def test_without_shards_two_processes_repeat_themselves_and_agree_with_one_to_rounding(tmp_path):
+    """Also where they begin anew after the first step."""
+    table = {**TABLE, "run": {}, "dtype": "float64", "stop": {"steps": 2}}
+    one, two, again = (tmp_path / name for name in ("one", "two", "again"))
     run_config(validate(table), one, report=False)
-    assert together(lambda _: run_config(validate(table), two, report=False).steps) == [1, 1]
-    first, second = (read_tensors(at / "blocks" / "001.safetensors")[0] for at in (one, two))
-    assert all(torch.allclose(first[key], second[key], rtol=1e-7, atol=1e-9) for key in first)
+
+    early, config = validate({**table, "stop": {"steps": 1}}), again / "config.toml"
+    assert together(lambda _: run_config(validate(table), two, report=False).steps) == [2, 2]
+    assert together(lambda _: run_config(early, again, report=False).steps) == [1, 1]
+    config.write_text(config.read_text().replace("[stop]\nsteps = 1", "[stop]\nsteps = 2"))
+    assert together(lambda _: resume(again, report=False).steps) == [2, 2]
+    same(two, again, FILES[:2])
+    for step in ("001", "002"):
+        first, second = (
+            read_tensors(at / "blocks" / f"{step}.safetensors")[0] for at in (one, two)
+        )
+        assert all(torch.allclose(first[key], second[key], rtol=1e-7, atol=1e-9) for key in first)
 
 
 def test_pushed_particles_are_in_mapped_files(tmp_path):

@@ -10,11 +10,11 @@ from torch import Tensor
 from wopt.errors import DataError
 from wopt.typed import Number, Typed
 
-__all__ = ["Clock", "LeftOut", "MeasuredPopulations", "PopulationsReport"]
+__all__ = ["EvolutionClock", "LeftOut", "MeasuredPopulations", "PopulationsReport"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Clock:
+class EvolutionClock:
     """Times at which the steps of a flow begin and end.
 
     Particles move straight and at constant speed within a step,
@@ -27,7 +27,7 @@ class Clock:
         times: t_0 < t_1 < ... < t_N, for N steps.
 
     Example:
-        >>> Clock((0.0, 0.5, 2.0)).place(1.25)
+        >>> EvolutionClock((0.0, 0.5, 2.0)).place(1.25)
         (1, 0.5)
     """  # noqa: E501
 
@@ -72,12 +72,12 @@ class MeasuredPopulations:
     steps: int
     left_out: tuple[tuple[float, Tensor], ...] = ()
 
-    def clock(self, blocks: int) -> Clock:
+    def clock(self, blocks: int) -> EvolutionClock:
         """Return the times at which the first ``blocks`` steps begin and end."""
         shares = [k / self.steps for k in range(self.steps)]
         legs = itertools.pairwise(self.times)
         inner = [begin + fraction * (end - begin) for begin, end in legs for fraction in shares]
-        return Clock((*inner, self.times[-1])[: blocks + 1])
+        return EvolutionClock((*inner, self.times[-1])[: blocks + 1])
 
     def before(self, time: float) -> tuple[float, Tensor]:
         """Return the last time up to ``time``, or the first, and its population ``(n, d)``."""

@@ -13,7 +13,7 @@ from wopt.component import Component, options_model
 from wopt.errors import WoptError
 from wopt.host import host
 from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.budget import Clock
+from wopt.interfaces.budget import Budget, Clock
 from wopt.interfaces.listener import SILENT, Listener
 from wopt.interfaces.subproblem import Subproblem
 from wopt.interfaces.target import Target
@@ -70,7 +70,7 @@ class Training:
     block: FlowBlock
     loss: Loss
     n: int
-    clock: Clock
+    clock: Clock = dataclasses.field(default_factory=lambda: Budget().clock(1))
     rate: float = 1.0
     before_each: Callable[[], None] = lambda: None
     held_out: Callable[[FlowBlock], float] | None = None

@@ -21,7 +21,7 @@ from wopt.store.result import GapKind, RunResult
 from wopt.train.guard import INVERTED, nll
 from wopt.train.problem import State
 
-__all__ = ["audited", "bits_per_dim", "doubled", "evaluate", "far_rows", "gaussian_nll"]
+__all__ = ["audited", "bits_per_dim", "evaluate", "far_rows", "gaussian_nll", "in_float64"]
 
 
 def audited(prepared: Prepared, state: State) -> tuple[Prepared, State]:
@@ -37,19 +37,19 @@ def audited(prepared: Prepared, state: State) -> tuple[Prepared, State]:
     trace = state.valid
     valid = dataclasses.replace(
         trace,
-        before=doubled(trace.before),
+        before=in_float64(trace.before),
         ahead=None if trace.ahead is None else blocks[-1],
     )
     config = prepared.config.model_copy(update={"dtype": "float64"})
     return (
         dataclasses.replace(
-            prepared, config=config, start=(prepared.train, doubled(prepared.valid))
+            prepared, config=config, start=(prepared.train, in_float64(prepared.valid))
         ),
         dataclasses.replace(state, blocks=tuple(blocks), valid=valid),
     )
 
 
-def doubled(particles: Particles) -> Particles:
+def in_float64(particles: Particles) -> Particles:
     """Return particles in float64."""
     names = ("points", "weights", "log_det", "log_density_start", "context")
     tensors = {name: getattr(particles, name) for name in names}

@@ -27,7 +27,7 @@ from wopt.runs.loop import make_steps
 from wopt.runs.measured import automatic
 from wopt.runs.preparation import Prepared
 from wopt.runs.progress import permitted, with_tracker
-from wopt.runs.results import Clock, finish
+from wopt.runs.results import Stopwatch, finish
 from wopt.runs.threads import training_threads, with_threads
 from wopt.runtime import Runtime
 from wopt.sharded import held
@@ -55,7 +55,7 @@ def run_table(table: Mapping[str, Any], where: str, out: Path, listener: Listene
         TeamError: Another process ended or did not answer.
     """
     config = validate(dict(table), where)
-    clock = Clock(report=True)
+    clock = Stopwatch(report=True)
     with _computing(config, out) as runtime:
         listener = listener if runtime.team.first else SILENT
         listener.phase("reading the data, choosing options")
@@ -85,7 +85,7 @@ def run_config(
     config: RunConfig, out: Path, listener: Listener = SILENT, *, report: bool = True
 ) -> RunResult:
     """Make a run of a validated configuration, see :func:`begin`."""
-    clock = Clock(report)
+    clock = Stopwatch(report)
     with _computing(config, out) as runtime:
         return _begun(build(config, runtime=runtime), out, listener, clock)
 
@@ -104,13 +104,13 @@ def begin(
     Raises:
         UserError: The configuration, data or parts cannot be used; nothing is written then.
     """
-    clock = Clock(report)
+    clock = Stopwatch(report)
     with _computing(problem.config, out) as runtime:
         problem = dataclasses.replace(problem, runtime=dataclasses.replace(runtime, by_rows=False))
         return _begun(problem, out, listener, clock)
 
 
-def _begun(problem: Prepared, out: Path, listener: Listener, clock: Clock) -> RunResult:
+def _begun(problem: Prepared, out: Path, listener: Listener, clock: Stopwatch) -> RunResult:
     problem = with_threads(problem)
     config, directory = problem.config, RunDirectory(out)
     for measurement in automatic(config):
@@ -134,13 +134,13 @@ def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> Ru
         DamagedError: The directory is damaged.
         UserError: The run does not exist, or its data are missing or changed.
     """
-    clock, directory = Clock(report), RunDirectory(out)
+    clock, directory = Stopwatch(report), RunDirectory(out)
     config = validate(directory.read_config(), str(directory.config))
     with _computing(config, out) as runtime:
         return _resumed(out, listener, clock, runtime)
 
 
-def _resumed(out: Path, listener: Listener, clock: Clock, runtime: Runtime) -> RunResult:
+def _resumed(out: Path, listener: Listener, clock: Stopwatch, runtime: Runtime) -> RunResult:
     directory, team = RunDirectory(out), runtime.team
     config = validate(directory.read_config(), str(directory.config))
     with _claimed(directory, team):
@@ -167,7 +167,7 @@ def _made(
     problem: Prepared,
     state: State,
     listener: Listener,
-    clock: Clock,
+    clock: Stopwatch,
     changed: str | None = None,
 ) -> RunResult:
     """Make the steps with the team; the first process measures and writes the results."""

@@ -62,7 +62,7 @@ def make_steps(
         keepers: They keep every state, in this order.
     """
     _introduce(problem, state, listener)
-    challenge = Challenge(problem, state)
+    challenge = ChallengeListener(problem, state)
     listeners = (Claims(problem, listener), challenge, *keepers, listener)
     heard = dataclasses.replace(problem, listeners=listeners)
     status: Literal["done", "stopped", "failed"] = "done"
@@ -144,7 +144,7 @@ _SHARE, _LEAST = 0.5, 1.5
 """CPU seconds of a challenge between steps: as a fraction of the step's, and at least."""
 
 
-class Challenge(Listener):
+class ChallengeListener(Listener):
     """Stops a run when one more free step would gain fewer nats than ``stop.challenge``.
 
     A challenger is a free step (h = infinity, by maximum likelihood) from the present particles,

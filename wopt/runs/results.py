@@ -31,7 +31,7 @@ from wopt.store.result import RunResult
 from wopt.train.problem import State
 from wopt.train.wrappers import remembering
 
-__all__ = ["SAMPLES", "Clock", "finish"]
+__all__ = ["SAMPLES", "Stopwatch", "finish"]
 
 SAMPLES = 2000
 """Number of rows of ``samples.npy``."""
@@ -40,7 +40,7 @@ _REPORT = 0.5
 """CPU seconds of a report."""
 
 
-class Clock:
+class Stopwatch:
     """The wall and processor seconds that a run takes, with those of its earlier parts.
 
     Args:
@@ -75,7 +75,7 @@ def finish(
     directory: RunDirectory,
     listener: Listener,
     log: Callable[[str], None],
-    clock: Clock,
+    clock: Stopwatch,
     notes: tuple[str, ...] = (),
     seen: Mapping[str, Any] | None = None,
 ) -> RunResult:

@@ -20,7 +20,7 @@ from wopt.html import paragraph
 from wopt.interfaces.measurement import FinishedRun
 from wopt.particles import Particles
 from wopt.report.verdict import verdict
-from wopt.runs.evaluate import audited, doubled, evaluate
+from wopt.runs.evaluate import audited, evaluate, in_float64
 from wopt.runs.loop import make_steps
 from wopt.runs.preparation import Prepared, particles_of
 from wopt.runs.progress import ListenerLike, listener_of, steps_table, with_tracker
@@ -217,7 +217,7 @@ class Solution:
             options, particles = {**options, "particles": particles}, None
         prepared, state = audited(self.prepared, self.state)
         if particles is not None and prepared is not self.prepared:
-            particles = doubled(particles)
+            particles = in_float64(particles)
         chosen = prepared.config.certify or build("measurement", "certificate")
         run = FinishedRun(prepared, state, particles=particles, lower=self.lower)
         with training_threads(prepared.config):

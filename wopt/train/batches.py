@@ -306,7 +306,7 @@ class BatchTraining:
         def descend(batches: Iterator[Tensor | None], readings: Readings, height: float) -> bool:
             """Iterate at a fraction of the peak rates; return whether losses are finite."""
             given.before_each()
-            with lowered(block.precision):
+            with lowered(block, block.precision):
                 value = given.loss(block, next(batches))
                 if not readings.take(value):
                     return False

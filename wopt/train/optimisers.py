@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["Muon", "adam_and_muon", "matrices_of", "orthogonalise"]
+__all__ = ["MuonOptimizer", "adam_and_muon", "matrices_of", "orthogonalise"]
 
 _STEPS = 5
 _A, _B, _C = 3.4445, -4.7750, 2.0315
@@ -27,7 +27,7 @@ The mean of a unit without gradients decays for ever, and arithmetic on subnorma
 """
 
 
-class Muon(torch.optim.Optimizer):
+class MuonOptimizer(torch.optim.Optimizer):
     """Moves matrices W by  -rate sqrt(max(1, rows/columns)) orthogonalise(momentum).
 
     The steps equal those of ``torch.optim.Muon`` up to rounding. That one works in bfloat16, one
@@ -45,7 +45,7 @@ class Muon(torch.optim.Optimizer):
     Example:
         >>> w = torch.nn.Parameter(torch.zeros(2, 2))
         >>> w.grad = torch.tensor([[3.0, 0.0], [0.0, 0.1]])
-        >>> Muon([w], lr=0.1).step()
+        >>> MuonOptimizer([w], lr=0.1).step()
         >>> bool(((-w.detach().diagonal() - 0.1).abs() < 0.04).all())
         True
     """
@@ -158,7 +158,7 @@ def adam_and_muon(
     if rest:
         optimisers.append(_adam(rest, rate, decay))
     if matrices:
-        optimisers.append(Muon(matrices, lr=matrix_rate, weight_decay=decay))
+        optimisers.append(MuonOptimizer(matrices, lr=matrix_rate, weight_decay=decay))
     return optimisers
 
 

@@ -15,6 +15,7 @@ from wopt.errors import CapabilityError
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import OfStep
 from wopt.interfaces.objective import Objective, energy_change
+from wopt.interfaces.solver import Training
 from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
 from wopt.push import push
@@ -168,8 +169,7 @@ def _train(problem: Problem, joint: Joint, state: State) -> list[FlowBlock] | No
         return problem.runtime.team.agreed(value)
 
     with seeded(derive(problem.seed, "refine", state.step)):
-        report = minimise(
-            solver,
+        training = Training(
             maps,  # type: ignore[arg-type]
             lambda _, rows: drawn[0].loss(maps, train if rows is None else train.rows(rows)),  # type: ignore[arg-type]
             len(train),
@@ -177,7 +177,9 @@ def _train(problem: Problem, joint: Joint, state: State) -> list[FlowBlock] | No
             before_each=renew,
             held_out=held_out,
             listener=OfStep(problem.listener, state.step, REFINING),
+            team=problem.runtime.team,
         )
+        report = minimise(solver, training)
     if report.diverged:
         return None
     problem.runtime.team.same(list(maps.state_dict().values()))

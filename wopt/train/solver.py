@@ -11,10 +11,7 @@ from typing import Any, cast
 from wopt.component import build
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.budget import Budget, Clock
-from wopt.interfaces.listener import SILENT, Listener
-from wopt.interfaces.solver import Accuracy, Loss, Solver, SolveReport, Training
-from wopt.interfaces.subproblem import Subproblem
-from wopt.interfaces.target import Target
+from wopt.interfaces.solver import Accuracy, Solver, SolveReport, Training
 from wopt.parallel import SOLO, Team
 from wopt.train.batches import Tolerance
 from wopt.train.solvers import BySteps
@@ -50,24 +47,14 @@ def repeated(solver: Solver, records: Sequence[Any]) -> Solver:
 
 def minimise(
     solver: Solver,
-    block: FlowBlock,
-    loss: Loss,
-    n: int,
+    training: Training,
     *,
-    rate: float = 1.0,
-    before_each: Callable[[], None] = lambda: None,
-    held_out: Callable[[FlowBlock], float] | None = None,
     accuracy: Accuracy | None = None,
     relative_ess: Callable[[FlowBlock], float | None] | None = None,
     cost: Callable[[], float] = lambda: 1.0,
-    listener: Listener = SILENT,
-    subproblem: Subproblem | None = None,
-    target: Target | None = None,
-    chains: Any = None,
     made: list[tuple[int, ...]] | None = None,
     first: int = 0,
     begin: Callable[[int], None] = lambda _: None,
-    team: Team = SOLO,
 ) -> SolveReport:
     """Train a block in place, drawing from torch's global generator.
 
@@ -76,35 +63,41 @@ def minimise(
 
     Args:
         solver: The solver.
-        block: The block to train.
-        loss: The loss of a block on rows.
-        n: Number of particles.
-        rate: Factor on the learning rate.
-        before_each: Called before every iteration (stochastic objectives draw anew).
-        held_out: The held-out loss, for stopping on a plateau.
+        training: The block and its loss; clock and tolerance are those of the solver.
         accuracy: The held-out first-order error, for the tolerances.
         relative_ess: The relative effective size of held-out importance weights, for ``weights``.
         cost: Returns the cost of an iteration of the next schedule, relative to a plain one.
-        listener: Receives iterations done, those planned and the smoothed loss.
-        subproblem: The subproblem at the training particles, for solvers that use it.
-        target: The target of the objective, for solvers that use it.
-        chains: Chains of the target, for solvers that use them.
         made: Schedules of the step so far, of which ``recorded`` has a record; those made here
             are added.
         first: Number of schedules of this block that were made before.
         begin: Called with the number of a schedule before it begins, from the second on.
-        team: The processes that train the block together.
     """
-    within = Tolerance(
-        accuracy, solver.tolerance, solver.relative_tolerance, relative_ess, solver.weights
-    )
-    training = solver.begin(
-        Training(
-            block, loss, n, Budget().clock(solver.iterations), rate, before_each, held_out, within,
-            listener, subproblem, target, chains, team,
-        )
-    )  # fmt: skip
-    return _Schedules(solver, training, cost, [] if made is None else made, begin).train(first)
+    measures = accuracy, solver.tolerance, solver.relative_tolerance, relative_ess, solver.weights
+    within = Tolerance(*measures)
+    training = solver.begin(dataclasses.replace(training, tolerance=within))
+    block, made = training.block, [] if made is None else made
+    several = solver.rounds if within.asked else 1
+    last = len(solver.seconds) if isinstance(solver.seconds, list) else several
+    total, report = 0, SolveReport(0, math.nan, diverged=False)
+    best, most = None, 0.0
+    for number in range(first, last):
+        block.train()
+        if number:
+            begin(number)
+        solver.renew(training)
+        clock = clock_of(solver, number, len(made), cost(), training.team)
+        report = solver.solve(dataclasses.replace(training, clock=clock))
+        if solver.seconds is not None:
+            made.append(tuple(clock.counts))
+        total += report.iterations
+        if report.diverged or (within.asked and within.met(block)):
+            break
+        if within.reached is not None and within.reached >= most:
+            most, best = within.reached, copy.deepcopy(block.state_dict())
+    else:
+        if best is not None and most > (within.reached or 0.0):  # the last round was worse
+            block.load_state_dict(best)
+    return SolveReport(total, report.loss, report.diverged, within.residual)
 
 
 def clock_of(
@@ -125,53 +118,3 @@ def clock_of(
     lengths = solver.seconds if isinstance(solver.seconds, list) else [solver.seconds]
     known = recorded[made] if recorded and made < len(recorded) else None
     return Budget(longer * lengths[min(number, len(lengths) - 1)], team=team).clock(known)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Schedules:
-    """The trainings of one block.
-
-    Attributes:
-        solver: The solver.
-        training: The block and its loss.
-        cost: Returns the cost of an iteration of the next schedule, relative to a plain one.
-        made: Schedules of the step by the clock so far, to which those made here are added.
-        begin: Called with the number of a schedule before it begins, from the second on.
-    """
-
-    solver: Solver
-    training: Training
-    cost: Callable[[], float]
-    made: list[tuple[int, ...]]
-    begin: Callable[[int], None]
-
-    def train(self, first: int = 0) -> SolveReport:
-        """Train by the schedules from ``first`` on until the tolerance is met, or all are over."""
-        solver, block, within = self.solver, self.training.block, self.training.tolerance
-        several = solver.rounds if within.asked else 1
-        last = len(solver.seconds) if isinstance(solver.seconds, list) else several
-        total, report = 0, SolveReport(0, math.nan, diverged=False)
-        best, most = None, 0.0
-        for number in range(first, last):
-            report = self._one(number)
-            total += report.iterations
-            if report.diverged or (within.asked and within.met(block)):
-                break
-            if within.reached is not None and within.reached >= most:
-                most, best = within.reached, copy.deepcopy(block.state_dict())
-        else:
-            if best is not None and most > (within.reached or 0.0):  # the last round was worse
-                block.load_state_dict(best)
-        return SolveReport(total, report.loss, report.diverged, within.residual)
-
-    def _one(self, number: int) -> SolveReport:
-        self.training.block.train()
-        if number:
-            self.begin(number)
-        self.solver.renew(self.training)
-        of = self.training.team
-        clock = clock_of(self.solver, number, len(self.made), self.cost(), of)
-        report = self.solver.solve(dataclasses.replace(self.training, clock=clock))
-        if self.solver.seconds is not None:
-            self.made.append(tuple(clock.counts))
-        return report

@@ -16,7 +16,7 @@ from wopt.component import Spec
 from wopt.errors import CapabilityError
 from wopt.interfaces.block import FlowBlock, new_block
 from wopt.interfaces.listener import SILENT, Listener, OfStep
-from wopt.interfaces.solver import Solver, SolveReport
+from wopt.interfaces.solver import Solver, SolveReport, Training
 from wopt.interfaces.subproblem import Subproblem
 from wopt.parallel import Team
 from wopt.particles import Particles
@@ -132,25 +132,28 @@ class Stage:
         if forward is not None and not forward.needed:
             self._relative_ess(block)
         with compiled(block, problem.runtime.compile):
-            report = minimise(
-                self.solver,
+            training = Training(
                 block,
                 loss,
                 len(self.sub.particles),
                 rate=0.5**self.attempt,
                 before_each=loss.renew,
                 held_out=self.held_out,
-                accuracy=self._accuracy,
-                relative_ess=self._relative_ess if self.solver.weights is not None else None,
-                cost=lambda: 1.0 if forward is None else forward.mean_cost,
                 listener=OfStep(self.listener, self.step + 1, "training"),
                 subproblem=self.sub,
                 target=problem.objective.target,
                 chains=forward,
+                team=self.team,
+            )
+            report = minimise(
+                self.solver,
+                training,
+                accuracy=self._accuracy,
+                relative_ess=self._relative_ess if self.solver.weights is not None else None,
+                cost=lambda: 1.0 if forward is None else forward.mean_cost,
                 made=self.made,
                 first=first,
                 begin=loss.begin,
-                team=self.team,
             )
         self.team.same(list(block.state_dict().values()))
         return report

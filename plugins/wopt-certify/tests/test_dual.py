@@ -7,7 +7,7 @@ from torch.distributions import MultivariateNormal, kl_divergence
 
 import wopt
 from wopt.testing import AffineBlock, gaussian_kl, gaussian_nodes, jko_step, moments
-from wopt_certify.dual import Dual, Quadratic, log_partition, step_map
+from wopt_certify.dual import DualBound, Quadratic, log_partition, step_map
 
 H = 0.5
 MEAN = torch.tensor([1.0, -0.5], dtype=torch.float64)
@@ -33,8 +33,8 @@ def solved(steps, target=TARGET, start=None, solver=None):
 
 def test_exact_steps_have_no_gap():
     run = solved(3)
-    assert Dual().applies(run) is None
-    report = Dual().measure(run)
+    assert DualBound().applies(run) is None
+    report = DualBound().measure(run)
     assert report.exact
     assert len(report.steps) == 3
     mean, cov = MEAN, COV
@@ -47,7 +47,7 @@ def test_exact_steps_have_no_gap():
 
 def test_the_gap_and_the_distance_hold_for_poor_maps():
     run = solved(1, solver={"iterations": 20, "learning_rate": 0.02})
-    (step,) = Dual().measure(run).steps
+    (step,) = DualBound().measure(run).steps
     exact = jko_step(MEAN, COV, Q_MEAN, Q_COV, H)
     least = gaussian_kl(*exact, Q_MEAN, Q_COV) + _squared_w2(MEAN, COV, *exact) / (2 * H)
     found = moments(run.state.valid.particles)
@@ -63,7 +63,7 @@ def test_the_bound_is_below_every_map_where_the_target_is_not_gaussian():
     law = MultivariateNormal(torch.zeros(2).double(), torch.eye(2).double())
     start = wopt.Particles.start(points, None, law.log_prob(points))
     mixture = {"name": "mixture", "means": [[-1.0, 0.0], [1.0, 0.0]]}
-    report = Dual().measure(solved(1, mixture, start))
+    report = DualBound().measure(solved(1, mixture, start))
     (step,) = report.steps
     assert not report.exact
     assert step.error > 0
@@ -91,7 +91,7 @@ def test_runs_of_data_say_why_not():
     data = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
     quick = {"block": "affine", "solver": {"iterations": 2}, "stop": {"steps": 1}}
     solution = wopt.fit(data, **quick)
-    said = Dual().applies(wopt.FinishedRun(solution.prepared, solution.state))
+    said = DualBound().applies(wopt.FinishedRun(solution.prepared, solution.state))
     assert "density is known" in said
 
 

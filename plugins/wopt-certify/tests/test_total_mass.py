@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from wopt.config.model import validate
+from wopt.interfaces import FinishedRun
 from wopt.interfaces.listener import Listener
 from wopt.runs.preparation import prepare
 from wopt.runs.solution import advance
@@ -59,7 +60,7 @@ def ready(tiny):
 
 def test_a_block_that_claims_too_much_is_told_of_first(tiny):
     prepared, solution, blocks = ready(tiny)
-    honest = certify(prepared, solution.state)
+    honest = certify(prepared.config.certify, FinishedRun(prepared, solution.state))
     assert honest.mass.is_one
     assert "integrates" not in honest.statement.text
     false = TooGood(2).to(blocks[0].move(prepared.train.points[:1]).dtype).freeze()
@@ -80,7 +81,7 @@ def test_the_certificate_of_a_false_log_det(tiny, monkeypatch):
         def warn(self, text):
             warned.append(text)
 
-    certificate = certify(prepared, solution.state, Told())
+    certificate = certify(prepared.config.certify, FinishedRun(prepared, solution.state, Told()))
     assert not certificate.mass.is_one
     assert certificate.statement.text.startswith("The model's density integrates to 1.")
     assert "too high" in certificate.notes[0]

@@ -10,16 +10,14 @@ import torch
 
 from wopt.config.model import validate
 from wopt.data.dataset import one_of_each
-from wopt.interfaces import Budget
+from wopt.interfaces import Budget, FinishedRun
 from wopt.runs.evaluate import evaluate
 from wopt.runs.log import LossLog
 from wopt.runs.preparation import particles_of, prepare
 from wopt.runs.solution import advance
 from wopt.statistics import error_of_mean, mean_and_error
 from wopt_certify.challenge.of_run import Challenge
-from wopt_certify.effort import Effort, Scope, effort_within_budget
 from wopt_certify.held_out import can_be_compared, compare_samples
-from wopt_certify.options import Certify
 from wopt_certify.results import Certificate
 from wopt_certify.run import certify
 
@@ -52,7 +50,8 @@ def test_a_poor_step_is_certified_truly(certified):
     certified["certify"] = {"particles": 2000, "iterations": 25, "transport_rows": 0}
     prepared, dataset = ready(certified, log_density=None, entropy=None)
     solution = advance(prepared, prepared.problem.begin(prepared.train, prepared.valid), False)
-    found = certify(prepared, solution.state, seconds=6.0)
+    run = FinishedRun(prepared, solution.state)
+    found = certify(prepared.config.certify, run, Budget(6.0))
 
     fresh = dataset.sample(20_000, torch.Generator().manual_seed(99))
     ratio = dataset.log_density(fresh) - solution.flow.log_prob(fresh, audit=True).double()
@@ -188,30 +187,6 @@ def test_a_sampler_is_compared_with_its_target(certified):
     alike = compare_samples(prepared, [], 0.95)
     assert alike.test.differs
     assert "draws of the target" in alike.notes[0]
-
-
-def test_the_budget_decides_and_it_is_told(gaussian):
-    prepared, _ = ready(gaussian)
-    import wopt
-
-    blocks = [wopt.build("block", "affine").build(dim=2).freeze()]
-
-    def planned(budget, compared=True):
-        scope = Scope(compared=compared)
-        return effort_within_budget(
-            Certify(), prepared.problem, blocks, prepared.valid, budget, scope
-        )
-
-    poor, rich, not_asked = planned(1.0), planned(100.0), planned(1.0, compared=False)
-    assert poor.two_sample is None
-    assert "no two-sample tests (they need a budget of 1.5 CPU s)" in poor.text
-    assert rich.two_sample == 5000
-    assert planned(2.0).two_sample == 600
-    assert rich.left_out == ""
-    assert "two-sample" not in not_asked.left_out
-    assert "two-sample tests" in rich.text
-    assert "two-sample" not in not_asked.text
-    assert Effort.full(Certify(), compared=True).two_sample == 5000
 
 
 def test_losses_are_thinned_and_trainings_counted_on(tmp_path):

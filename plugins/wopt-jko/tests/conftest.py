@@ -9,6 +9,7 @@ from wopt_jko.ode.block import ODEBlock
 @pytest.fixture
 def shaken():
     """Return a function that gives a module random parameters, in float64."""
+    torch.manual_seed(0)  # nets are made with torch's global generator
 
     def shake(module, size=0.5, seed=0):
         rng = torch.Generator().manual_seed(seed)

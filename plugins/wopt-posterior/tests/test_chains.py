@@ -18,7 +18,7 @@ from wopt.store.checkpoint import load_state
 from wopt.store.directory import RunDirectory
 from wopt.testing import AffineBlock, GaussianTarget
 from wopt_posterior.chains import Forward, log_density_at, seen_by_chains
-from wopt_posterior.reference import density_of, move, parts_of, reference_of
+from wopt_posterior.reference import density_of, mode_of, move, reference_of
 
 MODES = torch.tensor([[6.0, 0.0], [-6.0, 0.0], [0.0, 7.0]]).double()
 MASSES = torch.tensor([0.5, 0.3, 0.2]).double()
@@ -172,7 +172,7 @@ def test_training_towards_chains_alone_matches_moments():
 
 
 def apart(target, x, seed):
-    return float((parts_of(density_of(target), x, chance(seed)) > 0).double().mean())
+    return float((mode_of(density_of(target), x, chance(seed)) > 0).double().mean())
 
 
 def test_lines_join_arms_and_rings_and_no_modes():

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wopt import ConfigError
-from wopt.precision import affine_product
+from wopt.precision import Rounding
 
 __all__ = ["Activation", "MaskedNet"]
 
@@ -158,7 +158,7 @@ class MaskedNet(nn.Module):
         return torch.cat([seen, seen.abs() - _MEAN]) if self.magnitudes else seen
 
 
-class _MaskedLinear(nn.Module):
+class _MaskedLinear(Rounding):
     """W x + b of columns x, where no output sees an input of a higher degree.
 
     Args:
@@ -179,7 +179,7 @@ class _MaskedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return all outputs, shape ``(units, n)``, of columns x, shape ``(inputs, n)``."""
-        return affine_product(self.weight * self.mask, x, self.bias[:, None])
+        return self.product(self.weight * self.mask, x, self.bias[:, None])
 
     def of(self, units: slice, inputs: slice | list[int], x: Tensor) -> Tensor:
         """Return some outputs, shape ``(units, n)``, from the inputs that they see."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wopt.bijection import given
-from wopt.precision import linear
+from wopt.precision import Rounding
 
 __all__ = ["Activation", "Derivative", "Perceptron"]
 
@@ -72,7 +72,7 @@ class Derivative:
         return sign, log_det
 
 
-class Perceptron(nn.Module):
+class Perceptron(Rounding):
     """f(z; c) = W_L s(... s(W_1 (z, c) + b_1) ...) + b_L, zero at the start.
 
     With a Lipschitz bound l > 0 the last weight is divided by  max(1, k/l),
@@ -115,8 +115,8 @@ class Perceptron(nn.Module):
         *inner, last = self._weights()
         h = torch.cat(given(z, c), dim=1)
         for weight, layer in zip(inner, self.layers, strict=False):
-            h = _value(self.activation, linear(h, weight, layer.bias))  # type: ignore[arg-type]
-        return linear(h, last, self.layers[-1].bias)  # type: ignore[arg-type]
+            h = _value(self.activation, self.linear(h, weight, layer.bias))  # type: ignore[arg-type]
+        return self.linear(h, last, self.layers[-1].bias)  # type: ignore[arg-type]
 
     def linearise(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, Derivative]:
         """Return f(z; c), shape ``(n, m)``, with its derivative by z."""
@@ -125,10 +125,10 @@ class Perceptron(nn.Module):
         for weight, layer in zip(weights[:-1], self.layers, strict=False):
             h, slope = _value_and_slope(
                 self.activation,
-                linear(h, weight, layer.bias),  # type: ignore[arg-type]
+                self.linear(h, weight, layer.bias),  # type: ignore[arg-type]
             )
             slopes.append(slope)
-        value = linear(h, weights[-1], self.layers[-1].bias)  # type: ignore[arg-type]
+        value = self.linear(h, weights[-1], self.layers[-1].bias)  # type: ignore[arg-type]
         return value, Derivative([weights[0][:, : self.moves], *weights[1:]], slopes)
 
     def _weights(self) -> list[Tensor]:

@@ -11,7 +11,16 @@ from torch import Tensor
 
 from wopt.interfaces import Objective
 from wopt.store import GapKind
-from wopt_certify.bounds import Base, Entry, Floor, Label, StepBounds, chain, with_transport_entropy
+from wopt_certify.bounds import (
+    RULES,
+    Base,
+    Entry,
+    Floor,
+    Label,
+    StepBounds,
+    chain,
+    with_transport_entropy,
+)
 from wopt_certify.estimate import Estimate
 from wopt_certify.gap import floors_of
 from wopt_certify.lower import LowerSide
@@ -22,7 +31,7 @@ from wopt_certify.start import Start, start_of_run
 
 __all__ = ["LOCAL", "Analysis", "findings", "later_fall", "refute"]
 
-LOCAL = {"theorem_q", "log_sobolev", "moments", "transport_entropy"}
+LOCAL = {rule.name for rule in RULES if rule.local}
 """Bounds that use one step alone: refuted at one, they may hold at another."""
 
 

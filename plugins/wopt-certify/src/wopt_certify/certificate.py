@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from wopt.errors import UserError
 from wopt.interfaces import SILENT, FlowBlock, Listener, Objective
+from wopt.runs import Prepared
 from wopt.seeds import derive
+from wopt.store import GapKind
 from wopt.train import Problem, StepRecord
 from wopt_certify.analysis import LOCAL, Analysis, findings
 from wopt_certify.bounds import (
@@ -20,7 +22,7 @@ from wopt_certify.bounds import (
     steps_needed,
     tv,
 )
-from wopt_certify.effort import Effort, trip_rows
+from wopt_certify.effort import Effort
 from wopt_certify.estimate import Estimate
 from wopt_certify.gap import Gap
 from wopt_certify.inverse import RoundTrip, round_trips
@@ -28,11 +30,10 @@ from wopt_certify.lower import LowerSide
 from wopt_certify.measure import StepMeasure, measure_step
 from wopt_certify.options import Certify
 from wopt_certify.replay import EvaluationData, replay
-from wopt_certify.resolution import Resolution
 from wopt_certify.results import Certificate, Final, NamedBound, Statement, StepsWished
-from wopt_certify.start import Smoothing, smoothing_part
+from wopt_certify.start import Smoothing, Start, smoothing_part
 
-__all__ = ["final_of", "gap_of", "make_certificate", "notes_of", "statement_of"]
+__all__ = ["final_of", "gap_of", "make_certificate", "notes_of", "statement_of", "without_steps"]
 
 
 def gap_of(found: Analysis) -> Gap:
@@ -192,6 +193,10 @@ def _refutations(bounds: Sequence[StepBounds]) -> list[str]:
     return refutations
 
 
+_TRIP_ROWS = 2000
+"""Rows of a round trip, at most."""
+
+
 def make_certificate(
     problem: Problem,
     blocks: Sequence[FlowBlock],
@@ -201,7 +206,6 @@ def make_certificate(
     *,
     effort: Effort | None = None,
     lower: LowerSide | None = None,
-    resolution: Sequence[Resolution] = (),
     listener: Listener = SILENT,
 ) -> Certificate:
     """Measure a run and return the content of ``certificate.json``.
@@ -214,7 +218,6 @@ def make_certificate(
         options: The options of the certificate.
         effort: The amount of work; by default all that the options allow.
         lower: The challengers' lower side, if challengers were run.
-        resolution: Both sides at resolutions, if they were measured.
         listener: Listener that is called as the work proceeds.
 
     Raises:
@@ -226,10 +229,11 @@ def make_certificate(
     measures = _measure(problem, blocks, records, evidence, options, effort, listener)
     found = findings(objective, evidence, measures, lower, level)
     gap, smoothing = gap_of(found), smoothing_part(evidence)
-    trips = round_trips(blocks, objective.target, evidence, level, trip_rows(effort.particles))
+    rows = min(effort.particles, _TRIP_ROWS)
+    trips = round_trips(blocks, objective.target, evidence, level, rows)
     return Certificate(
         gap=gap,
-        resolution=tuple(resolution),
+        resolution=(),
         particles=len(evidence.particles),
         origin=evidence.origin,
         level=level,
@@ -246,6 +250,18 @@ def make_certificate(
         notes=notes_of(found),
         challengers=lower,
     ).changed()
+
+
+def without_steps(prepared: Prepared, lower: LowerSide | None, options: Certify) -> Certificate:
+    """Return the certificate of a run whose steps could not be measured."""
+    kind = GapKind.of_model(prepared.pushes)
+    gap = Gap.between(kind, {}, lower=lower, level=options.level)
+    return Certificate(
+        gap=gap, resolution=(), particles=0, origin="", level=options.level, convexity=None,
+        smoothness=None, base="none", effort=Effort(0, 0, 0), start=Start(), steps=(),
+        final=Final(), round_trip=None, smoothing=None, statement=Statement(gap.text), notes=(),
+        challengers=lower,
+    )  # fmt: skip
 
 
 def _measure(

@@ -7,26 +7,14 @@ from collections.abc import Iterator
 from wopt.config import RunConfig
 from wopt.runs import Cited, cited, cited_component, components
 from wopt.store import RunDirectory, read_document
+from wopt_certify.bounds import RULES
 from wopt_certify.challenge.free_step import FreeSteps
 from wopt_certify.challenge.mixture import Mixtures
 from wopt_certify.challenge.shells import Shells
 from wopt_certify.challenge.tree import Trees, TurnedTrees
 from wopt_certify.results import Certificate
 
-__all__ = ["BOUNDS", "CHALLENGERS", "citations"]
-
-BOUNDS = {
-    "a_priori": ("cheng2024",),
-    "convex": ("cheng2024",),
-    "forward_backward": ("salim2020",),
-    "log_sobolev": ("bakry1985",),
-    "moments": (),
-    "paper": ("cheng2024",),
-    "theorem_p": ("cheng2024", "zhu2025"),
-    "theorem_q": ("bakry1985", "otto2000"),
-    "theorem_s": ("cheng2024",),
-}
-"""Keys by bound; those without a source of their own follow the paper's (docs/theory.md 1)."""
+__all__ = ["CHALLENGERS", "citations"]
 
 _TWO_SAMPLE = (
     "lopezpaz2017", "kim2021", "gretton2012", "schrab2023", "biggs2023", "phipson2010",
@@ -46,8 +34,9 @@ def citations(run: RunDirectory, config: RunConfig) -> Iterator[Cited]:
 def _of_certificate(made: Certificate, config: RunConfig) -> Iterator[Cited]:
     tables = [table for step in made.steps for table in (step.bounds.gap, step.bounds.w2)]
     names = {name for table in tables for name, entry in table.items() if entry.value is not None}
-    for name in sorted(names):
-        yield cited(f"bound {name}", BOUNDS.get(name, ()))
+    for rule in sorted(RULES, key=lambda one: one.name):
+        if rule.name in names:
+            yield cited(f"bound {rule.name}", rule.cites)
     if any("critic" in step.residuals for step in made.steps):
         yield cited("trained test fields", ["rahimi2007"])
         yield from (cited_component(one) for one in components(config.certify))

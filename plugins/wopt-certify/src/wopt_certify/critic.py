@@ -13,7 +13,7 @@ from torch import Tensor
 from wopt.component import Spec
 from wopt.seeds import derive
 from wopt.stein import AffineField, SteinForm
-from wopt_certify.challenge.mixture import Gaussians
+from wopt_certify.challenge.mixture import MixtureDensity
 from wopt_certify.estimate import Estimate, combine
 from wopt_certify.fields import KernelScore, MixtureScore, NetField, RadialField, WaveField, sharper
 
@@ -63,7 +63,7 @@ class CriticOptions:
     seconds: float = 4.0
     closed_forms: bool = True
     rungs: int | None = None
-    mixtures: list[tuple[Tensor, int, Gaussians]] = dataclasses.field(
+    mixtures: list[tuple[Tensor, int, MixtureDensity]] = dataclasses.field(
         default_factory=list, repr=False, compare=False
     )
 
@@ -203,13 +203,13 @@ def _closed_forms(
     return fields
 
 
-def _mixture(train: SteinForm, validation: SteinForm, options: CriticOptions) -> Gaussians:
+def _mixture(train: SteinForm, validation: SteinForm, options: CriticOptions) -> MixtureDensity:
     """Return the mixture fitted to these rows, once for all forms on them."""
     seed = derive(options.seed, "mixture")
     for rows, of_seed, known in options.mixtures:
         if of_seed == seed and torch.equal(rows, train.points):
             return known
-    made = Gaussians.best(train.points, validation.points, seed)
+    made = MixtureDensity.best(train.points, validation.points, seed)
     options.mixtures.append((train.points, seed, made))
     return made
 

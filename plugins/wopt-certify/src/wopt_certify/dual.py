@@ -19,7 +19,7 @@ from wopt.testing import jko_step, moments
 from wopt.typed import Typed
 from wopt_certify.replay import ReplayedStep, replay
 
-__all__ = ["Dual", "DualReport", "DualStep", "Quadratic", "log_partition", "step_map"]
+__all__ = ["DualBound", "DualReport", "DualStep", "Quadratic", "log_partition", "step_map"]
 
 _DRAWS = 100_000
 """Draws of a target whose potential is not quadratic."""
@@ -147,7 +147,7 @@ class DualReport(Typed):
 
 
 @fields
-class Dual(Measurement):
+class DualBound(Measurement):
     """Steps of JKO for KL bounded from both sides, without an assumption on what was trained.
 
     For every phi with |y|^2/2 - phi convex, by Kantorovich's duality and Gibbs' principle,
@@ -162,7 +162,7 @@ class Dual(Measurement):
     Source: docs/theory.md 4.5.
 
     Example:
-        >>> Dual().document.__name__
+        >>> DualBound().document.__name__
         'DualReport'
     """
 

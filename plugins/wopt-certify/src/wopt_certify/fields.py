@@ -13,7 +13,7 @@ from wopt.interfaces import FlowBlock, new_block
 from wopt.particles import split_conditions
 from wopt.seeds import generator, seeded
 from wopt.stein import SteinForm
-from wopt_certify.challenge.mixture import Gaussians
+from wopt_certify.challenge.mixture import MixtureDensity
 
 __all__ = ["KernelScore", "MixtureScore", "NetField", "RadialField", "WaveField", "sharper"]
 
@@ -137,13 +137,13 @@ class MixtureScore:
     Example:
         >>> rng = torch.Generator().manual_seed(0)
         >>> x = torch.randn(4000, 2, generator=rng, dtype=torch.float64)
-        >>> r = Gaussians.best(x[:3000], x[3000:], 0)
+        >>> r = MixtureDensity.best(x[:3000], x[3000:], 0)
         >>> phi, divergence = MixtureScore(r)(x)
         >>> float((phi + x).norm(dim=1).mean()) < 0.1, abs(float(divergence.mean()) + 2) < 0.1
         (True, True)
     """
 
-    def __init__(self, density: Gaussians) -> None:
+    def __init__(self, density: MixtureDensity) -> None:
         self.density = density
 
     def __call__(self, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -19,6 +19,7 @@ from wopt.particles import Particles
 from wopt.runs import Prepared, log_density_of, particles_of
 from wopt.seeds import derive, generator
 from wopt.store import GapKind
+from wopt.typed import Typed
 from wopt_certify.effort import Effort
 from wopt_certify.options import Certify
 from wopt_certify.replay import EvaluationData, obeys_stein, score_of
@@ -146,18 +147,20 @@ _FEW, _QUICK = 1000, 100
 
 
 @dataclasses.dataclass(frozen=True)
-class SampleComparison:
+class SampleComparison(Typed):
     """Results of two-sample tests of a run.
 
     Attributes:
         test: Test of held-out rows against samples.
         conditional: Calibration of a conditional model, else ``None``.
         notes: Notes on the compared rows, unless these are all test rows.
+        rows: Largest number of rows of either kind.
     """
 
     test: TwoSampleReport
     conditional: ConditionalReport | None
     notes: tuple[str, ...]
+    rows: int
 
 
 def can_be_compared(prepared: Prepared) -> bool:
@@ -219,7 +222,7 @@ def compare_samples(
     samples = samples[torch.randperm(len(samples), generator=generator(seed, "order"))]
     quick = {"iterations": _QUICK, "kernel_rows": most // 2} if most <= _FEW else {}
     test = two_sample(rows.double().cpu(), samples, names, level=level, seed=seed, **quick)
-    return SampleComparison(test, _conditional(flow, data, seed, most), tuple(notes))
+    return SampleComparison(test, _conditional(flow, data, seed, most), tuple(notes), most)
 
 
 def _held_out(prepared: Prepared, data: Dataset) -> tuple[Tensor, list[str]]:

@@ -17,9 +17,11 @@ def wopt_register(registry: Registry) -> None:
     """Name the measurements, the commands and the parts of the report."""
     for name, path, summary in (
         ("certificate", "options:Certify", "lower side, first-order errors, bounds, tests"),
-        ("dual", "dual:Dual", "steps of JKO bounded from both sides"),
+        ("dual", "dual:DualBound", "steps of JKO bounded from both sides"),
+        ("first_order", "measurements:FirstOrder", "first-order errors of the steps, and bounds"),
         ("lower_side", "measurements:Rivals", "what other densities gain over the model"),
         ("mass", "measurements:Mass", "the integral of the density of the model"),
+        ("resolution", "measurements:Resolutions", "KL between blurred laws, from both sides"),
         ("two_sample", "measurements:TwoSample", "held-out rows against samples"),
     ):
         registry.add("measurement", name, f"wopt_certify.{path}", summary=summary)

@@ -78,5 +78,5 @@ class LowerSide(Typed):
         if count < 2:
             return f"by {self.by}"
         shown = {"the first": 1, str(count // 2): count // 2} if count > 3 else {"the first": 1}
-        parts = [f"{self.escalation[k - 1].gain:.2g} by {name}" for name, k in shown.items()]
+        parts = [f"{max(self.escalation[k - 1].gain, 0.0):.2g} by {n}" for n, k in shown.items()]
         return f"by {count} densities ({', '.join(parts)})"

@@ -18,7 +18,7 @@ __all__ = ["Certify"]
 class Certify(Measurement):
     """The certificate of a run: lower side, first-order errors, bounds, mass, two-sample tests.
 
-    They share one budget of processor time, see :mod:`wopt_certify.effort`.
+    They are measurements that share one budget of processor time, see :mod:`wopt_certify.run`.
 
     Example:
         >>> Certify(particles=5000, iterations=0).particles
@@ -51,10 +51,7 @@ class Certify(Measurement):
     ] = True
     two_sample: Annotated[
         bool,
-        Field(
-            description="whether samples are compared with held-out rows, if the budget is 1.5 "
-            "CPU seconds or more"
-        ),
+        Field(description="whether samples are compared with held-out rows"),
     ] = True
     particles: Annotated[
         int | None,
@@ -134,9 +131,11 @@ class Certify(Measurement):
         self, run: FinishedRun, budget: Budget | None = None, recorded: Any = None
     ) -> Certificate:
         """Return the certificate of a run, with the effort of a recorded one where that fits."""
-        from wopt_certify.run import certify_finished
+        from wopt_certify.run import certify, fits
 
-        return certify_finished(self, run, budget, recorded)
+        records = run.state.records
+        kept = recorded if records and recorded and fits(recorded, self, records[-1].step) else None
+        return certify(self, run, budget, kept)
 
     @property
     def net(self) -> Spec:

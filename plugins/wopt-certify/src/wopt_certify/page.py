@@ -23,45 +23,17 @@ from wopt.report import (
     page,
     whole,
 )
-from wopt_certify.bounds import Entry
+from wopt_certify.bounds import RULES, Entry
 from wopt_certify.estimate import Estimate
 from wopt_certify.results import Certificate, StepCertificate
 
 __all__ = ["BoundRow", "advice", "bound_rows", "certificate_picture", "pictures", "section"]
 
-BOUNDS = {
-    "theorem_p": (
-        "Theorem P",
-        BLUE,
-        "lambda, optimal maps, the true eps of all steps, KL at the start",
-    ),
-    "a_priori": (
-        "a priori (S', P)",
-        GREEN,
-        "lambda, optimal maps, the true eps of all steps, W2 at the start",
-    ),
-    "theorem_s": (
-        "Theorem S, S'",
-        "#56B4E9",
-        "lambda, optimal maps, the true eps of all steps, W2 at the start",
-    ),
-    "theorem_q": ("Theorem Q", VERMILION, "lambda, the true eps of the last step"),
-    "log_sobolev": ("log-Sobolev", PURPLE, "lambda, the gradient's true norm"),
-    "forward_backward": ("forward-backward", ORANGE, "lambda and L of the explicit part, true eps"),
-    "convex": (
-        "lambda = 0",
-        "#999999",
-        "convexity, optimal maps, the true eps of all steps, W2 at the start",
-    ),
-    "paper": (
-        "the paper's (1.5)-(1.7)",
-        INK,
-        "lambda, optimal maps, the true eps of all steps, W2 at the start",
-    ),
-    "moments": ("moments", "#999999", "second moments"),
-    "transport_entropy": ("from KL (T2)", "#56B4E9", "lambda, the best bound of KL"),
-}
-"""From keys of bounds to their names, colours and conditions."""
+_COLOURS = {
+    "theorem_p": BLUE, "a_priori": GREEN, "theorem_s": "#56B4E9", "theorem_q": VERMILION,
+    "log_sobolev": PURPLE, "forward_backward": ORANGE, "paper": INK,
+}  # fmt: skip
+"""Colours of bounds in pictures; the others are grey."""
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -101,10 +73,10 @@ def bound_rows(run: Run) -> list[BoundRow]:
         return []
     bounds = certificate.steps[-1].bounds
     rows = []
-    for key, (name, _, needs) in BOUNDS.items():
-        entries = [table[key] for table in (bounds.gap, bounds.w2) if key in table]
-        if entries:
-            rows.append(_row(name, needs, bounds.gap.get(key), bounds.w2.get(key)))
+    for rule in RULES:
+        gap, w2 = bounds.gap.get(rule.name), bounds.w2.get(rule.name)
+        if gap or w2:
+            rows.append(_row(rule.title, rule.hypotheses, gap, w2))
     return sorted(
         rows, key=lambda r: (r.refuted, r.gap is None, r.gap or 0.0, r.w2 is None, r.w2 or 0.0)
     )
@@ -157,12 +129,13 @@ def certificate_picture(run: Run) -> Picture | None:
 
 def _bounds(steps: Sequence[StepCertificate], certificate: Certificate) -> Chart:
     curves = []
-    for name, (label, colour, _) in BOUNDS.items():
-        entries = [s.bounds.gap.get(name) for s in steps]
+    for rule in RULES:
+        entries = [s.bounds.gap.get(rule.name) for s in steps]
         values = _numbers([None if e is None else e.value for e in entries])
         if np.isfinite(values).any():
             refuted = any(e is not None and e.refuted is not None for e in entries)
-            curves.append((label, colour, values, refuted))
+            colour = _COLOURS.get(rule.name, "#999999")
+            curves.append((rule.title, colour, values, refuted))
     known = [None if s.gap is None or s.gap.impossible else s.gap for s in steps]
     unit = "nats" if certificate.gap.of.in_nats else "the objective's units"
     shown = [*(values for *_, values, _ in curves), _highs(known)]

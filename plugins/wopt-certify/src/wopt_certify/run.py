@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from wopt.config import validate
 from wopt.errors import CertificateError, UserError, WoptError
 from wopt.files import write_json
-from wopt.interfaces import SILENT, Budget, FinishedRun, FlowBlock, Listener
+from wopt.interfaces import SILENT, Budget, FinishedRun, Listener, Measurement
 from wopt.mapped import memmap_scope
-from wopt.particles import Particles
-from wopt.runs import Prepared, audited, build, check_data, training_threads
+from wopt.runs import audited, build, check_data, training_threads
 from wopt.runtime import Runtime
 from wopt.store import RunDirectory, load_state, read_document
-from wopt.train import State, remembering
-from wopt_certify.certificate import make_certificate
-from wopt_certify.challenge.of_run import Challenge, can_be_challenged, rival_of
-from wopt_certify.effort import Effort, Scope, effort_within_budget
-from wopt_certify.held_out import can_be_compared, compare_samples, evidence_of, is_scored
+from wopt.train import remembering
+from wopt.typed import Typed
+from wopt_certify.certificate import without_steps
+from wopt_certify.challenge.of_run import rival_of
+from wopt_certify.held_out import SampleComparison
+from wopt_certify.inverse import TotalMass
 from wopt_certify.lower import LowerSide
-from wopt_certify.mass import with_mass
+from wopt_certify.measurements import (
+    FirstOrder,
+    Mass,
+    ResolutionReport,
+    Resolutions,
+    Rivals,
+    TwoSample,
+    settings_of,
+)
 from wopt_certify.options import Certify
-from wopt_certify.resolution import Resolution
 from wopt_certify.results import Certificate
 from wopt_certify.sampler import with_sampler
 
-__all__ = ["Carried", "certify", "certify_finished", "certify_run", "kept_effort"]
+__all__ = ["certify", "certify_run", "fits"]
 
 
 def certify_run(
@@ -75,252 +79,175 @@ def certify_run(
         prepared, state = audited(prepared, state)
         lower = None if against is None else rival_of(prepared, state.blocks, against)
         recorded = _recorded(directory) if again else None
+        notes = () if changed is None else (changed,)
+        run = FinishedRun(prepared, state, listener, directory, lower=lower, notes=notes)
         with training_threads(config):
-            certificate = certify(
-                prepared, state, listener, lower=lower, seconds=seconds, recorded=recorded
-            )
-        certificate = with_sampler(certificate, directory)
+            budget = None if seconds is None else Budget(seconds)
+            certificate = certify(settings_of(run), run, budget, recorded)
         if changed is not None:
             listener.warn(changed)
-            certificate = dataclasses.replace(certificate, notes=(*certificate.notes, changed))
         write_json(directory.certificate, certificate.to_dict())
     return certificate
 
 
-@dataclasses.dataclass(frozen=True)
-class Recorded:
-    """The recorded effort of a certificate.
-
-    Attributes:
-        effort: Effort of the measurements.
-        tried: Number of challengers that were tried, or ``None``.
-        mass: Numbers of draws and rows that integrated the model's density; zeros if none did.
-    """
-
-    effort: Effort
-    tried: int | None
-    mass: tuple[int, int]
-
-
-def _recorded(directory: RunDirectory) -> Recorded:
-    """Return the recorded effort of a run's certificate, or raise if there is no certificate."""
+def _recorded(directory: RunDirectory) -> Certificate:
+    """Return a run's certificate, or raise if there is none."""
     made = read_document(directory.certificate, Certificate)
     if made is None:
         raise UserError(f"{directory.path} has no certificate that could be repeated")
-    return _effort_of(made)
+    return made
 
 
-def _effort_of(made: Certificate) -> Recorded:
-    tried = None if made.challengers is None else made.challengers.tried
-    return Recorded(made.effort, tried, (made.mass.draws, made.mass.rows) if made.mass else (0, 0))
-
-
-def kept_effort(made: Certificate | None, options: Certify, step: int) -> Recorded | None:
-    """Return the recorded effort of a finished run's certificate, so that it can be repeated.
-
-    Efforts depend on the clock: another effort would give another certificate of the same run.
+def fits(made: Certificate, options: Certify, step: int) -> bool:
+    """Return whether the counts of an existing certificate can be repeated.
 
     Args:
-        made: The existing certificate, or ``None``.
-        options: Present options; if they do not fit the recorded effort, the result is ``None``.
+        made: The certificate.
+        options: Present options.
         step: Number of the run's last step.
     """
-    if made is None or not made.steps or made.steps[-1].step != step:
-        return None
+    if not made.steps or made.steps[-1].step != step:
+        return False
     effort = made.effort
-    wishes = (options.particles, options.iterations, options.score_rows)
+    asked = (options.particles, options.iterations, options.score_rows)
     had = (effort.particles, effort.iterations, effort.score_rows)
-    fits = all(wish in (None, one) for wish, one in zip(wishes, had, strict=True))
-    if not fits or (effort.challenge is not None and not options.challenge):
-        return None
-    return _effort_of(made)
+    kept = all(value in (None, one) for value, one in zip(asked, had, strict=True))
+    return kept and (made.challengers is None or options.challenge)
 
 
-def certify_finished(
-    options: Certify, run: FinishedRun, budget: Budget | None, recorded: Certificate | None
-) -> Certificate:
-    """Return the certificate of a run, see :class:`wopt_certify.options.Certify`."""
-    state = run.state
-    kept = kept_effort(recorded, options, state.records[-1].step) if state.records else None
-    carried = None if run.blocks is None else Carried(list(run.blocks), run.spent)
-    certificate = certify(
-        run.prepared, state, run.listener,
-        particles=run.particles, settings=options, lower=run.lower, recorded=kept,
-        carried=carried, seconds=None if budget is None else budget.seconds,
-    )  # fmt: skip
-    if run.directory is not None:
-        certificate = with_sampler(certificate, run.directory)
-    return dataclasses.replace(certificate, notes=(*certificate.notes, *run.notes))
+def parts(options: Certify, run: FinishedRun) -> list[tuple[Measurement, float]]:
+    """Return what a certificate is made of, in order, each with its share of the budget.
 
-
-@dataclasses.dataclass(frozen=True)
-class Carried:
-    """Work that was done before the certificate.
-
-    Attributes:
-        blocks: The run's maps, which remember the audited images of all test rows.
-        seconds: CPU seconds since training, including those of the report to come; they count
-            towards the budget.
+    What one leaves goes to those after it. On particles that are given, first-order errors alone.
     """
-
-    blocks: list[FlowBlock]
-    seconds: float
-
-
-@contextlib.contextmanager
-def _solvable() -> Iterator[None]:
-    """Turn an error of linear algebra into a CertificateError."""
-    try:
-        yield
-    except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
-        raise CertificateError(
-            "the equations that fit the particles have no solution "
-            f"({str(error).removeprefix('torch.')[:200]}): values of very different sizes, or as "
-            "many columns as rows. Take logarithms, more rows, or a stop after fewer steps"
-        ) from error
+    first = (FirstOrder(), 0.35)
+    if run.particles is not None or run.prepared.dataset is None:
+        return [first]
+    # Test rows whose images are known cost nothing more.
+    rows = None if run.blocks is None else max(len(run.prepared.dataset.test), 2000)
+    challenged = [(Rivals(rows=rows), 0.35)] if options.challenge and run.lower is None else []
+    tested = [(TwoSample(), 0.2)] if options.two_sample else []
+    resolved = [(Resolutions(), 0.05)] if options.challenge else []
+    return [*challenged, first, *tested, (Mass(), 0.05), *resolved]
 
 
-@_solvable()
 def certify(
-    prepared: Prepared,
-    state: State,
-    listener: Listener = SILENT,
-    *,
-    particles: Particles | None = None,
-    settings: Certify | None = None,
-    lower: LowerSide | None = None,
-    seconds: float | None = None,
-    recorded: Recorded | None = None,
-    carried: Carried | None = None,
+    options: Certify,
+    run: FinishedRun,
+    budget: Budget | None = None,
+    recorded: Certificate | None = None,
 ) -> Certificate:
-    """Return the certificate of a run at a state, within the budget.
+    """Return the certificate of a run: its parts, within one budget.
+
+    A part that fails is reported and left out.
 
     Args:
-        prepared: The run's data and parts.
-        state: The state, with its maps and a record for each map.
-        listener: Receives messages on progress and, beforehand, on cost.
-        particles: Particles of the start, not trained on, to use instead of the run's choice.
-        settings: Options that replace the run's ``[certify]``.
-        lower: Lower side that challengers have already found.
-        seconds: CPU seconds that it may take, instead of a share of training's.
-        recorded: Effort to repeat, instead of one that fits the budget.
-        carried: Work that was already done.
+        options: Options that replace the run's ``[certify]``.
+        run: The run.
+        budget: CPU seconds, instead of a share of training's.
+        recorded: A certificate whose counts are repeated, instead of those that fit the budget.
 
     Raises:
-        CertificateError: Equations that fit the particles have no solution.
         UserError: The run has no steps.
+        CertificateError: Nothing could be measured.
     """
-    if not state.blocks:
+    if not run.state.blocks:
         raise UserError("there is nothing to certify: the run has no finished step")
-    settings = settings or _settings(prepared)
-    by_rows = particles is None and prepared.dataset is not None
-    scope = _scope(prepared, settings, particles, carried)
-    if recorded is None:
-        asked = dataclasses.replace(scope, challenged=scope.challenged and lower is None)
-        budget = _budget(state, settings, seconds, carried)
-        effort = effort_within_budget(
-            settings, prepared.problem, state.blocks, prepared.valid, budget, asked
-        )
-    else:
-        effort = recorded.effort
-    listener.phase(effort.text)
-    # Challengers, resolutions and certificate use the same rows.
-    known = remembering(state.blocks if carried is None else carried.blocks, parts=True)
-    resolution = tuple[Resolution, ...]()
-    if scope.challenged:
-        match = Challenge(prepared, known, state, effort.judges)
-        resolution = match.at_resolutions(settings.level, effort.particles)
-        tried = None if recorded is None else recorded.tried
-        lower = lower or _challenged(match, effort.challenge, settings.level, tried, listener)
-    evidence = evidence_of(prepared, particles, effort, scope.scored)
-    certificate = make_certificate(
-        prepared.problem, known, state.records, evidence, settings,
-        effort=effort, lower=lower, resolution=resolution, listener=listener,
-    )  # fmt: skip
-    if by_rows:
-        counts = None if recorded is None else recorded.mass
-        certificate = with_mass(certificate, prepared, state.blocks, listener, counts)
-    return _compared(certificate, prepared, state.blocks, listener)
+    budget = _budget(options, run) if budget is None and recorded is None else budget
+    made, failed, asked = dict[str, Typed](), list[str](), parts(options, run)
+    run = _with_options(run, options)
+    shares = [share for _, share in asked]
+    for k, (part, share) in enumerate(asked):
+        left = None if budget is None or budget.left is None else budget.left
+        own = None if left is None else Budget(left * share / sum(shares[k:]))
+        document = _measured(part, run, own, recorded, failed)
+        if document is not None:
+            made[type(part).__name__] = document
+        if isinstance(document, LowerSide):
+            run = dataclasses.replace(run, lower=document)
+    return _together(options, run, made, failed)
 
 
-def _settings(prepared: Prepared) -> Certify:
-    """Return the options of the run's ``[certify]``, or the default ones."""
-    chosen = prepared.config.certify
-    return chosen if isinstance(chosen, Certify) else Certify()
-
-
-def _scope(
-    prepared: Prepared,
-    settings: Certify,
-    particles: Particles | None,
-    carried: Carried | None,
-) -> Scope:
-    """Return which measurements are possible; on given particles first-order errors alone."""
-    data, rows = prepared.dataset, _rows(prepared, particles)
-    if particles is not None or data is None:
-        return Scope(rows=rows)
-    return Scope(
-        scored=is_scored(prepared, settings),
-        challenged=settings.challenge and can_be_challenged(prepared),
-        compared=settings.two_sample and can_be_compared(prepared),
-        rows=rows,
-        carried=0 if carried is None else len(data.test),
-    )
-
-
-def _rows(prepared: Prepared, particles: Particles | None) -> int | None:
-    """Return the number of particles for measuring; ``None`` where they can be drawn."""
-    data = prepared.dataset
-    if particles is not None or data is None:
-        return len(prepared.valid if particles is None else particles)
-    return None if data.sample is not None else len(data.test) + len(data.valid)
-
-
-def _budget(
-    state: State, settings: Certify, seconds: float | None, carried: Carried | None
-) -> float:
-    """Return the budget of a certificate in CPU seconds; 0 for no limit."""
-    if seconds is not None or not settings.budget:
-        return seconds or 0.0
-    trained = sum(record.cpu_seconds for record in state.records)
-    spent = 0.0 if carried is None else carried.seconds
-    return max(settings.budget * trained - spent, 1e-3)
-
-
-def _challenged(
-    match: Challenge,
-    seconds: float | None,
-    level: float,
-    tried: int | None,
-    listener: Listener,
-) -> LowerSide | None:
-    """Return the lower side, or ``None`` with a warning where it fails."""
-    if seconds is None:
+def _measured(
+    part: Measurement,
+    run: FinishedRun,
+    budget: Budget | None,
+    recorded: Certificate | None,
+    failed: list[str],
+) -> Typed | None:
+    """Return the document of a part; ``None`` where it does not apply or fails, which is told."""
+    name = type(part).__name__
+    if recorded is not None and not _COUNTS[name](recorded):
         return None
-    listener.phase("challenging the model")
     try:
-        return match.lower_side(Budget(seconds), level, tried)
-    except WoptError as error:
-        listener.warn(f"no challengers: {error}")
+        return None if part.applies(run) else part.measure(run, budget, recorded)
+    except Exception as error:  # whatever it is, the run and the other parts stand
+        what = str(error) if isinstance(error, WoptError) else f"{type(error).__name__}: {error}"
+        failed.append(f"{_WORDS[name]}: {what[:300]}")
+        run.listener.warn(f"no {failed[-1]}")
         return None
 
 
-def _compared(
-    certificate: Certificate, prepared: Prepared, blocks: Sequence[FlowBlock], listener: Listener
+_COUNTS: dict[str, Callable[[Certificate], Any]] = {
+    "Rivals": lambda made: made.challengers,
+    "FirstOrder": lambda made: made.effort,
+    "TwoSample": lambda made: made.effort.two_sample,
+    "Mass": lambda made: made.mass,
+    "Resolutions": lambda made: made.effort.resolution,
+}
+"""Where a certificate keeps the counts of its parts; nothing where a part was not made."""
+_WORDS = {
+    "Rivals": "challengers",
+    "FirstOrder": "first-order errors",
+    "TwoSample": "two-sample tests",
+    "Mass": "integral of the model's density",
+    "Resolutions": "resolutions",
+}
+
+
+def _together(
+    options: Certify, run: FinishedRun, made: dict[str, Typed], failed: list[str]
 ) -> Certificate:
-    """Return the certificate with two-sample tests of the samples, if there is time."""
-    if not certificate.effort.two_sample:
-        return certificate
-    listener.phase("comparing samples with held-out rows")
-    try:
-        rows = certificate.effort.two_sample or 0
-        alike = compare_samples(prepared, blocks, certificate.level, rows)
-    except WoptError as error:
-        listener.warn(f"no two-sample tests: {error}")
-        return certificate
-    return dataclasses.replace(
-        certificate,
-        two_sample=alike.test,
-        conditional=alike.conditional,
-        notes=(*certificate.notes, *alike.notes),
+    """Return the certificate of the documents of its parts."""
+    certificate = made.get("FirstOrder")
+    if not isinstance(certificate, Certificate):
+        if not made:
+            raise CertificateError("; ".join(failed))
+        certificate = without_steps(run.prepared, run.lower, options)
+    mass, compared, resolved = (made.get(k) for k in ("Mass", "TwoSample", "Resolutions"))
+    notes = [*certificate.notes, *(f"Not measured: {text}." for text in failed), *run.notes]
+    changes: dict[str, Any] = {}
+    if isinstance(mass, TotalMass):
+        changes["mass"] = mass
+        if not mass.is_one:
+            run.listener.warn(mass.text())
+            notes = [mass.text(), *notes]
+    if isinstance(compared, SampleComparison):
+        changes |= {"two_sample": compared.test, "conditional": compared.conditional}
+        notes += compared.notes
+    if isinstance(resolved, ResolutionReport):
+        changes["resolution"] = resolved.each
+    effort = dataclasses.replace(
+        certificate.effort,
+        two_sample=compared.rows if isinstance(compared, SampleComparison) else None,
+        resolution=resolved.rows if isinstance(resolved, ResolutionReport) else None,
+        left_out="; ".join(failed),
     )
+    certificate = certificate.changed(**changes, effort=effort, notes=tuple(notes))
+    return certificate if run.directory is None else with_sampler(certificate, run.directory)
+
+
+def _budget(options: Certify, run: FinishedRun) -> Budget:
+    """Return the budget of a certificate: a share of training, less what was spent since."""
+    if not options.budget:
+        return Budget()
+    trained = sum(record.cpu_seconds for record in run.state.records)
+    return Budget(max(options.budget * trained - run.spent, 0.0))
+
+
+def _with_options(run: FinishedRun, options: Certify) -> FinishedRun:
+    """Return the run with these options of ``[certify]``, and with maps that remember images."""
+    config = run.prepared.config.model_copy(update={"certify": options})
+    prepared = dataclasses.replace(run.prepared, config=config)
+    blocks = run.state.blocks if run.blocks is None else run.blocks
+    return dataclasses.replace(run, prepared=prepared, blocks=remembering(blocks, parts=True))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from wopt.config import RunConfig
-from wopt.data import Clock, PopulationsReport
+from wopt.data import EvolutionClock, PopulationsReport
 from wopt.errors import DataError, WoptError
 from wopt.flow import Flow
 from wopt.interfaces import Listener
@@ -20,7 +20,7 @@ __all__ = ["at_times", "populations_report"]
 
 @torch.no_grad()
 def at_times(
-    flow: Flow, clock: Clock, x: Tensor, begin: float, times: Sequence[float]
+    flow: Flow, clock: EvolutionClock, x: Tensor, begin: float, times: Sequence[float]
 ) -> tuple[Tensor, Tensor]:
     """Return positions and velocities of particles at some times.
 
@@ -46,7 +46,7 @@ def at_times(
         >>> shift = AffineBlock(1)
         >>> _ = shift.shift.data.fill_(2.0)
         >>> flow = wopt.Flow(wopt.Chain([shift], units), None)
-        >>> x, v = at_times(flow, Clock((0.0, 4.0)), torch.zeros(1, 1), 0.0, [1.0])
+        >>> x, v = at_times(flow, EvolutionClock((0.0, 4.0)), torch.zeros(1, 1), 0.0, [1.0])
         >>> x.flatten().tolist(), v.flatten().tolist()
         ([0.5], [0.5])
     """

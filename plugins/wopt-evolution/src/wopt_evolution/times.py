@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from wopt.data import Clock, MeasuredPopulations, write_table
+from wopt.data import EvolutionClock, MeasuredPopulations, write_table
 from wopt.errors import CapabilityError, ConfigError
 from wopt.runs import LoadedRun, check_data
 from wopt.seeds import derive
@@ -69,7 +69,7 @@ def write_times(
     return len(table)
 
 
-def _clock_of_evolution(run: LoadedRun, directory: Path) -> Clock:
+def _clock_of_evolution(run: LoadedRun, directory: Path) -> EvolutionClock:
     """Return the times t_n = h_1 + ... + h_n at which the steps of an evolution end."""
     flow = run.flow
     times = [record.time for record in RunDirectory(directory).read_steps()]
@@ -80,7 +80,7 @@ def _clock_of_evolution(run: LoadedRun, directory: Path) -> Clock:
             "is `snapshots`, and for evolutions, in which each step carries a start on to a target "
             "without constraints; leave it out"
         )
-    return Clock((0.0, *known))
+    return EvolutionClock((0.0, *known))
 
 
 def _rows_of_population(

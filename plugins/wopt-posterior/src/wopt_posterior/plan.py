@@ -17,7 +17,7 @@ from wopt.interfaces import Budget, Target
 from wopt.plan import Planning
 from wopt.runs import Prepared, build, like, with_threads
 from wopt.seeds import derive, generator
-from wopt_posterior.reference import Reference, density_of, parts_of, reference_of
+from wopt_posterior.reference import Reference, density_of, mode_of, reference_of
 
 __all__ = ["is_posterior", "planned", "wants_plan"]
 
@@ -127,7 +127,7 @@ def _mass_apart(target: Target, reference: Reference, seed: int) -> float:
     around = x.mean(0) + noise @ torch.linalg.cholesky_ex(torch.atleast_2d(torch.cov(x.T)))[0].T
     if not bool(density(around)[0].isfinite().all()):  # no mean of V at draws of a map is finite
         return 1.0
-    return float((parts_of(density, x, rng) > 0).double().mean())
+    return float((mode_of(density, x, rng) > 0).double().mean())
 
 
 def _first(dim: int) -> dict[str, Any]:

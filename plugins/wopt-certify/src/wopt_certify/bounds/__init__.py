@@ -20,7 +20,7 @@ from wopt_certify.bounds.inequalities import (
     tv,
 )
 from wopt_certify.bounds.paper import paper_distance, paper_gap
-from wopt_certify.bounds.rules import Base, Entry, Floor, Label, least
+from wopt_certify.bounds.rules import RULES, Base, Entry, Floor, Label, Rule, least
 from wopt_certify.bounds.steps import (
     StepsNeeded,
     a_priori,
@@ -39,11 +39,13 @@ from wopt_certify.bounds.variants import (
 )
 
 __all__ = [
+    "RULES",
     "Base",
     "Bound",
     "Entry",
     "Floor",
     "Label",
+    "Rule",
     "StepBounds",
     "StepsNeeded",
     "a_posteriori",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import get_args
 
 import numpy as np
@@ -81,18 +82,7 @@ def chain(
 ) -> list[StepBounds]:
     """Return every bound after every step of a run, with its label, or the reason why it lacks.
 
-    | name | bounds | from | for base |
-    |---|---|---|---|
-    | theorem_s | w2, kl (Theorem S') | w0, errors | previous |
-    | theorem_p | kl | kl0, errors | previous |
-    | a_priori | kl | w0, errors | previous |
-    | convex | kl, lambda >= 0 | w0, errors | previous |
-    | paper | w2, kl | w0, errors | previous |
-    | forward_backward | w2, kl | w0, errors, smoothness | forward |
-    | theorem_q | w2, kl | moved and error of that step alone | all but none |
-    | log_sobolev | kl | fisher of that step alone | all |
-    | moments | w2 | second moment of that step alone | all |
-    | transport_entropy | w2 | the smallest bound of kl | all |
+    The bounds, with what they are computed from and what they assume, are ``RULES``.
 
     Args:
         step_sizes: h_n, the size of the proximal step that ends step n.
@@ -178,11 +168,13 @@ def _records(
 ) -> list[StepBounds]:
     """Return every rule's entry, by step."""
     tables: dict[str, dict[str, list[Entry]]] = {"w2": {}, "gap": {}}
-    for rule in RULES:
-        entries = _apply(rule, run, estimates)
-        if rule.along:
-            entries = _withdrawn(entries, not_optimal)
-        tables[rule.of][rule.name] = _seen(rule, entries, seen)
+    for rule, of in itertools.product(RULES, tables):
+        values = getattr(rule, of)
+        if values is not None:
+            entries = _apply(rule, values, run, estimates)
+            if rule.along:
+                entries = _withdrawn(entries, not_optimal)
+            tables[of][rule.name] = _seen(rule, entries, seen)
     records = []
     for n in range(len(run.h)):
         row = {of: {k: column[n] for k, column in table.items()} for of, table in tables.items()}
@@ -218,7 +210,9 @@ def _seen(rule: Rule, entries: list[Entry], steps: frozenset[int]) -> list[Entry
     return labelled
 
 
-def _apply(rule: Rule, run: Inputs, estimates: set[str]) -> list[Entry]:
+def _apply(
+    rule: Rule, formula: Callable[[Inputs], Array], run: Inputs, estimates: set[str]
+) -> list[Entry]:
     """Return a rule's entry for each step."""
     reason = rule.blocked(run)
     if not reason:
@@ -228,7 +222,7 @@ def _apply(rule: Rule, run: Inputs, estimates: set[str]) -> list[Entry]:
                 break
     if not reason:
         try:
-            values = rule.values(run)
+            values = formula(run)
         except UserError as error:  # a condition of the theorem fails
             reason = str(error)
     if reason:

@@ -157,20 +157,27 @@ def _holds(_: Inputs) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """One bound with its conditions.
+    """One bound: what it is called, what it is computed from, and when it holds.
 
     Attributes:
-        of, name: Its keys in the records.
+        name: Its key in the records.
+        title: Its name in reports.
+        hypotheses: What it assumes, in words.
+        cites: Keys of references; those without one follow the paper's (docs/theory.md 1).
         uses: The attributes of :class:`Inputs` that it is computed from.
-        values: Function that returns the bound after each step.
+        gap, w2: Functions that return the bound of the gap, or of the distance, after each step.
         blocked: Function that returns why the bound does not hold for the run, or an empty string.
-        local: Whether it uses its own step alone, not those before.
+        local: Whether it uses its own step alone, not those before: refuted at one step, it may
+            hold at another.
     """
 
-    of: Literal["w2", "gap"]
     name: str
-    uses: tuple[str, ...]
-    values: Callable[[Inputs], Array]
+    title: str
+    hypotheses: str
+    cites: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
+    gap: Callable[[Inputs], Array] | None = None
+    w2: Callable[[Inputs], Array] | None = None
     blocked: Callable[[Inputs], str] = _holds
     local: bool = False
 
@@ -216,21 +223,50 @@ def _proximal(run: Inputs) -> str:
 
 
 _START = ("w0", "eps")
+_ALONG = "optimal maps, the true eps of all steps"
+_FROM_W2 = f"lambda, {_ALONG}, W2 at the start"
 RULES = (
-    Rule("w2", "theorem_s", _START, lambda r: theorem_s(r.w0, r.h, r.eps, r.lam), _chains),
-    Rule("w2", "theorem_q", ("moved", "eps"), lambda r: r.posterior().w2, _proximal, local=True),
-    Rule("w2", "paper", _START, lambda r: paper_distance(r.w0, r.h, r.eps, r.lam), _chains),
-    Rule("w2", "forward_backward", (*_START, "smoothness"), lambda r: r.split().w2, _splits),
-    Rule("w2", "moments", ("moments", "target_moment"), Inputs.coupled, local=True),
-    Rule("gap", "theorem_s", _START, lambda r: theorem_s_gap(r.w0, r.h, r.eps, r.lam), _chains),
     Rule(
-        "gap", "theorem_p", ("kl0", "eps"),
-        lambda r: theorem_p(r.kl0, r.h, r.eps, r.lam, r.pl), _chains,
+        "theorem_s", "Theorem S, S'", _FROM_W2, ("cheng2024",), _START,
+        lambda r: theorem_s_gap(r.w0, r.h, r.eps, r.lam),
+        lambda r: theorem_s(r.w0, r.h, r.eps, r.lam), _chains,
     ),
-    Rule("gap", "a_priori", _START, lambda r: a_priori(r.w0, r.h, r.eps, r.lam, r.pl), _chains),
-    Rule("gap", "theorem_q", ("moved", "eps"), lambda r: r.posterior().kl, _proximal, local=True),
-    Rule("gap", "log_sobolev", ("fisher",), lambda r: log_sobolev(r.fisher, r.pl), local=True),
-    Rule("gap", "convex", _START, lambda r: convex_last(r.w0, r.h, r.eps), _convex),
-    Rule("gap", "paper", _START, lambda r: paper_gap(r.w0, r.h, r.eps, r.lam), _chains),
-    Rule("gap", "forward_backward", (*_START, "smoothness"), lambda r: r.split().kl, _splits),
+    Rule(
+        "theorem_p", "Theorem P", f"lambda, {_ALONG}, KL at the start", ("cheng2024", "zhu2025"),
+        ("kl0", "eps"), lambda r: theorem_p(r.kl0, r.h, r.eps, r.lam, r.pl), None, _chains,
+    ),
+    Rule(
+        "a_priori", "a priori (S', P)", _FROM_W2, ("cheng2024",), _START,
+        lambda r: a_priori(r.w0, r.h, r.eps, r.lam, r.pl), None, _chains,
+    ),
+    Rule(
+        "theorem_q", "Theorem Q", "lambda, the true eps of the last step",
+        ("bakry1985", "otto2000"), ("moved", "eps"), lambda r: r.posterior().kl,
+        lambda r: r.posterior().w2, _proximal, local=True,
+    ),
+    Rule(
+        "log_sobolev", "log-Sobolev", "lambda, the gradient's true norm", ("bakry1985",),
+        ("fisher",), lambda r: log_sobolev(r.fisher, r.pl), local=True,
+    ),
+    Rule(
+        "convex", "lambda = 0", f"convexity, {_ALONG}, W2 at the start", ("cheng2024",), _START,
+        lambda r: convex_last(r.w0, r.h, r.eps), None, _convex,
+    ),
+    Rule(
+        "paper", "the paper's (1.5)-(1.7)", _FROM_W2, ("cheng2024",), _START,
+        lambda r: paper_gap(r.w0, r.h, r.eps, r.lam),
+        lambda r: paper_distance(r.w0, r.h, r.eps, r.lam), _chains,
+    ),
+    Rule(
+        "forward_backward", "forward-backward", "lambda and L of the explicit part, true eps",
+        ("salim2020",), (*_START, "smoothness"), lambda r: r.split().kl, lambda r: r.split().w2,
+        _splits,
+    ),
+    Rule(
+        "moments", "moments", "second moments", (), ("moments", "target_moment"), None,
+        Inputs.coupled, local=True,
+    ),
+    # Of the smallest bound of the gap: computed last, and again where facts refute that.
+    Rule("transport_entropy", "from KL (T2)", "lambda, the best bound of KL", local=True),
 )  # fmt: skip
+"""Every bound, in the order of reports: the only table of them."""

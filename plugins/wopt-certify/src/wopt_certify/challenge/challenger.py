@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-__all__ = ["FEW", "Challenger", "Density", "some"]
+__all__ = ["FEW", "Challenger", "Density", "rows_of_turn"]
 
 FEW = 2000
 """Rows of the first turn."""
@@ -51,6 +51,6 @@ class Challenger(abc.ABC):
         return turn == 0 or (turn == 1 and rows > FEW)
 
 
-def some(x: Tensor, turn: int) -> Tensor:
+def rows_of_turn(x: Tensor, turn: int) -> Tensor:
     """Return the rows ``(n, d)`` of a turn, float64."""
     return (x if turn else x[:FEW]).double()

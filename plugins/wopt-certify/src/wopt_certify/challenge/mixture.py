@@ -8,9 +8,9 @@ import math
 import torch
 from torch import Tensor
 
-from wopt_certify.challenge.challenger import Challenger, Density, some
+from wopt_certify.challenge.challenger import Challenger, Density, rows_of_turn
 
-__all__ = ["Gaussians", "Mixtures", "centre_and_whitening"]
+__all__ = ["MixtureDensity", "Mixtures", "centre_and_whitening"]
 
 _SIZES = (1, 4, 12, 32)
 _ROUNDS = 40
@@ -24,11 +24,11 @@ class Mixtures(Challenger):
 
     def fit(self, fit: Tensor, hold: Tensor, turn: int, seed: int) -> Density:
         """Return a mixture fitted to rows ``(n, d)``."""
-        return Gaussians.best(some(fit, turn), hold, seed)
+        return MixtureDensity.best(rows_of_turn(fit, turn), hold, seed)
 
 
 @dataclasses.dataclass(frozen=True)
-class Gaussians:
+class MixtureDensity:
     """p = sum_k w_k N(m_k, S_k), with full covariances shrunk towards that of all rows.
 
     scikit-learn's mixture is not used: its import costs more CPU time than a short challenge.
@@ -42,7 +42,7 @@ class Gaussians:
         >>> rng = torch.Generator().manual_seed(0)
         >>> x = torch.randn(2000, 2, generator=rng, dtype=torch.float64)
         >>> x[::2] += 6
-        >>> p = Gaussians.best(x[:1500], x[1500:], seed=0)
+        >>> p = MixtureDensity.best(x[:1500], x[1500:], seed=0)
         >>> abs(float(p(x).mean()) + 2.838 + 0.693) < 0.1  # the entropy of two apart
         True
     """
@@ -52,7 +52,7 @@ class Gaussians:
     factors: Tensor
 
     @classmethod
-    def best(cls, fit: Tensor, hold: Tensor, seed: int) -> Gaussians:
+    def best(cls, fit: Tensor, hold: Tensor, seed: int) -> MixtureDensity:
         """Fit rows ``(n, d)`` with more and more components until the held-out likelihood falls."""
         fit, hold = fit.double(), hold.double()
         rng = torch.Generator().manual_seed(seed)
@@ -82,7 +82,7 @@ class Gaussians:
     @classmethod
     def _em(
         cls, fit: Tensor, hold: Tensor, size: int, rng: torch.Generator
-    ) -> tuple[Gaussians, float]:
+    ) -> tuple[MixtureDensity, float]:
         whole = _covariance(fit)
         now, best = cls._of(fit, _first_shares(fit, size, rng), whole), -math.inf
         kept, last = now, -math.inf
@@ -101,7 +101,7 @@ class Gaussians:
         return kept, best
 
     @classmethod
-    def _of(cls, x: Tensor, shares: Tensor, whole: Tensor) -> Gaussians:
+    def _of(cls, x: Tensor, shares: Tensor, whole: Tensor) -> MixtureDensity:
         counts = shares.sum(0) + 1e-9
         means, d, factors = shares.T @ x / counts[:, None], x.shape[1], list[Tensor]()
         for k in range(len(counts)):

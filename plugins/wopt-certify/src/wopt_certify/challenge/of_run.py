@@ -35,9 +35,6 @@ _FEW = 1_000
 _LITTLE = 4_000
 """Number of rows that fit challengers in that case."""
 
-_BLURRED = 6_000
-"""Largest number of rows that are compared at resolutions: a pilot, and two samples."""
-
 
 def can_be_challenged(prepared: Prepared) -> bool:
     """Return whether challengers apply: the model has a density and is a model of data."""
@@ -112,7 +109,7 @@ class Challenge:
             return None
         return units.inverse_matrix.cpu(), units.shift.cpu()
 
-    def at_resolutions(self, level: float, rows: int = _BLURRED) -> tuple[Resolution, ...]:
+    def at_resolutions(self, level: float, rows: int) -> tuple[Resolution, ...]:
         """Return both sides of KL between the blurred laws, where the target's blur is known.
 
         Args:
@@ -127,7 +124,6 @@ class Challenge:
         seed = derive(self.prepared.config.seed, "resolution")
         if groups is not None:  # the limits are for independent rows
             y = y[one_of_each(groups[1], seed).to(y.device)]
-        rows = min(rows, _BLURRED)
         return tuple(resolutions(y[:rows], target, level=level, rows=rows // 3, seed=seed) or ())
 
     @functools.cached_property

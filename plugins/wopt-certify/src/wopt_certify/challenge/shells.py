@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor
 
-from wopt_certify.challenge.challenger import Challenger, Density, some
+from wopt_certify.challenge.challenger import Challenger, Density, rows_of_turn
 from wopt_certify.challenge.mixture import centre_and_whitening
 
 __all__ = ["Curve", "Shell", "Shells"]
@@ -72,7 +72,7 @@ class Shells(Challenger):
 
     def fit(self, fit: Tensor, hold: Tensor, turn: int, seed: int) -> Density:
         """Return the likelier of two shells: about the origin, and about the mean of the rows."""
-        fit, hold, d = some(fit, turn), hold.double(), fit.shape[1]
+        fit, hold, d = rows_of_turn(fit, turn), hold.double(), fit.shape[1]
         frames = (fit.new_zeros(d), torch.eye(d).to(fit)), centre_and_whitening(fit)
         shells = [Shell.of(fit, hold, *frame) for frame in frames]
         return max(shells, key=lambda one: float(one(hold).mean()))

@@ -8,11 +8,11 @@ import math
 import torch
 from torch import Tensor
 
-from wopt_certify.challenge.challenger import Challenger, Density, some
+from wopt_certify.challenge.challenger import Challenger, Density, rows_of_turn
 from wopt_certify.challenge.mixture import centre_and_whitening
 from wopt_certify.challenge.shells import Curve
 
-__all__ = ["Plane", "Tree", "Trees", "TurnedTrees", "information", "rotation", "spanning"]
+__all__ = ["PairDensity", "Tree", "Trees", "TurnedTrees", "information", "rotation", "spanning"]
 
 _HOLD = 2000
 _NODES, _END = 128, 4.5
@@ -36,7 +36,7 @@ class Trees(Challenger):
 
     def fit(self, fit: Tensor, hold: Tensor, turn: int, seed: int) -> Density:
         """Return a tree along the columns."""
-        return Tree.best(some(fit, turn), hold.double()[:_HOLD])
+        return Tree.best(rows_of_turn(fit, turn), hold.double()[:_HOLD])
 
 
 class TurnedTrees(Challenger):
@@ -48,7 +48,7 @@ class TurnedTrees(Challenger):
 
     def fit(self, fit: Tensor, hold: Tensor, turn: int, seed: int) -> Density:
         """Return a tree along the independent components of the rows."""
-        fit = some(fit, turn)
+        fit = rows_of_turn(fit, turn)
         centre, white = centre_and_whitening(fit)
         factor = white @ rotation((fit - centre) @ white, seed)
         return Tree.best(fit, hold.double()[:_HOLD], centre, factor)
@@ -80,7 +80,7 @@ class Tree:
     centre: Tensor
     factor: Tensor
     curves: tuple[Curve, ...]
-    planes: tuple[Plane, ...] = ()
+    planes: tuple[PairDensity, ...] = ()
 
     @classmethod
     def best(
@@ -93,7 +93,7 @@ class Tree:
         columns = zip(((fit - centre) @ factor).T, ((hold - centre) @ factor).T, strict=True)
         alone = cls(centre, factor, tuple(Curve.best(one, other) for one, other in columns))
         u, other = alone.scores(fit)[0], alone.scores(hold)[0]
-        edges = [Plane.best(u, other, *edge) for edge in spanning(information(u))]
+        edges = [PairDensity.best(u, other, *edge) for edge in spanning(information(u))]
         return dataclasses.replace(alone, planes=tuple(plane for plane, g in edges if g > 0))
 
     def scores(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -112,7 +112,7 @@ class Tree:
 
 
 @dataclasses.dataclass(frozen=True)
-class Plane:
+class PairDensity:
     """log c(u_j | u_i) - log phi(u_j):  what score i says of score j, which are N(0, 1) alone.
 
     Attributes:
@@ -127,9 +127,9 @@ class Plane:
     apart: float
 
     @classmethod
-    def best(cls, fit: Tensor, hold: Tensor, i: int, j: int) -> tuple[Plane, float]:
+    def best(cls, fit: Tensor, hold: Tensor, i: int, j: int) -> tuple[PairDensity, float]:
         """Return the plane of scores ``(n, d)`` with the clearest held-out gain, and that, nats."""
-        counts, trials = _counts(fit[:, i], fit[:, j]), list[tuple[Plane, float]]()
+        counts, trials = _counts(fit[:, i], fit[:, j]), list[tuple[PairDensity, float]]()
         for width in _WIDTHS:
             kernel = _kernel(width * len(fit) ** (-1 / 6))
             table = kernel @ counts @ kernel

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wopt import ConfigError
-from wopt.precision import affine_product
 from wopt_jko.ode.deep import DeepVelocity
 from wopt_jko.ode.velocity import Field, NetShape
 
@@ -144,7 +143,7 @@ class ConvVelocity(DeepVelocity):
             """Return v and, where asked for, its divergence, shapes ``(n, m)`` and ``(n,)``."""
             values, slopes = self.window.seen(z)
             seen = self.window.of(values, self.sides)
-            u = affine_product(seen.flatten(0, 1), w1).view(*seen.shape[:2], -1)
+            u = self.product(seen.flatten(0, 1), w1).view(*seen.shape[:2], -1)
             v, rate = layers((u + place + shift(t).unsqueeze(-2)).flatten(0, 1))
             if rate is None:
                 return v.reshape(z.shape), None

@@ -7,7 +7,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from wopt.precision import affine_product
 from wopt_jko.ode import activation as act
 from wopt_jko.ode.tangents import by_rows
 from wopt_jko.ode.velocity import Field, NetShape, Velocity
@@ -60,7 +59,7 @@ class DeepVelocity(Velocity):
 
         def velocity(t: float | Tensor, z: Tensor) -> tuple[Tensor, Tensor | None]:
             """Return v and, where asked for, its divergence, shapes ``(n, m)`` and ``(n,)``."""
-            return layers(affine_product(z, w1, shift(t)))
+            return layers(self.product(z, w1, shift(t)))
 
         return velocity
 
@@ -82,14 +81,14 @@ class DeepVelocity(Velocity):
             if trace is None:
                 a = act.value(self.activation, u)
                 for w, b in zip(weights, biases, strict=True):
-                    a = act.value(self.activation, affine_product(a, w, b))
-                return affine_product(a, last, bias), None
+                    a = act.value(self.activation, self.product(a, w, b))
+                return self.product(a, last, bias), None
             a, slope = act.value_and_slope(self.activation, u)
             slopes = [slope]
             for w, b in zip(weights, biases, strict=True):
-                a, slope = act.value_and_slope(self.activation, affine_product(a, w, b))
+                a, slope = act.value_and_slope(self.activation, self.product(a, w, b))
                 slopes.append(slope)
-            return affine_product(a, last, bias), trace(slopes)
+            return self.product(a, last, bias), trace(slopes)
 
         return through
 

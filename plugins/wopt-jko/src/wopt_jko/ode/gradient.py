@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from wopt.precision import affine_product
 from wopt_jko.ode import activation as act
 from wopt_jko.ode.tangents import by_rows
 from wopt_jko.ode.velocity import Field, NetShape, Velocity
@@ -58,11 +57,11 @@ class GradientVelocity(Velocity):
 
         def velocity(t: float | Tensor, z: Tensor) -> tuple[Tensor, Tensor | None]:
             """Return v and, where asked for, its divergence, shapes ``(n, m)`` and ``(n,)``."""
-            u = affine_product(z, w1, shift(t))
+            u = self.product(z, w1, shift(t))
             arguments, values, slopes = [u], [], []
             for w, b in zip(weights, biases, strict=True):
                 a, slope = act.value_and_slope(self.activation, u)
-                u = affine_product(a, w, b)
+                u = self.product(a, w, b)
                 arguments.append(u)
                 values.append(a)
                 slopes.append(slope)
@@ -73,12 +72,12 @@ class GradientVelocity(Velocity):
                 pulled = outer * a
                 bends = [outer * slope]
             for k in reversed(range(len(weights))):
-                pulled = affine_product(pulled, weights[k].T)
+                pulled = self.product(pulled, weights[k].T)
                 if squares is not None:
                     bend = act.curvature(self.activation, arguments[k], values[k], slopes[k])
                     bends.append(pulled * bend)
                 pulled = pulled * slopes[k]
-            v = affine_product(pulled, back, constant)
+            v = self.product(pulled, back, constant)
             if squares is None:
                 return v, None
             return v, _laplacian(squares, w1, weights, slopes, bends[::-1], tangent)

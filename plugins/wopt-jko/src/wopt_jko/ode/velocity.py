@@ -9,6 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from wopt.precision import Rounding
 from wopt_jko.ode import activation as act
 
 __all__ = ["Field", "NetShape", "Velocity"]
@@ -40,7 +41,7 @@ class NetShape:
     condition: int = 0
 
 
-class Velocity(nn.Module, abc.ABC):
+class Velocity(Rounding, abc.ABC):
     """A velocity v(t, z; c) of the coordinates z that move, given conditions c; zero at the start.
 
     All nets begin with a layer u1 = W1 (z, c) + w t + b1. The divergence is by z.

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from wopt_posterior.reference import Reference
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["Comparison", "missing_mass"]
 
 _LEVEL = 1e-3
 """Probability of a false alarm."""
@@ -54,7 +54,7 @@ def _quantile() -> float:
 
 
 @torch.no_grad()
-def compare(
+def missing_mass(
     log_density: Callable[[Tensor], Tensor],
     model: Callable[[Tensor], Tensor],
     reference: Reference,
@@ -89,7 +89,7 @@ def compare(
         >>> p = lambda x: -x[:, 0].square() / 2
         >>> w = torch.full((2000,), 1 / 2000).double()
         >>> half = x.abs()  # draws of one half of p
-        >>> found = compare(p, lambda x: torch.where(x[:, 0] > 0, p(x), -torch.inf),
+        >>> found = missing_mass(p, lambda x: torch.where(x[:, 0] > 0, p(x), -torch.inf),
         ...     Reference.exact(x), 0 * w, w, torch.Generator().manual_seed(1))
         >>> abs(found.missing - 0.5) < 0.05, found.contradicts
         (True, True)

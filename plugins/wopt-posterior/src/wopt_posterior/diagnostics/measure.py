@@ -24,7 +24,7 @@ from wopt.interfaces import Budget, Support, Target
 from wopt.psis import Smoothed, smoothed_importance_weights
 from wopt.seeds import generator
 from wopt.statistics import mean_and_error
-from wopt_posterior.diagnostics.compare import Comparison, compare
+from wopt_posterior.diagnostics.compare import Comparison, missing_mass
 from wopt_posterior.diagnostics.report import (
     LostMode,
     ModeWeight,
@@ -33,7 +33,7 @@ from wopt_posterior.diagnostics.report import (
     known_log_z,
     truth_of,
 )
-from wopt_posterior.reference import Reference, density_of, parts_of, reference_of
+from wopt_posterior.reference import Reference, density_of, mode_of, reference_of
 
 __all__ = ["measure_flow", "measure_sampler", "report_within"]
 
@@ -136,7 +136,7 @@ def _compared(
     def density(x: Tensor) -> Tensor:
         return -target.potential(x).cpu()
 
-    found = compare(density, model, reference, log_w, smoothed.weights, rng)
+    found = missing_mass(density, model, reference, log_w, smoothed.weights, rng)
     return found, _lost_modes(target, draws, reference, found, rng)
 
 
@@ -203,7 +203,7 @@ def _lost_modes(
         return ()
     rows = torch.randperm(len(reference.points), generator=rng)[:_ROWS]
     points, density = reference.points[rows], density_of(target)
-    part, value = parts_of(density, points, rng), density(points)[0]
+    part, value = mode_of(density, points, rng), density(points)[0]
     scale = points.std(0).clamp_min(1e-300)
     some = draws[draws.isfinite().all(1)][:_ROWS]
     of_draws = part[torch.cdist(some / scale, points / scale).argmin(1)]

@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["Mixture"]
+__all__ = ["StartingMixture"]
 
 
-class Mixture:
+class StartingMixture:
     """A mixture of normal laws.
 
     Args:
@@ -19,7 +19,7 @@ class Mixture:
         weights: Shape ``(k,)``, positive.
 
     Example:
-        >>> law = Mixture(torch.zeros(1, 2), torch.eye(2)[None], torch.ones(1))
+        >>> law = StartingMixture(torch.zeros(1, 2), torch.eye(2)[None], torch.ones(1))
         >>> value, slope = law(torch.ones(1, 2))
         >>> round(float(value + 1 + math.log(2 * math.pi)), 6), slope.tolist()
         (0.0, [[-1.0, -1.0]])

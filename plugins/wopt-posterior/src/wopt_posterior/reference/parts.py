@@ -7,7 +7,7 @@ from torch import Tensor
 
 from wopt_posterior.reference.moves import LogDensity
 
-__all__ = ["joined", "parts_of"]
+__all__ = ["joined", "mode_of"]
 
 _NEAR, _FAR = 10, 10
 """Number of partners of every point: nearest neighbours, and points drawn at random."""
@@ -39,7 +39,7 @@ def joined(density: LogDensity, x: Tensor, y: Tensor) -> Tensor:
     return (value >= chord - _DEEP).all(0)
 
 
-def parts_of(density: LogDensity, x: Tensor, rng: torch.Generator) -> Tensor:
+def mode_of(density: LogDensity, x: Tensor, rng: torch.Generator) -> Tensor:
     """Return the part of each point, shape ``(n,)``, counted from the largest part, 0.
 
     Arms, rings and necks are one part, by lines from neighbour to neighbour; modes are several.
@@ -55,7 +55,7 @@ def parts_of(density: LogDensity, x: Tensor, rng: torch.Generator) -> Tensor:
         >>> x = torch.randn(200, 1, generator=rng)
         >>> x[100:] += 6
         >>> x[:100] -= 6
-        >>> parts_of(two, x, rng).bincount().tolist()
+        >>> mode_of(two, x, rng).bincount().tolist()
         [100, 100]
     """
     from scipy.sparse import coo_matrix

@@ -13,7 +13,7 @@ from wopt.capabilities import Capability
 from wopt.errors import DataError
 from wopt.interfaces import Budget, Target
 from wopt.seeds import generator
-from wopt_posterior.reference.laws import Mixture
+from wopt_posterior.reference.laws import StartingMixture
 from wopt_posterior.reference.moves import LogDensity, density_of, move
 from wopt_posterior.reference.search import beginning
 
@@ -124,7 +124,7 @@ def reference_of(
 
 
 def passes(
-    density: LogDensity, base: Mixture, count: int, rng: torch.Generator
+    density: LogDensity, base: StartingMixture, count: int, rng: torch.Generator
 ) -> Iterator[Reference]:
     """Yield reference samples of one pass, two passes, three, ...
 
@@ -167,7 +167,7 @@ def _size_error(found: Reference) -> float:
 
 
 def _pass(
-    density: LogDensity, base: Mixture, count: int, rng: torch.Generator
+    density: LogDensity, base: StartingMixture, count: int, rng: torch.Generator
 ) -> tuple[Tensor, Tensor, float]:
     """Return points, the draw of g from which each descends, and log Z."""
     x, b, log_z = base.sample(count, rng), 0.0, 0.0

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from wopt.errors import DataError
-from wopt_posterior.reference.laws import Mixture
+from wopt_posterior.reference.laws import StartingMixture
 from wopt_posterior.reference.moves import LogDensity
-from wopt_posterior.reference.parts import parts_of
+from wopt_posterior.reference.parts import mode_of
 
 __all__ = ["ascend", "beginning"]
 
@@ -120,7 +120,7 @@ def _direction(slope: Tensor, steps: list[Tensor], changes: list[Tensor]) -> Ten
 @torch.no_grad()
 def beginning(
     density: LogDensity, dim: int, rng: torch.Generator, start: Tensor | None = None
-) -> Mixture:
+) -> StartingMixture:
     """Return normal laws at the modes that are found, as they are and wide, and around the origin.
 
     Ascents start around the origin, at scales from 1/16 to 16, and then from each mode found so
@@ -158,7 +158,7 @@ def beginning(
         torch.cat([means, means, origin]),
         torch.cat([roots, 2 * roots + 5 * one, around]),
     )
-    return Mixture(means, roots, torch.ones(len(means)))
+    return StartingMixture(means, roots, torch.ones(len(means)))
 
 
 def _outwards(means: Tensor, roots: Tensor) -> Tensor:
@@ -173,7 +173,7 @@ def _new_modes(
 ) -> tuple[Tensor, Tensor]:
     """Return modes that no line joins to a known one, with roots of their covariances."""
     points = torch.cat([known, ends])
-    part, value = parts_of(density, points, rng), density(points)[0]
+    part, value = mode_of(density, points, rng), density(points)[0]
     value[: len(known)] = torch.inf
     new, roots = ends[:0], ends.new_zeros(0, *2 * ends.shape[1:])
     for k in range(min(int(part.max()) + 1, _MOST)):
