@@ -78,7 +78,8 @@ def _planned(
 
     planned = json.loads(told_by_first(runtime.team, "plan", plan))
     made = known[0] if known else build(validate(planned, where), runtime=runtime)
-    return dataclasses.replace(made, runtime=runtime)
+    # The others do not have the map of the first one's trial, so all train it anew, together.
+    return dataclasses.replace(made, runtime=runtime, begun=None)
 
 
 def run_config(
