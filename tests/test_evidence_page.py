@@ -132,7 +132,7 @@ def test_a_run_that_fails_is_told(folder):
     assert "exit status 2" in failed["why"]
     assert runner.needed([job], [failed]) == []
     assert runner.needed([job], [failed], failed=True) == [job]
-    text = pages.page(found, [failed], folder)
+    text = pages.part(found[0], [failed], folder)
     assert "seed 3 **failed**" in text
     assert "nonsense" in text
     assert "| a plane | NLL | - |" in text
@@ -142,13 +142,15 @@ def test_what_a_page_says(folder):
     """Two runs by hand: NLL 2.3 and 2.4, published 9.5, a rival's 1.0 of the same run."""
     found = catalogue.groups(folder)
     lines = [line(job) for job in catalogue.jobs(found, folder)]
-    text = pages.page(found, lines, folder)
+    text = pages.part(found[0], lines, folder)
+    assert "| Normal laws | 1 | 2 | 2 | 1 | 0 | 1 |" in pages.page(found, lines, folder)
+    assert "field-normal.inc" in pages.page(found, lines, folder)
     assert (
         "| a plane | NLL | 2.35 +- 0.07 | 9.5 Them (by hand); 1 KL left | than 1 of 2 |  | 2 | 3 |"
     ) in text
     assert "*Published: Them: a paper.*" in text
-    assert "not run yet: seed 4" in pages.page(found, lines[:1], folder)
-    assert "not run yet: seeds 3, 4" in pages.page(found, [lines[0] | {"digest": "old"}], folder)
+    assert "not run yet: seed 4" in pages.part(found[0], lines[:1], folder)
+    assert "not run yet: seeds 3, 4" in pages.part(found[0], [lines[0] | {"digest": "old"}], folder)
     path = picture.draw(found[0], lines, folder, folder)
     assert picture.stamp(picture.panels(found[0], lines, folder)) in path.read_text()
     assert picture.draw(found[0], [], folder, folder) is None

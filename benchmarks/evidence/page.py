@@ -13,7 +13,7 @@ from typing import Any
 from catalogue import CONFIGS, Group, Measure, Row, digest_of, slug
 from runner import FORMAT
 
-__all__ = ["Beside", "Figures", "figures", "number", "page"]
+__all__ = ["Beside", "Figures", "figures", "number", "page", "part"]
 
 BENCHMARKS = Path(__file__).parents[1]
 Line = dict[str, Any]
@@ -119,27 +119,29 @@ def number(value: float) -> str:
     return f"{value:.4g}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def verdict(measure: Measure, found: Figures) -> str:
-    """Return whether wopt is better than the figures beside it, in a word or two."""
-    if not found.values or not found.others:
-        return ""
-    others = [one for one in found.others if one.comparable]
-    if not others:
-        return "not comparable"
-    mean = statistics.mean(found.values)
+def tally(measure: Measure, found: Figures) -> tuple[int, int, int]:
+    """Return than how many comparable figures wopt is better, level with, and worse."""
+    others = [one for one in found.others if one.comparable] if found.values else []
+    mean = statistics.mean(found.values or (0.0,))
     sign = 1 if measure.better == "lower" else -1
     gaps = [sign * (one.value - mean) for one in others]
     level = [abs(gap) <= 2 * one.error for gap, one in zip(gaps, others, strict=True)]
     won = sum(gap > 0 and not same for gap, same in zip(gaps, level, strict=True))
-    if won == len(gaps):
-        return "yes"
-    lost = sum(gap < 0 and not same for gap, same in zip(gaps, level, strict=True))
-    if lost == len(gaps):
-        return "no"
-    if not won and not lost:
-        return "level"
-    parts = [f"than {won} of {len(gaps)}"] if won else []
-    return ", ".join([*parts, *([f"level with {sum(level)}"] if any(level) else [])])
+    return won, sum(level), len(gaps) - won - sum(level)
+
+
+def verdict(measure: Measure, found: Figures) -> str:
+    """Return whether wopt is better than the figures beside it, in a word or two."""
+    if not found.values or not found.others:
+        return ""
+    won, level, lost = tally(measure, found)
+    every = won + level + lost
+    if not every:
+        return "not comparable"
+    if every in (won, lost, level):
+        return {won: "yes", lost: "no", level: "level"}[every]
+    parts = [f"than {won} of {every}"] if won else []
+    return ", ".join([*parts, *([f"level with {level}"] if level else [])])
 
 
 def _mean(values: Sequence[float]) -> str:
@@ -193,27 +195,50 @@ def _missing(row: Row, lines: Sequence[Line], name: str) -> Iterator[str]:
         )
 
 
-def section(group: Group, lines: Sequence[Line], folder: Path = CONFIGS) -> str:
-    """Return the section of a group: words, picture, table, reasons, sources."""
+def part(group: Group, lines: Sequence[Line], folder: Path = CONFIGS) -> str:
+    """Return what is made of a group's runs when pages are built: table, reasons, sources."""
     by_row = [(row, current(row, lines, group.name, folder)) for row in group.row]
-    parts = [f"## {group.title or group.name.capitalize()}", group.text.strip()]
-    if any(line["status"] == "done" for _, some in by_row for line in some):
-        alt = f"{group.title or group.name}: every run of wopt beside published figures and rivals"
-        parts.append(f"![{alt}](images/evidence-{slug(group.name)}.svg)")
     table = [
         "| problem | measure | wopt | published, and rivals | better | also | seeds | CPU s |",
         "|---|---|---|---|---|---|---|---|",
         *(text for row, some in by_row for text in _lines(row, some)),
     ]
-    parts.append("\n".join([":::{container} evidence", *table, ":::"]))
-    parts.append("\n".join(_words(by_row)))
+    parts = ["\n".join([":::{container} evidence", *table, ":::"]), "\n".join(_words(by_row))]
     sources: dict[str, dict[str, None]] = {}
     for one in (one for row in group.row for measure in row.measure for one in measure.published):
         sources.setdefault(one.source, {})[one.who] = None
     if sources:
         reported = (f"{', '.join(names)}: {source}" for source, names in sources.items())
         parts.append("*Published: " + "; ".join(reported) + ".*")
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n\n".join(parts) + "\n"
+
+
+def section(group: Group, lines: Sequence[Line], folder: Path = CONFIGS) -> str:
+    """Return the section of a group: words, picture, and where its part comes in."""
+    name = slug(group.name)
+    parts = [f"## {group.title or group.name.capitalize()}", group.text.strip()]
+    runs = [line for row in group.row for line in current(row, lines, group.name, folder)]
+    if any(line["status"] == "done" for line in runs):
+        alt = f"{group.title or group.name}: every run of wopt beside published figures and rivals"
+        parts.append(f"![{alt}](images/evidence-{name}.svg)")
+    parts.append(f"```{{include}} auto_evidence/field-{name}.inc\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+def summary(found: Sequence[Group], lines: Sequence[Line], folder: Path = CONFIGS) -> str:
+    """Return a table: a line a group, with how many figures wopt is better than."""
+    table = [
+        "| group | problems | runs | figures of others | better | level | worse |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for group in found:
+        by_row = [(row, current(row, lines, group.name, folder)) for row in group.row]
+        counts = [tally(m, figures(m, some)) for row, some in by_row for m in row.measure]
+        won, level, lost = (sum(some) for some in zip(*counts, strict=True))
+        runs = sum(len(some) for _, some in by_row)
+        cells = (group.title or group.name, len(by_row), runs, won + level + lost, won, level, lost)
+        table.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(table) + "\n"
 
 
 def page(found: Sequence[Group], lines: Sequence[Line], folder: Path = CONFIGS) -> str:
@@ -222,5 +247,6 @@ def page(found: Sequence[Group], lines: Sequence[Line], folder: Path = CONFIGS) 
         format=FORMAT,
         machines="; ".join(sorted({line["machine"] for line in lines})) or "no machine yet",
         versions=", ".join(sorted({line["wopt"] for line in lines})) or "has not run yet",
+        summary=summary(found, lines, folder),
     )
     return "\n".join([head, *(section(group, lines, folder) for group in found)])

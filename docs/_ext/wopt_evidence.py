@@ -7,6 +7,7 @@ here; both go to ``docs/auto_evidence``, which is not in git. So pages cannot di
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import os
 import subprocess
@@ -128,13 +129,18 @@ def part(evidence: Evidence, rows: Sequence[Row], table: str, folder: Path) -> s
 
 
 def write(folder: Path) -> None:
-    """Write every part, ``NAME.inc``, with its pictures."""
+    """Write every part, ``NAME.inc``, with its pictures, and those of ``evidence.md``."""
     folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(2) as pool:
         tables = list(pool.map(table_of, EVIDENCE))
     for evidence, table in zip(EVIDENCE, tables, strict=True):
         text = part(evidence, rows_of(evidence.path), table, folder)
         (folder / f"{evidence.name}.inc").write_text(text)
+    sys.path.insert(0, str(BENCHMARKS / "evidence"))
+    catalogue, page, runner = map(importlib.import_module, ("catalogue", "page", "runner"))
+    for group in catalogue.groups():
+        text = page.part(group, runner.read())
+        (folder / f"field-{catalogue.slug(group.name)}.inc").write_text(text)
 
 
 def setup(app: Any) -> dict[str, Any]:

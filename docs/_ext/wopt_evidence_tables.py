@@ -7,8 +7,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from wopt_evidence_pictures import upper_side
-
 __all__ = ["laws_by_model", "mean_and_spread", "of_likelihood"]
 
 Row = dict[str, Any]
@@ -33,19 +31,17 @@ def laws_by_model(runs: Sequence[Row]) -> str:
     for run in runs:
         groups[run["block"], run["training"]].append(run)
     lines = [
-        "| block | training | runs | KL, true | lower side / true | upper side / true "
-        "| upper side < true | no upper side |",
-        "|---|---|---|---|---|---|---|---|",
+        "| block | training | runs | KL, true | limit / true | found / true | limit > true |",
+        "|---|---|---|---|---|---|---|",
     ]
     for (block, training), some in sorted(groups.items()):
         clear = [run for run in some if run["true"] > 0.02]
-        low = mean_and_spread([run["low"] / run["true"] for run in clear])
-        sides = [(upper_side(run), run) for run in some]
-        known = [(side, run) for side, run in sides if side is not None]
-        high = mean_and_spread([side / run["true"] for side, run in known if run["true"] > 0.02])
-        false = sum(side < run["true"] - 2 * run["true_error"] for side, run in known)
+        low, found = (
+            mean_and_spread([run[key] / run["true"] for run in clear]) for key in ("low", "value")
+        )
+        false = sum(run["low"] > run["true"] + 2 * run["true_error"] for run in some)
         truth = mean_and_spread([run["true"] for run in some])
-        cells = [block, training, len(some), truth, low, high, false, len(some) - len(known)]
+        cells = [block, training, len(some), truth, low, found, false]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     text = "Mean +- standard deviation over runs; ratios where the true KL is above 0.02:"
     return "\n".join([text, "", *lines])

@@ -16,7 +16,7 @@ __all__ = ["command"]
 @click.option(
     "--budget", metavar="TIME", help="Processor time, such as 90s or 5min [default: 60s]."
 )
-@click.option("--set", "settings", multiple=True, metavar="K=V", help="Give an option.")
+@click.option("--set", "settings", multiple=True, metavar="K=V", help="Override an option.")
 @json_option
 def command(data: Path, budget: str | None, settings: tuple[str, ...], as_json: bool) -> None:
     """Show the options that would be chosen for DATA, a data file or a configuration, and why.

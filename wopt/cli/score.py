@@ -36,15 +36,14 @@ def command(
     independent integration. For integers and categories it is a lower bound of the log-probability,
     estimated with 16 draws of the noise that spreads them.
 
-    Rows with a missing value are refused, or get NaN if the model was trained with nan = "drop" or
-    "mask"; with "mask" the model accepts missing conditions, which do not give NaN.
+    A missing value that samples can have too is a value. Where one is missing that training always
+    had, the row gets an estimate of the likelihood of what is seen, and a message has its error.
     """
     with waiting("scoring", quiet=quiet or as_json):
-        import torch
-
         from wopt.data.tables import check_writable, write_table
         from wopt.flow.conversions import log_mass_bound
         from wopt.flow.exact import precise
+        from wopt.flow.marginal import log_marginal
         from wopt.runs.loading import load_run
         from wopt.statistics import mean_and_error
 
@@ -52,20 +51,18 @@ def command(
         loaded = load_run(directory)
         flow = precise(loaded.flow)
         x = _rows(loaded, data, key)
-        whole = torch.isfinite(x).all(1)
-        scores = torch.full((len(x),), torch.nan, dtype=torch.float64)
-        scores[whole] = log_mass_bound(flow, x[whole], audit=True).double().cpu()
+        scores = log_mass_bound(flow, x, audit=True).double().cpu()
+        gaps = x.isnan().any(1)
+        guessed = log_marginal(flow, x[gaps])[1]
     write_table(out, scores[:, None].numpy(), ("log_likelihood",))
-    values = scores[whole]
-    lost = values.isnan()
-    values = values[~lost]
+    values = scores[~scores.isnan() & ~gaps]
+    lost = int((scores.isnan() & ~gaps).sum())
     mean, error = mean_and_error(values)
     bound = flow.columns is not None and flow.columns.discrete
-    left = int((~whole).sum())
     if as_json:
         print_json(
             {
-                "out": out, "rows": len(x), "missing": left, "not_inverted": int(lost.sum()),
+                "out": out, "rows": len(x), "missing": len(guessed), "not_inverted": lost,
                 "lower_bound": bound,
                 "mean_log_likelihood": mean, "standard_error": error,
             }
@@ -75,11 +72,11 @@ def command(
             f"{len(values)} rows, {'a lower bound of the ' if bound else ''}mean log-likelihood "
             f"{mean:.5g} nats (standard error {error:.2g}): {out}"
         )
-    _tell(int(lost.sum()), left, len(x))
+    _tell(lost, guessed, len(x))
 
 
-def _tell(lost: int, missing: int, rows: int) -> None:
-    """Print how many rows are scored NaN, and why."""
+def _tell(lost: int, guessed: Tensor, rows: int) -> None:
+    """Print how many rows are scored NaN, or by an estimate, and why."""
     if lost:
         click.secho(
             f"warning: {lost} of {rows} rows are scored NaN: no point was found that the maps "
@@ -87,12 +84,17 @@ def _tell(lost: int, missing: int, rows: int) -> None:
             fg="yellow",
             err=True,
         )
-    if missing:
-        click.echo(f"{missing} of {rows} rows have a missing value and are scored NaN", err=True)
+    if len(guessed):
+        click.echo(
+            f"{len(guessed)} of {rows} rows have a missing value, which training always had: their "
+            "likelihood is an estimate of that of what is seen (standard error about "
+            f"{float(guessed.median()):.2g} nats; NaN where a condition is missing)",
+            err=True,
+        )
 
 
 def _rows(loaded: LoadedRun, data: Path, key: str | None) -> Tensor:
-    """Return the rows of a file as numbers; missing values are refused as in training."""
+    """Return the rows of a file as numbers, NaN where a value is missing."""
     from wopt.cli.common import rows_of
     from wopt.data.columns import Columns
     from wopt.data.dataset import check_finite
@@ -106,6 +108,5 @@ def _rows(loaded: LoadedRun, data: Path, key: str | None) -> Tensor:
     if not named and table.num_columns == width + 1 and last == f"x{width}":
         table = table.drop_columns([last])  # the log-density, as `wopt sample` writes it
     x = matched(table, columns, named=named, origin=str(data))
-    if loaded.config.source.options.get("nan") not in ("drop", "mask"):
-        check_finite(x, columns.names, str(data))
+    check_finite(x.masked_fill(x.isnan(), 0.0), columns.names, str(data))
     return x

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
+import json
+from collections.abc import Hashable
 from os import PathLike
 from typing import Any
 
@@ -13,8 +17,9 @@ from torch import Tensor
 from wopt.data.columns import Column, Columns
 from wopt.data.times import is_time, of_times
 from wopt.errors import DataError
+from wopt.reading import parsed_json
 
-__all__ = ["array_of", "arrow_table", "as_table", "columns_of", "frame_like", "head_of", "is_frame"]
+__all__ = ["FrameType", "array_of", "arrow_table", "as_table", "columns_of", "is_frame"]
 
 _BLOCK = 4096
 """Rows that are transposed at a time."""
@@ -141,8 +146,9 @@ def array_of(x: Tensor, columns: Columns) -> Any:
 
 def _numbers(x: Tensor, columns: Columns) -> dict[str, NDArray[np.float64]]:
     """Return the columns of the table by name, in its order, NaN where a value is missing."""
-    chosen = Columns(columns.columns[: x.shape[1]])
-    rows = _with_gaps(chosen, columns.seen(x.detach().cpu().double())).numpy()
+    given = max(0, x.shape[1] - len(columns.moved))
+    chosen = Columns(columns.columns[: x.shape[1]], given)
+    rows = _with_gaps(chosen, chosen.seen(x.detach().cpu().double())).numpy()
     known = {c.name: rows[:, j] for j, c in enumerate(chosen.columns) if not c.mask}
     for one in columns.derived:
         if set(one.of) <= set(known):
@@ -192,35 +198,86 @@ def _values(numbers: Any, column: Column) -> Any:
     )
 
 
-def head_of(frame: Any) -> Any:
-    """Return the frame without rows, which keeps names and types."""
-    frame = as_frame(frame)
-    return frame.iloc[:0] if hasattr(frame, "iloc") else frame[:0]
+@dataclasses.dataclass(frozen=True)
+class FrameType:
+    """The library of a frame and its columns, by which other frames are made like it.
 
+    Attributes:
+        library: ``pandas``, ``polars`` or ``pyarrow``.
+        head: The columns without rows, as an Arrow table.
+        labels: The columns' names in the frame, which pandas allows to be no texts.
 
-def frame_like(table: Any, like: Any) -> Any:
-    """Return an Arrow table as a frame of the library and of the types of ``like``.
-
-    Args:
-        table: A table with some or all of the columns of ``like``.
-        like: A frame of pandas, polars or pyarrow.
+    Example:
+        >>> import pyarrow
+        >>> kind = FrameType.of(pyarrow.table({"a": [1], "b": ["x"]}))
+        >>> FrameType.from_json(kind.to_json()).frame(pyarrow.table({"a": [2.0]})).to_pydict()
+        {'a': [2]}
     """
-    kind = type(like).__module__.partition(".")[0]
-    names = table.column_names
-    if kind == "polars":
-        import polars
 
-        schema = {name: like.schema[name] for name in names}
-        return polars.DataFrame(polars.from_arrow(table)).cast(schema)
-    if kind == "pandas":
-        types = {str(name): dtype for name, dtype in like.dtypes.items()}
-        frame = table.to_pandas().astype({name: types[name] for name in names})
-        labels = {str(name): name for name in like.columns}
-        return frame.rename(columns=labels)
-    return table.cast(_schema(like, names))
+    library: str
+    head: Any
+    labels: tuple[Hashable, ...]
+
+    @classmethod
+    def of(cls, x: Any) -> FrameType:
+        """Return the type of a frame."""
+        x = as_frame(x)
+        head = as_table(x.iloc[:0] if hasattr(x, "iloc") else x[:0])
+        library = type(x).__module__.partition(".")[0]
+        return cls(
+            library, head, tuple(x.columns) if library == "pandas" else tuple(head.column_names)
+        )
+
+    def frame(self, table: Any) -> Any:
+        """Return an Arrow table as such a frame; columns that this one lacks keep their types."""
+        typed = {field.name for field in self.head.schema if str(field.type) != "null"}
+        like = self.head.select([name for name in table.column_names if name in typed])
+        if self.library == "polars":
+            import polars
+
+            types: Any = polars.DataFrame(polars.from_arrow(like)).schema
+            return polars.DataFrame(polars.from_arrow(table)).cast(dict(types))
+        if self.library == "pandas":
+            labels = dict(zip(self.head.column_names, self.labels, strict=True))
+            frame = table.to_pandas().astype(dict(like.to_pandas().dtypes))
+            return frame.rename(columns=labels)
+        return table.cast(_schema(table.schema, like.schema))
+
+    def to_json(self) -> str:
+        """Return JSON text for :meth:`from_json`."""
+        import pyarrow
+
+        stream = pyarrow.BufferOutputStream()
+        with pyarrow.ipc.new_stream(stream, self.head.schema) as writer:
+            columns = [column.combine_chunks() for column in self.head.columns]
+            writer.write_batch(pyarrow.record_batch(columns, schema=self.head.schema))
+        head = base64.b64encode(stream.getvalue()).decode()
+        return json.dumps({"library": self.library, "head": head, "labels": self.labels})
+
+    @classmethod
+    def from_json(cls, text: str) -> FrameType:
+        """Return the type that :meth:`to_json` described.
+
+        Raises:
+            ValueError: The text describes no frame.
+        """
+        import pyarrow
+
+        about = parsed_json(text)
+        try:
+            head = pyarrow.ipc.open_stream(base64.b64decode(about["head"])).read_all()
+            labels = tuple(tuple(x) if isinstance(x, list) else x for x in about["labels"])
+            made = cls(str(about["library"]), head, labels)
+        except (KeyError, TypeError, OSError, pyarrow.ArrowException) as error:
+            raise ValueError(f"it describes no frame: {error}") from None
+        if len(labels) != head.num_columns:
+            raise ValueError("it describes a frame with as many labels as columns")
+        return made
 
 
-def _schema(like: Any, names: list[str]) -> Any:
+def _schema(schema: Any, like: Any) -> Any:
+    """Return a schema with the fields of another where that has them."""
     import pyarrow
 
-    return pyarrow.schema([like.schema.field(name) for name in names])
+    fields = [like.field(field.name) if field.name in like.names else field for field in schema]
+    return pyarrow.schema(fields)

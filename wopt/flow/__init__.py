@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from wopt.flow.chain import Inverse as Inverse
     from wopt.flow.conversions import free as free
     from wopt.flow.flow import Flow as Flow
+    from wopt.flow.marginal import log_marginal as log_marginal
     from wopt.flow.rejection import Draw as Draw
     from wopt.flow.rejection import Rejection as Rejection
     from wopt.flow.views import FlowDistribution as FlowDistribution

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from wopt.bijection import given
 from wopt.capabilities import Capability, require
 from wopt.data.dataset import Dataset
+from wopt.data.rows import as_rows
 from wopt.errors import CapabilityError, DataError
 from wopt.interfaces.source import Source
 from wopt.interfaces.target import Law
 from wopt.seeds import derive
+
+if TYPE_CHECKING:
+    from wopt.flow.flow import Flow
 
 __all__ = [
     "DistributionLaw",
@@ -23,6 +28,8 @@ __all__ = [
     "carried",
     "draw",
     "held_out_rows",
+    "inputs_of",
+    "moved_conditions",
     "noise",
     "providing",
 ]
@@ -138,6 +145,37 @@ def draw(law: Law, n: int, dim: int, rng: torch.Generator) -> Tensor:
             f"({n}, {dim})"
         )
     return x
+
+
+def moved_conditions(flow: Flow, conditions: Any) -> Tensor:
+    """Return conditions in the flow's coordinates, shape ``(..., c)``.
+
+    Raises:
+        CapabilityError: The model has no conditions.
+        DataError: They have another shape, or are not finite.
+    """
+    width, units = flow.condition, flow.transform.of_conditions
+    wanted = flow.names[-width:] if flow.names else ()
+    asked = as_rows(conditions, wanted, None, 0, flow.columns)
+    if asked.ndim == 0 or asked.shape[-1] != width or not bool(torch.isfinite(asked).all()):
+        raise DataError(
+            f"conditions are finite numbers of shape (..., c) with c = {width}, got shape "
+            f"{tuple(asked.shape)}"
+        )
+    return units.move(asked)
+
+
+def inputs_of(flow: Flow, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, ...]:
+    """Return points ``(n, d)``, and conditions ``(n, k)`` in the flow's coordinates, for its map.
+
+    Raises:
+        DataError: They have another width.
+    """
+    width = 0 if c is None else c.shape[1]
+    if x.ndim != 2 or (x.shape[1], width) != (flow.modelled, flow.condition):
+        wanted = f"{flow.dim} columns, {flow.condition} of them conditions"
+        raise DataError(f"this flow takes rows of {wanted}, got shape {tuple(x.shape)}")
+    return x, *(flow.transform.of_conditions.move(part) for part in given(c))
 
 
 _AGAIN = 10

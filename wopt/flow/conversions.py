@@ -12,6 +12,7 @@ from wopt.data.rows import completed
 from wopt.distributions import how_to_get
 from wopt.errors import DataError, PluginError
 from wopt.flow.flow import Flow
+from wopt.flow.marginal import log_marginal
 from wopt.host import host
 from wopt.interfaces.target import Target
 from wopt.particles import split_conditions
@@ -53,7 +54,8 @@ def log_mass_bound(
         E log p(x + u) <= log E p(x + u) = log P(x) - log (volume of the cell),  u uniform on it,
 
     by Jensen's inequality. The cells of integers and categories have volume one. Continuous columns
-    contribute their density. For a flow without discrete columns this is the log-density.
+    contribute their density. For a flow without discrete columns this is the log-density. Where a
+    value is missing, the density of what is seen is estimated, see :func:`wopt.flow.log_marginal`.
 
     Args:
         flow: The flow.
@@ -65,12 +67,12 @@ def log_mass_bound(
     Source: Theis, van den Oord and Bethge (2016), A note on the evaluation of generative models.
     """
     if flow.columns is None or not flow.columns.discrete:
-        return flow.log_prob(x, audit=audit)
+        return log_marginal(flow, x, audit=audit)[0]
     x = completed(flow.columns, x)
     rng = torch.Generator().manual_seed(seed)
     total = torch.zeros(len(x), dtype=torch.float64)
     for _ in range(draws):
-        total += flow.log_prob(flow.columns.jitter(x, rng), audit=audit).double().cpu()
+        total += log_marginal(flow, flow.columns.jitter(x, rng), audit=audit)[0].cpu()
     return total / draws
 
 

@@ -11,17 +11,25 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from wopt.bijection import Bijection, given
+from wopt.bijection import Bijection
 from wopt.capabilities import Capability
 from wopt.data.assembly import coordinates
 from wopt.data.columns import Columns
-from wopt.data.frames import arrow_table
+from wopt.data.frames import FrameType, arrow_table
 from wopt.data.rows import as_rows
 from wopt.data.transform import AffineTransform
-from wopt.errors import DataError
-from wopt.flow.base import DistributionLaw, carried, draw, noise, providing
+from wopt.flow.base import (
+    DistributionLaw,
+    carried,
+    draw,
+    inputs_of,
+    moved_conditions,
+    noise,
+    providing,
+)
 from wopt.flow.chain import Chain, Inverse
 from wopt.flow.exact import warn_of_missed
+from wopt.flow.marginal import Fill, density_of_seen, imputed
 from wopt.flow.views import FlowDistribution
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.target import Law
@@ -33,6 +41,8 @@ __all__ = ["Flow"]
 
 Shape = int | Sequence[int]
 """A number of samples, or a shape of them."""
+
+Rng = torch.Generator | None
 
 
 class Flow(nn.Module):
@@ -56,6 +66,7 @@ class Flow(nn.Module):
             chain of them, or the inverse of one. The first may be a preprocessing, which is frozen.
         base: A law, or a distribution of torch; ``None`` if it is not known.
         names: Names of the columns, conditions last.
+        frame: Type of the frame that the model was fitted to, if it was.
         conditions: Rows of conditions, shape ``(m, k)``, in the flow's coordinates, from which
             those of samples are drawn, unless they are given.
 
@@ -73,10 +84,11 @@ class Flow(nn.Module):
         bijections: Chain | Inverse | Iterable[Bijection],
         base: Law | Distribution | None,
         names: Sequence[str] = (),
+        frame: FrameType | None = None,
         conditions: Tensor | None = None,
     ) -> None:
         super().__init__()
-        self.names = tuple(names)
+        self.names, self.frame = tuple(names), frame
         self.base = DistributionLaw(base) if isinstance(base, Distribution) else base
         dim = len(self.names) or (None if self.base is None else self.base.dim)
         if isinstance(bijections, Inverse):
@@ -125,7 +137,7 @@ class Flow(nn.Module):
             True
         """
         other = self.map.of if isinstance(self.map, Inverse) else Inverse(self.map)
-        return Flow(other, self.base, self.names, self.conditions)
+        return Flow(other, self.base, self.names, self.frame, self.conditions)
 
     @property
     def blocks(self) -> list[FlowBlock]:
@@ -162,16 +174,20 @@ class Flow(nn.Module):
         self, x: Tensor, c: Tensor | None = None, *, audit: bool = False
     ) -> tuple[Tensor, Tensor]:
         """Return map(x; c), ``(n, d)``, and log |det|, ``(n,)``; c is in the data's units."""
-        return self.map.forward(*self._inputs(x, c), audit=audit)
+        return self.map.forward(*inputs_of(self, x, c), audit=audit)
 
     def inverse(
         self, z: Tensor, c: Tensor | None = None, *, audit: bool = False
     ) -> tuple[Tensor, Tensor]:
         """Return map^-1(z; c), ``(n, d)``, and log |det|, ``(n,)``, for points of the base."""
-        return self.map.inverse(*self._inputs(z, c), audit=audit)
+        return self.map.inverse(*inputs_of(self, z, c), audit=audit)
 
     def log_prob(self, x: Any, conditions: Any = None, *, audit: bool = False) -> Tensor:
         """Return the model's (conditional) log-density, shape ``(...)``, nats.
+
+        A missing value that samples can have too is a value. Where one is missing that training
+        always had, the result estimates the density of what is seen, with a warning
+        (:func:`wopt.flow.log_marginal`).
 
         Args:
             x: Rows ``(..., d)``: a tensor, an array or a table with categories instead of codes. A
@@ -187,23 +203,39 @@ class Flow(nn.Module):
         """
         rows = as_rows(x, self.names, conditions, self.condition, self.columns)
         flat = rows.flatten(0, -2) if rows.ndim > 2 else rows[None] if rows.ndim == 1 else rows
-        inputs = self._inputs(*split_conditions(flat, self.condition))
+        inputs = inputs_of(self, *split_conditions(flat, self.condition))
+        if bool(flat.isnan().any()):
+            return density_of_seen(self, flat, audit).reshape(rows.shape[:-1])
         z, log_det = self._carry(functools.partial(self.map, audit=audit), *inputs)
         base = providing(self.base, Capability.POTENTIAL | Capability.NORMALISED, "a likelihood")
         return (log_det + base.log_prob(z).to(log_det)).reshape(rows.shape[:-1])
+
+    def impute(self, x: Any, how: Fill = "draw", *, generator: Rng = None) -> Any:
+        """Return rows ``(n, d)`` of the type of x with gaps filled by the law given what is seen.
+
+        That a value is missing is taken to say nothing of it. Conditions are not filled.
+
+        Args:
+            x: Rows of any type, shape ``(n, d)``, NaN or null where a value is missing.
+            how: ``"draw"``, or ``"mean"`` for the possible value nearest to the mean, and the most
+                probable category.
+            generator: Random numbers; torch's own by default.
+        """
+        return imputed(self, x, how, generator)
 
     @torch.no_grad()
     def sample(
         self,
         shape: Shape = (),
         *,
-        generator: torch.Generator | None = None,
+        generator: Rng = None,
         conditions: Any = None,
-    ) -> Tensor:
+    ) -> Any:
         """Return new samples, shape ``shape + (d,)`` or ``shape + (d + k,)``; integers are whole.
 
         Args:
-            shape: Number or shape of the samples.
+            shape: Number of the samples: rows of a frame, if the model was fitted to one; or a
+                shape, for a tensor.
             generator: Random numbers; torch's own by default.
             conditions: Conditions, shape ``(..., k)``, in the data's units, for samples of the
                 other columns given them, ``shape + (..., d)``. By default conditions are drawn
@@ -212,20 +244,23 @@ class Flow(nn.Module):
         Raises:
             CapabilityError: The model cannot be sampled (the target has no samples, say).
         """
-        return self._draw(shape, generator, conditions, audit=False)[0]
+        x = self._draw(shape, generator, conditions, audit=False)[0]
+        if self.frame is None or not (isinstance(shape, int) or shape == ()):
+            return x
+        return self.frame.frame(self.table(x.reshape(-1, x.shape[-1])))
 
     def rsample(
         self,
         shape: Shape = (),
         *,
-        generator: torch.Generator | None = None,
+        generator: Rng = None,
         conditions: Any = None,
     ) -> Tensor:
         """Return samples, shape ``shape + (d,)``, with gradients; discrete columns not rounded."""
         return self._draw(shape, generator, conditions, audit=False, whole=False)[0]
 
     def rsample_and_log_prob(
-        self, shape: Shape = (), *, generator: torch.Generator | None = None
+        self, shape: Shape = (), *, generator: Rng = None
     ) -> tuple[Tensor, Tensor]:
         """Return samples, shape ``shape + (d,)``, and their log-density, both with gradients."""
         return self._draw(shape, generator, None, audit=False, whole=False)
@@ -235,18 +270,17 @@ class Flow(nn.Module):
         self,
         shape: Shape = (),
         *,
-        generator: torch.Generator | None = None,
+        generator: Rng = None,
         conditions: Any = None,
         audit: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Return samples, ``shape + (d,)``, and their log-density, shape ``shape``, nats.
 
-        The log-density is NaN if the model has no density.
+        Other arguments are those of :meth:`sample`. The log-density is NaN if there is none.
 
         Args:
             shape: Number or shape of the samples.
-            generator: Random numbers; torch's own by default.
-            conditions: Conditions of a conditional model.
+            generator, conditions: As for :meth:`sample`.
             audit: Evaluate the samples by the blocks' finer, independent computation. Inexact
                 inverses are first corrected in float64; the warning :class:`InexactInverse` counts
                 the samples for which that failed.
@@ -267,14 +301,14 @@ class Flow(nn.Module):
         """
         rows = as_rows(x, self.names, None, self.condition, self.columns)
         x, *c = split_conditions(rows, self.condition)
-        x, *c = (x, *c) if reverse else self._inputs(x, *c)
+        x, *c = (x, *c) if reverse else inputs_of(self, x, *c)
         step = self.chain.inverse_trajectory if reverse else self.chain.trajectory
         path: Tensor = in_batches(lambda *part: step(*part).transpose(0, 1), x, *c).transpose(0, 1)
         return torch.cat([path, *(part.to(path).expand(len(path), -1, -1) for part in c)], dim=2)
 
     @renamed_arguments(share="fraction")
     def between(self, x: Any, fraction: float) -> Tensor:
-        """Return particles at a fraction of the way through the blocks, shape ``(n, d)``.
+        """Return particles at a fraction of the way through the blocks, in the units of x.
 
         The way is measured by length, sum_k (E |x_k - x_{k-1}|^2)^(1/2) over the blocks, however
         unequal the steps are. Within a block particles move straight and at constant speed, which
@@ -283,17 +317,6 @@ class Flow(nn.Module):
         Args:
             x: Rows before the first block, in their own units, shape ``(n, d + k)``.
             fraction: Fraction of the way, from 0 to 1.
-
-        Returns:
-            Positions, shape ``(n, d)``, in the units of ``x``.
-
-        Example:
-            >>> import torch, wopt
-            >>> x = torch.randn(50, 2)
-            >>> units = wopt.AffineTransform.fit(x, "none")
-            >>> flow = wopt.Flow([units], wopt.build("target", "gaussian"))
-            >>> torch.allclose(flow.between(x, 0.5), x.double())  # no block moves anything
-            True
         """
         from wopt.flow.conversions import between
 
@@ -340,7 +363,7 @@ class Flow(nn.Module):
     def _draw(
         self,
         shape: Shape,
-        generator: torch.Generator | None,
+        generator: Rng,
         conditions: Any,
         audit: bool,
         whole: bool = True,
@@ -351,7 +374,7 @@ class Flow(nn.Module):
         if conditions is None:
             inputs = noise(base, size.numel(), self.modelled, generator, self.conditions)
         else:
-            asked = self._conditions(conditions)
+            asked = moved_conditions(self, conditions)
             size = size + asked.shape[:-1]
             z = draw(base, size.numel(), self.modelled, generator)
             inputs = z, asked.expand(*size, -1).reshape(-1, self.condition).to(z)
@@ -374,27 +397,8 @@ class Flow(nn.Module):
         x = columns.seen(x) if columns else x
         return x.reshape(*size, -1), log_density.reshape(size)
 
-    def _conditions(self, conditions: Any) -> Tensor:
-        width, units = self.condition, self.transform.of_conditions
-        wanted = self.names[-width:] if self.names else ()
-        asked = as_rows(conditions, wanted, None, 0, self.columns)
-        if asked.ndim == 0 or asked.shape[-1] != width or not bool(torch.isfinite(asked).all()):
-            raise DataError(
-                f"conditions are finite numbers of shape (..., c) with c = {width}, got shape "
-                f"{tuple(asked.shape)}"
-            )
-        return units.move(asked)
-
     def _carry(self, function: Callable[..., Any], *inputs: Tensor) -> Any:
         """Return ``function(*inputs)``, in batches where no gradient is needed."""
         if torch.is_grad_enabled() and any(t.requires_grad for t in (*inputs, *self.parameters())):
             return function(*inputs)
         return in_batches(function, *inputs)
-
-    def _inputs(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Return points, and conditions in the flow's coordinates, for the map."""
-        width = 0 if c is None else c.shape[1]
-        if x.ndim != 2 or (x.shape[1], width) != (self.modelled, self.condition):
-            wanted = f"{self.dim} columns, {self.condition} of them conditions"
-            raise DataError(f"this flow takes rows of {wanted}, got shape {tuple(x.shape)}")
-        return x, *(self.transform.of_conditions.move(part) for part in given(c))

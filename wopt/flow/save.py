@@ -12,6 +12,7 @@ import torch
 
 from wopt.component import build, config_of
 from wopt.data.columns import Columns
+from wopt.data.frames import FrameType
 from wopt.data.table_transform import TableTransform
 from wopt.data.transform import AffineTransform
 from wopt.errors import CapabilityError, ConfigError, DamagedError, WoptError
@@ -28,7 +29,7 @@ __all__ = ["FORMAT", "load_flow", "save_flow"]
 
 FORMAT = 6
 """Version of the file; readers reject later ones. Version 2 added kinds of columns, 3 masks of
-conditions, 4 supports, 5 curves, 6 cells, scales, times and columns that are put back."""
+conditions, 4 supports, 5 curves, 6 cells, scales, times, columns that are put back and frames."""
 
 _CONDITIONS = "base.conditions"
 
@@ -44,6 +45,7 @@ class _About:
     base: dict[str, Any]
     columns: str | None = None
     support: dict[str | int, Any] | None = None
+    frame: str | None = None
 
 
 def save_flow(flow: Flow, path: Path) -> Path:
@@ -68,6 +70,8 @@ def save_flow(flow: Flow, path: Path) -> Path:
         "columns": None if columns is None else columns.to_json(),
         "support": None if support is None else support.intervals(),
     }
+    if flow.frame is not None:  # so that earlier versions read the others
+        about["frame"] = flow.frame.to_json()
     tensors: dict[str, torch.Tensor] = {
         f"{_start(flow)}transform.{k}": v for k, v in flow.transform.of_all_columns().items()
     }
@@ -141,13 +145,15 @@ def _assemble(path: Path, tensors: dict[str, torch.Tensor], about: _About) -> Fl
         support = support_of(about.support, [*map(str, range(dim))])
     base = _base_of(about.base)
     conditions = tensors.pop(_CONDITIONS, None)
-    flow = Flow(Chain(blocks, transform, support), base, about.names, conditions)
+    frame = None if about.frame is None else FrameType.from_json(about.frame)
+    flow = Flow(Chain(blocks, transform, support), base, about.names, frame, conditions)
     return flow.inverted() if isinstance(base, SourceLaw) else flow
 
 
 def _least_format(flow: Flow) -> int:
     columns = flow.transform.columns
-    if columns is not None and (columns.derived or any(c.later for c in columns.columns)):
+    later = columns is not None and (columns.derived or any(c.later for c in columns.columns))
+    if later or flow.frame is not None:
         return 6
     if columns is not None and any(column.curve for column in columns.columns):
         return 5

@@ -49,7 +49,8 @@ class FlowDistribution(Distribution):
 
     def sample(self, sample_shape: torch.Size | Sequence[int] = ()) -> Tensor:
         """Return samples of shape ``sample_shape + (d,)``."""
-        return self.flow.sample(sample_shape)
+        x: Tensor = self.flow.sample((*sample_shape, 1))  # a tensor also of a frame's model
+        return x.squeeze(-2)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Return log-densities, shape ``value.shape[:-1]``, nats."""

@@ -201,5 +201,5 @@ def rescued(path: Path) -> Flow:
         raise ConfigError(f"{path}: there is no model of data that can be rescued")
     shape = len(transform.shift), transform.condition
     blocks = [load_block(run, config, step, *shape) for step in kept_steps(config, whole)]
-    flow = Flow([transform, *blocks], config.objective.target, names, conditions)
+    flow = Flow([transform, *blocks], config.objective.target, names, None, conditions)
     return in_own_units(flow, config.objective.target)

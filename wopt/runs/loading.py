@@ -229,7 +229,7 @@ def load_run(path: Path | str) -> LoadedRun:
     config = validate(run.read_config(), str(run.config))
     transform, names, conditions = load_transform(run)
     blocks = load_blocks(run, config, len(transform.shift), transform.condition)
-    flow = Flow([transform, *blocks], config.objective.target, names, conditions)
+    flow = Flow([transform, *blocks], config.objective.target, names, None, conditions)
     if config.model == "push_forward":
         start = SourceLaw(
             config.source, config.seed, check=lambda data: check_data(run, config.source, data)

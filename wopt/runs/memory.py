@@ -9,7 +9,7 @@ import numpy as np
 
 from wopt.data.choices import Choices, Columns, Context, Kinds, Missing, Support, Where
 from wopt.data.dataset import Dataset
-from wopt.data.frames import as_table, head_of, is_frame
+from wopt.data.frames import FrameType, as_table, is_frame
 from wopt.data.load import from_table
 from wopt.data.transform import How
 from wopt.errors import DataError
@@ -69,11 +69,9 @@ class Rows(Source):
         )
 
     @property
-    def like(self) -> Any:
-        """Type of samples, by example: a frame without rows, an array, or ``None`` for tensors."""
-        if not is_frame(self.x):
-            return np.zeros(0) if isinstance(self.x, np.ndarray) else None
-        return head_of(self.x)
+    def frame(self) -> FrameType | None:
+        """Type of a frame, or ``None``."""
+        return FrameType.of(self.x) if is_frame(self.x) else None
 
     def load(self, seed: int) -> Dataset:
         """Return the data, the same for the same seed."""

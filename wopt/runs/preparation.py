@@ -101,7 +101,7 @@ class Prepared(Problem):
         """Return the model with these blocks."""
         maps = [self.transform, *blocks]
         if not self.pushes:
-            return Flow(maps, self.objective.target, self.names, self.conditions)
+            return Flow(maps, self.objective.target, self.names, None, self.conditions)
         start = SourceLaw(self.config.source, self.config.seed, self.dataset)
         return Flow(maps, start, self.names).inverted()
 

@@ -7,11 +7,12 @@ import functools
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from wopt.component import build
 from wopt.data.columns import Columns
-from wopt.data.frames import array_of, frame_like, is_frame
+from wopt.data.frames import array_of
 from wopt.data.rows import as_rows
 from wopt.errors import CapabilityError
 from wopt.flow import Flow
@@ -131,7 +132,8 @@ class Solution:
             >>> new.schema.names, bool(new.column("price").to_pandas().min() > 0)
             (['price', 'sold'], True)
         """
-        x = self.flow.sample(n, generator=generator, conditions=conditions)
+        size = (n,) if isinstance(n, int) else (*n, 1)
+        x = self.flow.sample(size, generator=generator, conditions=conditions)
         if conditions is not None:
             width = self.flow.condition
             names, columns = self.flow.names[-width:], self.flow.columns
@@ -139,11 +141,11 @@ class Solution:
             x = torch.cat([x, given.expand(*x.shape[:-1], width)], dim=-1).reshape(
                 -1, self.flow.dim
             )
+        if self.flow.frame is not None:
+            return self.flow.frame.frame(self.flow.table(x))
         columns = self.flow.columns or Columns.on_the_line(self.flow.names, self.flow.condition)
-        like = getattr(self.prepared.config.source, "like", None)
-        if like is None:
-            return x
-        return frame_like(self.flow.table(x), like) if is_frame(like) else array_of(x, columns)
+        rows = getattr(self.prepared.config.source, "x", None)
+        return array_of(x, columns) if type(rows) is np.ndarray else x
 
     def resume(
         self, stop: Stop | dict[str, Any] | None = None, listener: ListenerLike = None
@@ -240,4 +242,5 @@ def advance(problem: Prepared, state: State, listener: ListenerLike = None) -> S
         )
     )
     flow = in_own_units(problem.flow(ended.state.blocks), problem.objective.target)
+    flow.frame = getattr(problem.config.source, "frame", None)
     return Solution(flow, ended.state, ended.status, ended.reason, problem, ended.lower)

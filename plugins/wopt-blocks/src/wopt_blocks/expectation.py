@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
-__all__ = ["chosen_mixture", "fitted_mixture"]
+__all__ = ["BROAD", "chosen_mixture", "fitted_mixture"]
+
+BROAD = (1e1, 1e2, 1e3)
+"""Deviations of the defensive components, in those of the points."""
 
 _ITERATIONS, _RIDGE = 100, 1e-3
 """Iterations of EM; addition to a covariance, as a fraction of a component's mean variance."""
 _LEAST = 1e-9
+
+Shrink = Callable[[Tensor, Tensor], Tensor]
+"""Function of the components' numbers of points ``(k,)`` and covariances ``(k, d, d)``."""
 
 
 def fitted_mixture(x: Tensor, components: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -34,44 +42,105 @@ def fitted_mixture(x: Tensor, components: int) -> tuple[Tensor, Tensor, Tensor]:
         >>> sorted(round(w, 2) for w in weights.tolist())
         [0.25, 0.75]
     """
-    return _fitted(x, _far_apart(x, components))[0]
+    return _fitted(x, _far_apart(x, components), _rounded)
 
 
-_VALUES, _ENOUGH = 300_000, 1e-4
+_VALUES, _ENOUGH = 300_000, 1e-3
 """Rows times squared columns to which :func:`chosen_mixture` fits, and the gain in nats of an
-iteration after which EM ends there."""
+iteration after which EM ends in a choice; after it, a tenth."""
+
+_FOLDS, _JUDGES, _FACTOR = 5, 400, 4.0
+"""Folds of a cross-validation; points that suffice to judge; ratio of the strengths tried."""
 
 
 def chosen_mixture(x: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the mixture of 1, 2, 4, ... Gaussians that minimises BIC, as :func:`fitted_mixture`.
+    """Return the mixture that held-out points choose, as :func:`fitted_mixture`.
+
+    A component of n_k points with covariance C_k has (n_k C_k + a S) / (n_k + a), with S the
+    covariance of all points: a points are added to it that are as spread out as all.
+    Cross-validation chooses the number of components, then a; then all points fit the mixture.
+
+    The last three Gaussians are round, 10, 100 and 1,000 times as wide as the points, and share a
+    weight of 1/(n + 1): what is far from all points costs tens of nats (a defensive mixture).
 
     EM begins at points drawn with chances that grow with the squared distance from those before,
     so that a point far out need not have a Gaussian of its own.
 
     Args:
         x: Points in random order, shape ``(n, d)``, float64.
-        most: Largest number of Gaussians.
+        most: Largest number of Gaussians, without the last three.
 
-    Source: Schwarz, *Estimating the dimension of a model*, 1978; Arthur, Vassilvitskii,
-    *k-means++: the advantages of careful seeding*, 2007.
+    Source: Fraley, Raftery, *Bayesian regularization for normal mixture estimation and model-based
+    clustering*, 2007; Arthur, Vassilvitskii, *k-means++: the advantages of careful seeding*, 2007.
 
     Example:
         >>> z = torch.randn(2000, 2, generator=torch.Generator().manual_seed(0)).double()
         >>> len(chosen_mixture(z, 8)[0]), len(chosen_mixture(torch.cat([z, z + 9]), 8)[0])
-        (1, 2)
+        (4, 5)
     """
     x = x[: max(2000, _VALUES // x.shape[1] ** 2)]
-    n, d = x.shape
-    found: list[tuple[float, tuple[Tensor, Tensor, Tensor]]] = []
-    count = 1
-    while count <= min(most, max(1, n // (d + 1))):
-        mixture, value = _fitted(x, _spread(x, count), _ENOUGH)
-        criterion = count * (d + 1) * (d + 2) / 2 * math.log(n) - 2 * n * value
-        found.append((criterion, mixture))
-        if count > 2 and criterion > found[-2][0]:
+    few = x[: _FOLDS * _JUDGES]
+    folds = torch.arange(len(few)) % _FOLDS
+    enough = math.ceil(_FOLDS * min(1.0, _JUDGES / len(few))) if len(few) > _FOLDS else 0
+
+    def value(count: int, strength: float) -> float:
+        found = []
+        for fold in range(enough):
+            weights, means, factors = _shrunk(few[folds != fold], count, strength, _ENOUGH)
+            joint = weights.log() + _log_normal(few[folds == fold], means, factors)
+            found.append(joint.logsumexp(1))
+        return float(torch.cat(found).mean()) if found else 0.0
+
+    strength, tried = float(x.shape[1]), list[tuple[float, int]]()
+    for count in _counts(min(most, max(1, len(few) // 2))):
+        tried.append((value(count, strength), count))
+        if max(tried) not in tried[-2:]:
             break
-        count *= 2
-    return min(found, key=lambda pair: pair[0])[1]
+    count = max(tried)[1]
+    return _shrunk(x, count, _climbed(functools.partial(value, count), strength), _ENOUGH / 10)
+
+
+def _counts(most: int) -> Iterator[int]:
+    """Yield 1, 2, 3, 4, 6, 8, 12, ..., at most so many."""
+    yield 1
+    count = 2
+    while count <= most:
+        yield count
+        count = count * 3 // 2 if count & (count - 1) == 0 else count * 4 // 3
+
+
+def _climbed(value: Callable[[float], float], at: float) -> float:
+    """Return the place of the largest value on the geometric grid about a first place."""
+    best = value(at)
+    for factor in (_FACTOR, 1 / _FACTOR):
+        while (found := value(at * factor)) > best + _ENOUGH:
+            best, at = found, at * factor
+    return at
+
+
+def _shrunk(x: Tensor, count: int, strength: float, least: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Return so many components, with covariances shrunk to that of x, and the broad ones."""
+    d = x.shape[1]
+    whole = torch.cov(x.T, correction=0).reshape(d, d)
+    floor = 1e-9 * whole.diagonal().mean() + 1e-12
+
+    def toward(counts: Tensor, covariances: Tensor) -> Tensor:
+        near = (counts / (counts + strength))[:, None, None]
+        return near * covariances + (1 - near) * whole + floor * torch.eye(d).to(x)
+
+    return _defended(_fitted(x, _spread(x, count), toward, least), x)
+
+
+def _defended(mixture: tuple[Tensor, Tensor, Tensor], x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return a mixture and, after it, the round components of ``BROAD``, which share 1/n."""
+    (weights, means, factors), n, few = mixture, len(x), len(BROAD)
+    widths = (x.std(0, correction=0).mean() + 1e-12) * x.new_tensor(BROAD)
+    round_ones = widths[:, None].expand(few, x.shape[1]).diag_embed()
+    return (
+        torch.cat([weights * (1 - 1 / (n + 1)), weights.new_full((few,), 1 / (n + 1) / few)]),
+        torch.cat([means, x.mean(0).expand(few, -1)]),
+        torch.cat([factors, round_ones]),
+    )
 
 
 def _spread(x: Tensor, count: int) -> Tensor:
@@ -85,22 +154,22 @@ def _spread(x: Tensor, count: int) -> Tensor:
 
 
 def _fitted(
-    x: Tensor, centres: Tensor, least: float = _LEAST
-) -> tuple[tuple[Tensor, Tensor, Tensor], float]:
-    """Return the mixture that EM reaches from centres ``(k, d)``, and its mean log-density."""
+    x: Tensor, centres: Tensor, shrink: Shrink, least: float = _LEAST
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the mixture that EM reaches from centres ``(k, d)``."""
     components = len(centres)
     owner = torch.cdist(x, centres).argmin(1)
     posterior = torch.nn.functional.one_hot(owner, components).to(x)
     before = -math.inf
     for _ in range(_ITERATIONS):
-        weights, means, factors = _maximised(x, posterior)
+        weights, means, factors = _maximised(x, posterior, shrink)
         joint = weights.log() + _log_normal(x, means, factors)
         posterior = joint.softmax(1)
         now = float(joint.logsumexp(1).mean())
         if now < before + least:
             break
         before = now
-    return (weights, means, factors), now
+    return weights, means, factors
 
 
 def _far_apart(x: Tensor, count: int) -> Tensor:
@@ -112,20 +181,23 @@ def _far_apart(x: Tensor, count: int) -> Tensor:
     return x[chosen]
 
 
-def _maximised(x: Tensor, posterior: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    d = x.shape[1]
+def _maximised(x: Tensor, posterior: Tensor, shrink: Shrink) -> tuple[Tensor, Tensor, Tensor]:
     count = posterior.sum(0) + 1e-3
     means = posterior.T @ x / count[:, None]
     away = x - means[:, None]
     covariances = (away * posterior.T[:, :, None]).mT @ away / count[:, None, None]
+    return count / count.sum(), means, torch.linalg.cholesky(shrink(count, covariances))
+
+
+def _rounded(count: Tensor, covariances: Tensor) -> Tensor:
+    """Return covariances that are nearly round where points are few: d more points, all round."""
+    d = covariances.shape[-1]
     mean_variance = covariances.diagonal(dim1=1, dim2=2).mean(1)
     ridge = _RIDGE * mean_variance + 1e-6 * float(mean_variance.max()) + 1e-12
-    # A component of few points is nearly round: as many pseudo-observations as dimensions.
     fraction = (count / (count + d))[:, None, None]
-    eye = torch.eye(d).to(x)
+    eye = torch.eye(d).to(covariances)
     round_ones = mean_variance[:, None, None] * eye
-    covariances = fraction * covariances + (1 - fraction) * round_ones + ridge[:, None, None] * eye
-    return count / count.sum(), means, torch.linalg.cholesky(covariances)
+    return fraction * covariances + (1 - fraction) * round_ones + ridge[:, None, None] * eye
 
 
 def _log_normal(x: Tensor, means: Tensor, factors: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from wopt import Bijection, FlowBlock
 from wopt.component import fields
-from wopt_blocks.expectation import chosen_mixture
+from wopt_blocks.expectation import BROAD, chosen_mixture
 from wopt_blocks.mixture import Mixture
 
 __all__ = ["FittedMixture"]
@@ -19,24 +18,23 @@ __all__ = ["FittedMixture"]
 _ABSENT = -1e4
 """Logarithm of the weight of a Gaussian that is not there."""
 
-_BROAD = (1e1, 1e2, 1e3)
-"""Deviations of the defensive Gaussians, in those of the particles."""
-
 
 @fields
 class FittedMixture(FlowBlock):
     """The triangular map of a mixture of Gaussians to N(0, I), fitted to the particles by EM.
 
     It is the inverse of :class:`~wopt_blocks.mixture.Mixture`, in closed form: a flow of it alone
-    is a mixture of Gaussians. Their number is the one of 1, 2, 4, ... that minimises the Bayesian
-    information criterion, at most ``components``. Training goes on from the fit.
+    is a mixture of Gaussians. Their number, at most ``components``, and how far their covariances
+    are shrunk to that of all particles is what a fifth of the particles choose, to which EM is not
+    fitted for that. Training goes on from the fit.
 
     Beside them are three round Gaussians, 10, 100 and 1,000 times as wide as the particles, which
-    share a weight of 1/n: what is far from all particles costs tens of nats (a defensive mixture).
+    share a weight of 1/(n + 1): what is far from all particles costs tens of nats (a defensive
+    mixture).
 
     Source: Rosenblatt, *Remarks on a multivariate transformation*, 1952; Dempster, Laird, Rubin,
-    *Maximum likelihood from incomplete data via the EM algorithm*, 1977; Schwarz, *Estimating the
-    dimension of a model*, 1978.
+    *Maximum likelihood from incomplete data via the EM algorithm*, 1977; Fraley, Raftery, *Bayesian
+    regularization for normal mixture estimation and model-based clustering*, 2007.
 
     Args:
         dim: Dimension d, supplied by wopt.
@@ -52,7 +50,7 @@ class FittedMixture(FlowBlock):
         True
     """
 
-    cites = ("rosenblatt1952", "dempster1977", "schwarz1978")
+    cites = ("rosenblatt1952", "dempster1977", "fraley2007")
     provides = Mixture.provides
 
     dim: int
@@ -60,7 +58,7 @@ class FittedMixture(FlowBlock):
 
     def __post_init__(self) -> None:
         super().__init__()
-        self.inner = Mixture(self.dim, components=self.components + len(_BROAD))
+        self.inner = Mixture(self.dim, components=self.components + len(BROAD))
 
     @torch.no_grad()
     def initialise(self, points: Tensor, c: Tensor | None = None) -> None:
@@ -72,16 +70,6 @@ class FittedMixture(FlowBlock):
         inner.means[:k] = means.to(inner.means)
         lower, roots = factors.tril(-1), factors.diagonal(dim1=1, dim2=2).log()
         inner.factors[:k] = (lower + roots.diag_embed()).to(inner.factors)
-        self._defend(points)
-
-    def _defend(self, points: Tensor) -> None:
-        """Set the broad Gaussians by points, shape ``(n, d)``."""
-        inner, few = self.inner, len(_BROAD)
-        spread = points.std(0).mean() if len(points) > 1 else points.new_ones(())
-        widths = (spread * points.new_tensor(_BROAD)).log()
-        inner.logits[-few:] = -math.log(few * len(points))
-        inner.means[-few:] = points.mean(0)
-        inner.factors[-few:] = widths[:, None].expand(-1, self.dim).diag_embed()
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return T(x) ``(n, d)`` and its log-det ``(n,)`` in nats, in closed form."""

@@ -25,7 +25,7 @@ __all__ = ["command"]
 )
 @click.option(
     "--again", is_flag=True,
-    help="With the effort that certificate.json records, so that its numbers repeat.",
+    help="Repeat the effort that certificate.json records, and so its numbers.",
 )  # fmt: skip
 @quiet_option
 @json_option

@@ -23,7 +23,7 @@ class JKO(wopt.ProximalScheme):
 
         rho_{n+1} = argmin  G(rho) + W_2(rho_n, rho)^2 / (2 h).
 
-    Unconditionally stable. For lambda-convex G the gap shrinks by (1 + h lambda)^-2 per step.
+    It is stable for every h. For lambda-convex G the gap shrinks by (1 + h lambda)^-2 per step.
 
     Source: Jordan, Kinderlehrer, Otto, SIAM J. Math. Anal. 29 (1998) 1-17.
 

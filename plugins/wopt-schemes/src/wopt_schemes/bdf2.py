@@ -15,9 +15,9 @@ class BDF2(Stepped):
 
         a(x) = ((1 + w)^2 x - w^2 x_prev)/(1 + 2w),    h' = h (1 + w)/(1 + 2w),    w = h_n/h_{n-1};
 
-    with constant steps a = (4x - x_prev)/3 and h' = 2h/3. Order 2 and L-stable. The first step is
-    one of jko, whose local error of order h^2 does not lower the order. So is a step that grows
-    by more than 1 + sqrt 2, beyond which the formula is unstable.
+    with constant steps a = (4x - x_prev)/3 and h' = 2h/3. It is of order 2 and L-stable. The first
+    step is one of jko, whose local error of order h^2 does not lower the order. So is a step that
+    grows by more than 1 + sqrt 2, beyond which the formula is unstable.
 
     Source: Matthes, Plazotta, 2019 (arXiv 1711.02935); Gallouet, Natale, Todeschi, 2024; variable
     steps: Hairer, Norsett, Wanner, *Solving Ordinary Differential Equations I*, III.5.

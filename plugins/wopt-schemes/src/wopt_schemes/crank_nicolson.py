@@ -15,7 +15,7 @@ class CrankNicolson(Stepped):
 
     with g the Wasserstein gradient at x. g costs nothing: after an implicit step it is the
     residual (a - y)/h' of that step. The first step, which has none, is one of jko; its local error
-    of order h^2 does not lower the order. Order 2. Stable but not L-stable: stiff modes are
+    of order h^2 does not lower the order, 2. It is stable but not L-stable: stiff modes are
     multiplied by nearly -1, so the step sizes should not be large, and errors of the inner
     solver are carried from step to step without damping.
 

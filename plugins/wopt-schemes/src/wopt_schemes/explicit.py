@@ -17,9 +17,9 @@ class Explicit(LimitedScheme):
     DG(rho)[u] is one derivative of the energy along (u, div u), so that neither a formula of the
     gradient nor a score is needed; blocks whose map is the flow of u for unit time agree to first
     order.
-    Order 1. Stable only below a limit that the stiffest mode sets: for KL to N(n, S) with affine
-    maps h <= 1/L, L the largest eigenvalue of S^-1. A larger h is refused where the objective
-    knows its limit; where it does not, a step that raises the energy is rejected.
+    It is of order 1, and stable only below a limit that the stiffest mode sets: for KL to N(n, S)
+    with affine maps h <= 1/L, L the largest eigenvalue of S^-1. A larger h is refused where the
+    objective knows its limit; where it does not, a step that raises the energy is rejected.
 
     Source: Ambrosio, Gigli, Savare, *Gradient Flows*, 2008; docs/theory.md 3.1.
 

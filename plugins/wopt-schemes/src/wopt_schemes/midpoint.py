@@ -15,8 +15,8 @@ class Midpoint(Stepped):
         M = argmin  G(M_# rho) + E |M(x) - x|^2 / h,    T = 2 M - id.
 
     The block is T, and G is evaluated at M = (id + T)/2, whose log-det the block must know
-    (HALF_WAY). Order 2. Stable but not L-stable, and T is invertible only where DM > 1/2, so the
-    step sizes should not be large against the stiffest mode.
+    (HALF_WAY). It is of order 2, stable but not L-stable, and T is invertible only where DM > 1/2,
+    so the step sizes should not be large against the stiffest mode.
 
     Source: Hairer, Lubich, Wanner, *Geometric Numerical Integration*, II.1; for gradient flows in
     metric spaces: Legendre, Turinici, *Second-order in time schemes*, 2017.

@@ -55,8 +55,8 @@ class Extragradient(_TwoEvaluations):
 
         y = x - h g(x),    T(x) = x - h g(y).
 
-    Order 1. On a mode z = h mu it multiplies by 1 - z + z^2, so it is stable for z <= 1: half the
-    explicit scheme's limit. Use it for stability along rotations, not for accuracy.
+    It is of order 1. It multiplies a mode, z = h mu, by 1 - z + z^2, so it is stable for z <= 1:
+    half the explicit scheme's limit. Use it for stability along rotations, not for accuracy.
 
     Source: Korpelevich, 1976.
 
@@ -79,8 +79,8 @@ class ExplicitMidpoint(_TwoEvaluations):
 
         y = x - (h/2) g(x),    T(x) = x - h g(y).
 
-    Order 2. On a mode z = h mu it multiplies by 1 - z + z^2/2, so it is stable for z <= 2, like the
-    explicit scheme.
+    It is of order 2. It multiplies a mode, z = h mu, by 1 - z + z^2/2, so it is stable for z <= 2,
+    like the explicit scheme.
 
     Source: Runge, 1895; along labels: docs/theory.md 3.2.
 

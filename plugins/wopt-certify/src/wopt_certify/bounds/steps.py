@@ -32,8 +32,8 @@ def theorem_s(w0: Numbers, step_sizes: Steps, errors: Steps | float, lam: Number
     """Return  W_2(p_n, q) <= (W_2(p_{n-1}, q) + h_n eps_n) / (1 + h_n lambda)  after each step.
 
     Conditions: G lambda-convex along generalized geodesics, lambda > -1/h_n (it may be negative),
-    and each p_n a proximal step from p_{n-1} with residual of norm eps_n. Equality for shifted
-    Gaussians.
+    and each p_n a proximal step from p_{n-1} with residual of norm eps_n. Shifted Gaussians
+    attain it.
 
     Args:
         w0: W_2(p_0, q), or a bound of it.
@@ -63,8 +63,8 @@ def theorem_s_gap(w0: Numbers, step_sizes: Steps, errors: Steps | float, lam: Nu
     W_2(p_{n-1}, q) is bounded by :func:`theorem_s`. One step makes the gap finite whatever the
     start, even for Diracs.
 
-    Conditions, arguments and errors are those of :func:`theorem_s`. Equality for the first step of
-    G = E c|x| + lambda |x|^2/2 from a Dirac at x with c = |x| / (h (2 + h lambda)).
+    Conditions, arguments and errors are those of :func:`theorem_s`. The first step of
+    G = E c|x| + lambda |x|^2/2 from a Dirac at x attains it, with c = |x| / (h (2 + h lambda)).
 
     Source: docs/theory.md 1.6, Theorem S'.
 
@@ -103,7 +103,7 @@ def theorem_p(
             <= e_{n-1} / (1 + h pl) + h eps^2 / (2 (1 + h lambda)).
 
     Conditions: G lambda-convex along generalized geodesics, proximal steps from p_{n-1} with
-    residuals of norm eps_n. Equality for shifted Gaussians.
+    residuals of norm eps_n. Shifted Gaussians attain it.
 
     Args:
         gap0: e_0, or a bound of it.

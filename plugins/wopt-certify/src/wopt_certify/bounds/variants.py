@@ -70,7 +70,7 @@ def a_posteriori(moved: Real, step_size: float | Real, error: Real, lam: float) 
     step, with the base and the effective step of that one; the past does not matter.
 
     Conditions: KL to a q with a log-Sobolev inequality of constant lambda > 0, or any
-    lambda-convex objective. Equality for shifted Gaussians.
+    lambda-convex objective. Shifted Gaussians attain it.
 
     Args:
         moved: D = W_2(base, p); the root mean square movement is never below it.

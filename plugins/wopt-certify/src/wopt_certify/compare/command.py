@@ -28,7 +28,7 @@ __all__ = ["command"]
     type=click.Path(path_type=Path),
     default="compare.html",
     show_default=True,
-    help="The page.",
+    help="Path of the page.",
 )
 @json_option
 def command(directories: tuple[Path, ...], out: Path, as_json: bool) -> None:

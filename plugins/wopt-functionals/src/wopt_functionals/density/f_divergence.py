@@ -55,7 +55,7 @@ class FDivergence(RatioObjective):
 
     Along generalised geodesics G is convex (lambda = 0) if V = -log q is convex and f(e^t)/e^t
     is convex and nondecreasing in t: chi2, and alpha > 1; kl is lambda-convex with V; for the
-    others nothing is known. Zero at q.
+    others nothing is known. It is zero at q.
 
     Source: docs/theory.md 2, row 9, with proof; Liese, Vajda, On divergences and informations,
     2006.

@@ -50,8 +50,8 @@ class RenyiEntropy(_LogMean):
 
         G(rho) = log(int rho^alpha) / (alpha - 1) = log(E[rho^(alpha-1)]) / (alpha - 1).
 
-    Convex along generalised geodesics (lambda = 0) for alpha > 1; not known here below 1. Without
-    a lower bound.
+    It is convex along generalised geodesics (lambda = 0) for alpha > 1, which is not known here
+    below 1, and has no lower bound.
 
     Source: docs/theory.md 2, row 6, with proof.
 
@@ -78,8 +78,8 @@ class RenyiDivergence(_LogMean):
         G(rho) = log(int rho^alpha q^(1-alpha)) / (alpha - 1)
                = log(E[exp((alpha - 1)(log rho + V))]) / (alpha - 1) + log Z.
 
-    log Z is a constant that no map changes, so V may be known up to one. Convex along generalised
-    geodesics (lambda = 0) if V is convex and alpha > 1. Zero at q where Z = 1.
+    log Z is a constant that no map changes, so V may be known up to one. It is convex along
+    generalised geodesics (lambda = 0) if V is convex and alpha > 1, and zero at q if Z = 1.
 
     Source: docs/theory.md 2, row 8; van Erven, Harremoes, Renyi divergence and KL divergence, 2014.
 

@@ -36,7 +36,7 @@ class FisherInformation(wopt.Objective):
     vary faster than the particles are dense make it useless; see ``bandwidth``.
 
     Its flow without a target is the quantum drift-diffusion (Derrida-Lebowitz-Speer-Spohn)
-    equation. Not geodesically convex beyond one dimension. Zero at the target.
+    equation. It is not geodesically convex beyond one dimension, and zero at the target.
 
     Source: Gianazza, Savare, Toscani, The Wasserstein gradient flow of the Fisher information and
     the quantum drift-diffusion equation, 2009; docs/theory.md 2, rows 18 and 19, and (4.1).

@@ -30,7 +30,8 @@ class KSD(wopt.Objective):
     exp(-|x-y|^2/2h^2). Needs neither samples of q nor its constant, nor the particles' density.
     Pairs are summed block by block, O(n^2) time in flat memory.
 
-    Not geodesically convex, and with local minima where modes of q are far apart. Zero at q.
+    It is not geodesically convex, has local minima where modes of q are far apart, and is zero at
+    q.
 
     The gradient needs the derivative of the score: the target's score must be differentiable, or
     its potential twice.

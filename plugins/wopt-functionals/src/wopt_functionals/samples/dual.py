@@ -34,8 +34,7 @@ class DualFDivergence(wopt.Objective):
 
     G is a lower bound of the divergence between the two samples' laws up to sampling error: n
     particles and m samples raise it by about features (1/n + 1/m)/2, so take many more than
-    features. Zero
-    at q; never negative.
+    features. It is zero at q and never negative.
 
     Source: Nguyen, Wainwright, Jordan, Estimating divergence functionals and the likelihood ratio
     by convex risk minimization, 2010; Fan et al., Variational Wasserstein gradient flow, 2022.

@@ -27,7 +27,7 @@ class EnergyDistance(wopt.Objective):
 
         G(rho) = 2 E|X - Y| - E|X - X'| - E|Y - Y'|,    X, X' ~ rho,  Y, Y' ~ q,
 
-    in one dimension 2 int (F - F_q)^2 over distribution functions. No bandwidth, never negative.
+    in one dimension 2 int (F - F_q)^2 over distribution functions. It is never negative.
     In one dimension the sums are computed by sorting, O(n log n); else pairs are summed block by
     block, so that memory stays flat.
 

@@ -27,7 +27,7 @@ class SlicedWasserstein(wopt.Objective):
     The mean is over ``projections`` directions, drawn anew with the samples and fixed in between.
     Along each the exact transport is found by sorting, for any weights and numbers of points.
 
-    Not geodesically convex; the flow converges if q is Gaussian. Zero at q.
+    It is not geodesically convex, and zero at q. The flow converges if q is Gaussian.
 
     Source: Bonneel et al., Sliced and Radon Wasserstein barycenters, 2015; docs/theory.md 2, row
     15.
