@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DistributionLaw",
     "SourceLaw",
+    "begun",
     "carried",
     "draw",
     "held_out_rows",
@@ -228,6 +229,18 @@ def noise(
         return (z,)
     rows = torch.randint(len(conditions), (n,), generator=rng, device=rng.device)
     return z, conditions.to(z)[rows]
+
+
+def begun(
+    flow: Flow, law: Law, size: torch.Size, conditions: Any, rng: torch.Generator
+) -> tuple[torch.Size, tuple[Tensor, ...]]:
+    """Return the shape of samples, and draws of a law, ``(n, d)``, with conditions, ``(n, k)``."""
+    if conditions is None:
+        return size, noise(law, size.numel(), flow.modelled, rng, flow.conditions)
+    asked = moved_conditions(flow, conditions)
+    size = size + asked.shape[:-1]
+    z = draw(law, size.numel(), flow.modelled, rng)
+    return size, (z, asked.expand(*size, -1).reshape(-1, flow.condition).to(z))
 
 
 def providing(law: Law | None, need: Capability, what: str) -> Law:

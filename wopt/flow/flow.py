@@ -18,15 +18,7 @@ from wopt.data.columns import Columns
 from wopt.data.frames import FrameType, arrow_table
 from wopt.data.rows import as_rows
 from wopt.data.transform import AffineTransform
-from wopt.flow.base import (
-    DistributionLaw,
-    carried,
-    draw,
-    inputs_of,
-    moved_conditions,
-    noise,
-    providing,
-)
+from wopt.flow.base import DistributionLaw, begun, carried, inputs_of, providing
 from wopt.flow.chain import Chain, Inverse
 from wopt.flow.exact import warn_of_missed
 from wopt.flow.marginal import Fill, density_of_seen, imputed
@@ -371,13 +363,7 @@ class Flow(nn.Module):
         size = torch.Size([shape] if isinstance(shape, int) else shape)
         generator = generator or torch.Generator().manual_seed(int(torch.randint(2**62, ())))
         base = providing(self.base, Capability.TARGET_SAMPLES, "samples")
-        if conditions is None:
-            inputs = noise(base, size.numel(), self.modelled, generator, self.conditions)
-        else:
-            asked = moved_conditions(self, conditions)
-            size = size + asked.shape[:-1]
-            z = draw(base, size.numel(), self.modelled, generator)
-            inputs = z, asked.expand(*size, -1).reshape(-1, self.condition).to(z)
+        size, inputs = begun(self, base, size, conditions, generator)
         audit = audit and Capability.LOG_DET in self.chain.provides
         back = functools.partial(self._carry, functools.partial(self.map.inverse, audit=audit))
         (z, *c), x, log_det = carried(base, back, inputs, generator, again=whole)
