@@ -188,4 +188,7 @@ def _scores(entry: Any, block: FlowBlock) -> Tensor | None:
     values = nll(entry.problem.objective, push(block, entry.valid))
     if values is None:
         return None
-    return values.double().cpu() - entry.dataset.transform(entry.dataset.valid)[1]
+    return (
+        values.double().cpu()
+        - entry.dataset.transform(entry.dataset.split(entry.dataset.valid)[0])[1]
+    )
