@@ -11,7 +11,7 @@ import wopt
 from wopt.interfaces.block import FlowBlock
 from wopt.seeds import generator
 from wopt.stein import SteinForm
-from wopt_certify.challenge.mixture import Gaussians
+from wopt_certify.challenge.mixture import MixtureDensity
 from wopt_certify.critic import TOGETHER, CriticOptions, seen_by_fields, stein_norm
 from wopt_certify.estimate import root_mean_square
 from wopt_certify.fields import KernelScore, MixtureScore, RadialField, WaveField
@@ -242,7 +242,7 @@ def test_fields_depend_on_conditions():
 FIELDS = {
     "waves": lambda form: WaveField(form.rows(slice(600)), form.rows(slice(600, None)), 1.0, 0),
     "kernel": lambda form: KernelScore(form.points, 0.3),
-    "mixture": lambda form: MixtureScore(Gaussians.best(form.points, form.points, 0)),
+    "mixture": lambda form: MixtureScore(MixtureDensity.best(form.points, form.points, 0)),
 }
 
 
