@@ -8,7 +8,6 @@ import pytest
 import torch
 
 import wopt
-from wopt.interfaces.conditional import ConditionalTarget, conditional
 from wopt.testing import AffineBlock
 
 SLOPE = np.array([[1.5], [-0.7]])
@@ -155,18 +154,7 @@ def test_an_unconditional_block_is_refused():
     from wopt.interfaces.block import new_block
 
     with pytest.raises(wopt.CapabilityError, match="CONDITION"):
-        new_block(wopt.build("block", Plain), 3, 1)
-
-
-def test_the_target_beside_conditions():
-    given = torch.tensor([[1.0], [2.0]])
-    made = conditional(wopt.build("objective", "kl"), given)
-    q = made.target
-    assert isinstance(q, ConditionalTarget)
-    z = q.sample(1000, 3, torch.Generator().manual_seed(0))
-    assert set(z[:, 2].tolist()) == {1.0, 2.0}
-    assert float(q.potential(torch.zeros(1, 3))) == pytest.approx(math.log(2 * math.pi))
-    assert q.score(torch.ones(1, 3)).tolist() == [[-1.0, -1.0, 0.0]]
+        new_block(wopt.build("block", Plain), 2, 1)
 
 
 def test_conditions_of_samples_are_checked(trained):

@@ -81,6 +81,14 @@ def test_what_is_stored_is_shown(evidence):
     assert all(len(reason) > 20 for reason in NOT_SHOWN.values())
 
 
+def test_each_group_of_the_fields_problems_has_its_part(evidence, tmp_path):
+    evidence.write_groups(tmp_path)
+    text = (ROOT / "docs" / "evidence.md").read_text()
+    wanted = set(re.findall(r"include\} auto_evidence/(field-\S+\.inc)", text))
+    assert {path.name for path in tmp_path.iterdir()} == wanted
+    assert all("| problem | measure | wopt |" in (tmp_path / n).read_text() for n in wanted)
+
+
 def test_nothing_stored_is_said(evidence, tmp_path):
     assert evidence.rows_of(tmp_path / "none.jsonl") == []
     assert evidence.part(evidence.EVIDENCE[0], [], "", tmp_path) == "Nothing is stored yet.\n"

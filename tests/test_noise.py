@@ -1,7 +1,5 @@
 """Noise on training particles, and held-out checks on a few rows: by what training sees."""
 
-import dataclasses
-
 import pytest
 import torch
 
@@ -14,23 +12,21 @@ from wopt.train.batches import blurred_subproblem
 OBJECTIVE = {"name": "kl"}
 
 
-def subproblem(n, condition=0):
+def subproblem(n, context=None):
     rng = torch.Generator().manual_seed(0)
-    x = Particles.start(torch.randn(n, 3, generator=rng))
-    x = dataclasses.replace(x, condition=condition)
+    x = Particles.start(torch.randn(n, 2, generator=rng), context=context)
     return Subproblem(x, 2 * x.points, 0.5, wopt.build("objective", OBJECTIVE))
 
 
 def test_noise_moves_particles_and_anchors_alike_and_no_conditions():
     torch.manual_seed(1)
-    sub = subproblem(40_000, condition=1)
+    sub = subproblem(40_000, torch.ones(40_000, 1))
     found = blurred_subproblem(sub, 0.3)
     moved = found.particles.points - sub.particles.points
     torch.testing.assert_close(found.anchor - sub.anchor, moved, atol=1e-6, rtol=0)
-    assert torch.equal(moved[:, 2], torch.zeros(40_000))
     # A standard deviation of 80,000 draws is known to 0.3/400; five of these.
-    assert float(moved[:, :2].std()) == pytest.approx(0.3, abs=5 * 0.3 / 400)
-    assert found.particles.condition == 1
+    assert float(moved.std()) == pytest.approx(0.3, abs=5 * 0.3 / 400)
+    assert torch.equal(found.particles.context, torch.ones(40_000, 1))
 
 
 def test_no_noise_is_no_draw():

@@ -25,15 +25,15 @@ def in_a_file(x):
 @pytest.mark.parametrize("rows", [1, 7, 999, 5000, 9999])
 def test_chunks_change_no_value(rows):
     x = torch.randn(5000, 3, generator=torch.Generator().manual_seed(0))
-    y, size = in_batches(lambda part: (part.exp(), part.sum(1)), x, rows)
+    y, size = in_batches(lambda part: (part.exp(), part.sum(1)), x, rows=rows)
     assert torch.equal(y, x.exp())
     assert torch.equal(size, x.sum(1))
-    assert torch.equal(in_batches(torch.sin, x, rows), x.sin())
+    assert torch.equal(in_batches(torch.sin, x, rows=rows), x.sin())
     assert not in_a_file(y)
 
 
 def test_results_of_mapped_rows_are_mapped(mapped):
-    y, size = in_batches(lambda part: (part.exp(), part.sum(1)), mapped, 1000)
+    y, size = in_batches(lambda part: (part.exp(), part.sum(1)), mapped, rows=1000)
     assert in_a_file(y)
     assert in_a_file(size)
     assert torch.equal(y, mapped.exp())

@@ -8,20 +8,22 @@ from torch import Tensor, nn
 
 from wopt.capabilities import Capability
 
-__all__ = ["Bijection"]
+__all__ = ["Bijection", "given"]
 
 
 class Bijection(nn.Module, abc.ABC):
     """An invertible map T of points ``(n, d)`` with log |det DT| at each point, nats.
 
-    Preprocessing, supports, the blocks of a flow, their chain and its inverse are bijections.
+    Preprocessing, supports, the blocks of a flow, their chain and its inverse are bijections. One
+    that is conditional depends on conditions c, shape ``(n, k)``, too; others may leave ``c`` out
+    of their methods, which are then called without it.
 
     Example:
         >>> import torch
         >>> class Half(Bijection):
-        ...     def forward(self, x):
+        ...     def forward(self, x, c=None):
         ...         return x / 2, torch.full_like(x[:, 0], -0.6931 * x.shape[1])
-        ...     def inverse(self, y):
+        ...     def inverse(self, y, c=None):
         ...         return 2 * y, torch.full_like(y[:, 0], 0.6931 * y.shape[1])
         >>> Half().move(torch.ones(1, 2))
         tensor([[0.5000, 0.5000]])
@@ -30,25 +32,35 @@ class Bijection(nn.Module, abc.ABC):
     provides: Capability = Capability.LOG_DET | Capability.INVERSE
 
     @abc.abstractmethod
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(T(x), log |det DT(x)|)``, shapes ``(n, d)`` and ``(n,)``, in one pass."""
+    def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return ``(T(x; c), log |det D_x T|)``, shapes ``(n, d)`` and ``(n,)``, in one pass."""
 
     @abc.abstractmethod
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(T^-1(y), log |det DT^-1(y)|)``, shapes ``(n, d)`` and ``(n,)``."""
+    def inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return ``(T^-1(y; c), log |det D_y T^-1|)``, shapes ``(n, d)`` and ``(n,)``."""
 
-    def differentiable_inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def differentiable_inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return :meth:`inverse`, ``(n, d)`` and ``(n,)``, with gradients to y and parameters."""
-        return self.inverse(y)
+        return self.inverse(*given(y, c))
 
-    def move(self, x: Tensor) -> Tensor:
-        """Return T(x), shape ``(n, d)``; override it where that is cheaper without log-det."""
-        return self(x)[0]
+    def move(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return T(x; c), shape ``(n, d)``; override it where that is cheaper without log-det."""
+        return self(*given(x, c))[0]
 
-    def audit(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return T(x), ``(n, d)``, and log-det, ``(n,)``, computed independently and more finely.
+    def audit(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return T(x; c), ``(n, d)``, and log-det, ``(n,)``, computed independently, more finely.
 
         The default is :meth:`forward`, for maps in closed form; a block that discretises must
         override it.
         """
-        return self(x)
+        return self(*given(x, c))
+
+
+def given(*tensors: Tensor | None) -> tuple[Tensor, ...]:
+    """Return arguments, of any shape, without those that are ``None``.
+
+    Example:
+        >>> len(given(torch.ones(2), None))
+        1
+    """
+    return tuple(t for t in tensors if t is not None)

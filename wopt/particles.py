@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from wopt.bijection import given
 from wopt.errors import CapabilityError, DataError
 from wopt.renamed import old_method
 
@@ -28,7 +29,8 @@ class Particles:
             block did not provide it.
         log_density_start: Log-density of the start at the particles' origins, shape ``(n,)``, nats;
             ``None`` if it is not known (data).
-        condition: Number of coordinates, the last ones, that are conditions, which no map changes.
+        context: Conditions of the particles, shape ``(n, k)``, which maps may depend on and no map
+            changes; ``None`` if there are none.
 
     Example:
         >>> p = Particles(torch.tensor([[0.0], [2.0]]), torch.tensor([0.25, 0.75]))
@@ -40,7 +42,7 @@ class Particles:
     weights: Tensor | None = None
     log_det: Tensor | None = None
     log_density_start: Tensor | None = None
-    condition: int = 0
+    context: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.points.ndim != 2:
@@ -61,16 +63,17 @@ class Particles:
         points: Tensor,
         weights: Tensor | None = None,
         log_density: Tensor | None = None,
+        context: Tensor | None = None,
     ) -> Particles:
         """Return particles before any map, of points ``(n, d)``, with log_det zero."""
         zero = torch.zeros(len(points), dtype=points.dtype, device=points.device)
-        return cls(points, weights, zero, log_density)
+        return cls(points, weights, zero, log_density, context)
 
     def __repr__(self) -> str:
         fields = ("weights", "log_det", "log_density_start")
         known = ", ".join(k for k in fields if getattr(self, k) is not None) or "points alone"
-        given = f", {self.condition} of them conditions" if self.condition else ""
-        return f"Particles({len(self)} in {self.dim} dimensions{given}; {known})"
+        context = f" given {self.condition} conditions" if self.condition else ""
+        return f"Particles({len(self)} in {self.dim} dimensions{context}; {known})"
 
     def __len__(self) -> int:
         return len(self.points)
@@ -79,6 +82,16 @@ class Particles:
     def dim(self) -> int:
         """The dimension d."""
         return self.points.shape[1]
+
+    @property
+    def condition(self) -> int:
+        """Number k of conditions."""
+        return 0 if self.context is None else self.context.shape[1]
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """What maps are called with: the points ``(n, d)``, and the context ``(n, k)`` if any."""
+        return given(self.points, self.context)
 
     @property
     def log_density(self) -> Tensor:
@@ -139,9 +152,9 @@ class Particles:
         """The particles that this process holds: all of them."""
         return self
 
-    def through(self, function: Callable[[Tensor], Any]) -> list[Tensor]:
-        """Return the results, each ``(n, ...)``, of a function of points, ``(n, d)``."""
-        made = function(self.points)
+    def through(self, function: Callable[..., Any]) -> list[Tensor]:
+        """Return the results, each ``(n, ...)``, of a function of points and context."""
+        made = function(*self.inputs)
         return [made] if isinstance(made, Tensor) else list(made)
 
     def checksum(self) -> list[float]:
@@ -151,7 +164,7 @@ class Particles:
             >>> Particles(torch.ones(3, 2)).checksum()
             [3, 3.0, 3.0]
         """
-        few = self.points[:: max(1, len(self.points) // 1000)]
+        few = torch.cat(self.inputs, dim=1)[:: max(1, len(self.points) // 1000)]
         return [len(self.points), *few.double().sum(0).tolist()]
 
     mark = old_method("mark", "checksum")
@@ -168,20 +181,19 @@ class Particles:
             None if weights is None else weights / weights.sum(),
             None if self.log_det is None else self.log_det[index],
             None if self.log_density_start is None else self.log_density_start[index],
-            self.condition,
+            None if self.context is None else self.context[index],
         )
 
 
-def split_conditions(x: Tensor, condition: int) -> tuple[Tensor, Tensor]:
-    """Return the coordinates that maps move, ``(..., d - c)``, and the conditions, ``(..., c)``.
+def split_conditions(rows: Tensor, condition: int) -> tuple[Tensor, ...]:
+    """Return what is modelled of rows, ``(..., d)``, and their conditions, ``(..., k)``, if any.
 
     Args:
-        x: Points, shape ``(..., d)``.
-        condition: Number c of conditions.
+        rows: Rows of a table, conditions last, shape ``(..., d + k)``.
+        condition: Number k of conditions.
 
     Example:
         >>> [part.tolist() for part in split_conditions(torch.tensor([[1.0, 2.0, 3.0]]), 1)]
         [[[1.0, 2.0]], [[3.0]]]
     """
-    moved = x.shape[-1] - condition
-    return x[..., :moved], x[..., moved:]
+    return (rows[..., :-condition], rows[..., -condition:]) if condition else (rows,)

@@ -35,34 +35,35 @@ ROWS = 8192
 
 @torch.no_grad()
 def in_batches(
-    function: Callable[[Tensor], Any],
-    x: Tensor,
+    function: Callable[..., Any],
+    *inputs: Tensor,
     rows: int = ROWS,
     cuts: Sequence[slice] | None = None,
     memory: Memory = IN_MEMORY,
 ) -> Any:
-    """Return ``function(x)``, shape ``(n, ...)`` or a tuple, computed on chunks of rows.
+    """Return ``function(*inputs)``, shape ``(n, ...)`` or a tuple, computed on chunks of rows.
 
-    Results for an ``x`` in a mapped file (``torch.from_file``) are in files under ``TMPDIR``, if
+    Results for points in a mapped file (``torch.from_file``) are in files under ``TMPDIR``, if
     not in those of ``memory``.
 
     Args:
         function: The function of rows.
-        x: All rows, shape ``(n, d)``.
+        inputs: All rows of its arguments, shapes ``(n, d)``, ``(n, k)``, ...
         rows: Largest number of rows of a chunk.
-        cuts: Parts of x that chunks must not straddle, as the bits of a product may depend on the
-            rows that are multiplied together.
+        cuts: Parts of the rows that chunks must not straddle, as the bits of a product may depend
+            on the rows that are multiplied together.
         memory: Where large results are.
     """
-    if len(x) <= rows and (cuts is None or len(cuts) == 1):
-        return function(x)
+    n = len(inputs[0])
+    if n <= rows and (cuts is None or len(cuts) == 1):
+        return function(*inputs)
     parts: list[Tensor] = []
     single = False
-    for at in (chunk for part in cuts or [slice(0, len(x))] for chunk in _chunks(part, rows)):
-        output = function(x[at])
+    for at in (chunk for part in cuts or [slice(0, n)] for chunk in _chunks(part, rows)):
+        output = function(*(t[at] for t in inputs))
         single = isinstance(output, Tensor)
         made = (output,) if single else tuple(output)
-        parts = parts or [_room(part, x, memory) for part in made]
+        parts = parts or [_room(part, inputs[0], memory) for part in made]
         for into, part in zip(parts, made, strict=True):
             into[at] = part
     return parts[0] if single else tuple(parts)
@@ -104,8 +105,8 @@ def push(
     function = (audit_of(block) if audit else block) if known else block.move
     team = SOLO if isinstance(particles, ShardedParticles) else runtime.team
     moved, *log_det = particles.through(
-        lambda x: in_batches(
-            lambda part: over_rows(team, function, [part]), x, memory=runtime.memory
+        lambda *inputs: in_batches(
+            lambda *parts: over_rows(team, function, parts), *inputs, memory=runtime.memory
         )
     )
     return particles.moved(moved, log_det[0] if known else None)
@@ -120,39 +121,42 @@ def push_all(
     return particles
 
 
-def there_and_back(blocks: Sequence[FlowBlock], x: Tensor, *, audit: bool = False) -> Tensor:
+def there_and_back(
+    blocks: Sequence[FlowBlock], particles: Particles, *, audit: bool = False
+) -> Tensor:
     """Return S(F(x)) - x, shape ``(n, d)``, F the blocks and S their inverses in turn.
 
     Args:
         blocks: Blocks T_1, ..., T_N, which all provide INVERSE.
-        x: Points, shape ``(n, d)``.
+        particles: Particles at x.
         audit: Use the blocks' finer computation for F, as reported likelihoods do.
     """
-    return invert(blocks, apply(blocks, x, audit=audit)) - x
+    return invert(blocks, apply(blocks, particles, audit=audit)).points - particles.points
 
 
-def inversion_error(blocks: Sequence[FlowBlock], x: Tensor) -> float | None:
-    """Return the root mean square of S(F(x)) - x, x ``(n, d)``; ``None`` without inverses."""
+def inversion_error(blocks: Sequence[FlowBlock], particles: Particles) -> float | None:
+    """Return the root mean square of S(F(x)) - x at particles; ``None`` without inverses."""
     if not invertible(blocks):
         return None
-    return float(there_and_back(blocks, x).square().sum(1).mean().sqrt())
+    return float(there_and_back(blocks, particles).square().sum(1).mean().sqrt())
 
 
-def apply(blocks: Iterable[FlowBlock], x: Tensor, *, audit: bool = False) -> Tensor:
-    """Return the points after the blocks, shape ``(n, d)``."""
+def apply(blocks: Iterable[FlowBlock], particles: Particles, *, audit: bool = False) -> Particles:
+    """Return the particles after the blocks, without log-det."""
     for block in blocks:
         if audit and Capability.LOG_DET in block.provides:
-            x = in_batches(block.audit, x)[0]
+            points = in_batches(block.audit, *particles.inputs)[0]
         else:
-            x = in_batches(block.move, x)
-    return x
+            points = in_batches(block.move, *particles.inputs)
+        particles = particles.moved(points, None)
+    return particles
 
 
-def invert(blocks: Sequence[FlowBlock], y: Tensor) -> Tensor:
-    """Return the points before the blocks, shape ``(n, d)``."""
+def invert(blocks: Sequence[FlowBlock], particles: Particles) -> Particles:
+    """Return the particles before the blocks, without log-det."""
     for block in reversed(blocks):
-        y = in_batches(block.inverse, y)[0]
-    return y
+        particles = particles.moved(in_batches(block.inverse, *particles.inputs)[0], None)
+    return particles
 
 
 def invertible(blocks: Iterable[FlowBlock]) -> bool:

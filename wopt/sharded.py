@@ -15,7 +15,7 @@ from wopt.particles import Particles
 
 __all__ = ["ShardedParticles", "held", "own_rows"]
 
-_NAMES = ("points", "weights", "log_det", "log_density_start")
+_NAMES = ("points", "weights", "log_det", "log_density_start", "context")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +23,7 @@ class ShardedParticles(Particles):
     """The rows of this process, those of its shards, of particles shared by a team.
 
     The n rows of a batch are sent by the processes that hold them, and every process receives all
-    of them, in one message of at most n (d + 3) numbers.
+    of them, in one message of at most n (d + k + 3) numbers.
 
     Attributes:
         team: The processes.
@@ -42,7 +42,7 @@ class ShardedParticles(Particles):
     def own(self) -> Particles:
         """The rows of this process."""
         values = {name: getattr(self, name) for name in _NAMES}
-        return Particles(**values, condition=self.condition)
+        return Particles(**values)
 
     def checksum(self) -> list[float]:
         """Return the checksum of all particles."""
@@ -52,7 +52,7 @@ class ShardedParticles(Particles):
         """Return the same particles with their checksum; all processes send a few rows."""
         few = self.rows(torch.arange(0, self.total, max(1, self.total // 1000)))
         return dataclasses.replace(
-            self, known_checksum=(self.total, *few.points.double().sum(0).tolist())
+            self, known_checksum=(self.total, *torch.cat(few.inputs, 1).double().sum(0).tolist())
         )
 
     def rows(self, index: Tensor | slice) -> Particles:
@@ -63,13 +63,13 @@ class ShardedParticles(Particles):
         weights = some["weights"]
         if weights is not None:
             some["weights"] = weights / weights.sum()
-        return Particles(**some, condition=self.condition)  # type: ignore[arg-type]
+        return Particles(**some)  # type: ignore[arg-type]
 
     def pick(self, values: Tensor, index: Tensor | slice) -> Tensor:
         """Return values at an index, shape ``(m, ...)``, from those of this process's rows."""
         return self._fetched(index, [values])[0]
 
-    def through(self, function: Callable[[Tensor], Any]) -> list[Tensor]:
+    def through(self, function: Callable[..., Any]) -> list[Tensor]:
         """Return a function of this process's rows, shape ``(n, ...)``, shard by shard.
 
         No rows are sent; if any process fails, all raise.
@@ -83,7 +83,7 @@ class ShardedParticles(Particles):
             for shard in of.mine:
                 draws.begin(shard)
                 at = bounds[shard]
-                made = function(self.points[at.start - first : at.stop - first])
+                made = function(*(t[at.start - first : at.stop - first] for t in self.inputs))
                 parts.append([made] if isinstance(made, Tensor) else list(made))
             return [torch.cat(each) for each in zip(*parts, strict=True)]
 
@@ -109,7 +109,7 @@ class ShardedParticles(Particles):
 def own_rows(particles: Particles, of: Team, total: int) -> ShardedParticles:
     """Return loaded particles as this process's part of ``total``."""
     values = {name: getattr(particles, name) for name in _NAMES}
-    return ShardedParticles(**values, condition=particles.condition, team=of, total=total)
+    return ShardedParticles(**values, team=of, total=total)
 
 
 def held(particles: Particles, of: Team) -> Particles:
@@ -121,5 +121,5 @@ def held(particles: Particles, of: Team) -> Particles:
     span = of.span(len(particles))
     values = {name: getattr(particles, name) for name in _NAMES}
     own = {name: None if v is None else v[span].clone() for name, v in values.items()}
-    about = {"condition": particles.condition, "team": of, "total": len(particles)}
+    about = {"team": of, "total": len(particles)}
     return ShardedParticles(**own, **about, known_checksum=tuple(particles.checksum()))  # type: ignore[arg-type]

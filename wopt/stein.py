@@ -8,6 +8,7 @@ import math
 import torch
 from torch import Tensor
 
+from wopt.bijection import given
 from wopt.interfaces.objective import Objective, energy_derivatives
 from wopt.interfaces.subproblem import Stationarity
 from wopt.particles import Particles
@@ -27,8 +28,8 @@ class SteinForm:
         by_point: g at each particle, shape ``(n, d)``.
         by_log_det: l at each particle, shape ``(n,)``.
         weights: The particles' weights, shape ``(n,)``, which sum to one; ``None`` if equal.
-        condition: Number of coordinates, the last ones, that are conditions: no map changes them,
-            so test fields are zero along them.
+        context: Conditions of the particles, shape ``(n, k)``, float64, on which test fields may
+            depend; ``None`` if there are none.
 
     Example:
         >>> class Half(Objective):
@@ -44,7 +45,7 @@ class SteinForm:
     by_point: Tensor
     by_log_det: Tensor
     weights: Tensor | None
-    condition: int = 0
+    context: Tensor | None = None
 
     @classmethod
     def of(
@@ -70,7 +71,13 @@ class SteinForm:
         by_point = by_point / shares[:, None]
         if anchor is not None:
             by_point = by_point + (y - anchor.double()) / step_size
-        return cls(y, by_point, by_log_det / shares, weights, moved.condition)
+        context = None if moved.context is None else moved.context.double()
+        return cls(y, by_point, by_log_det / shares, weights, context)
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """What fields are called with: the points ``(n, d)``, and the context ``(n, k)`` if any."""
+        return given(self.points, self.context)
 
     @classmethod
     def of_condition(cls, condition: Stationarity) -> SteinForm:
@@ -86,6 +93,7 @@ class SteinForm:
             points=self.points[index],
             by_point=self.by_point[index],
             by_log_det=self.by_log_det[index],
+            context=None if self.context is None else self.context[index],
         )
 
     def along(self, field: Tensor, divergence: Tensor) -> Tensor:
@@ -130,25 +138,22 @@ class AffineField:
     """
 
     def __init__(self, form: SteinForm) -> None:
-        d = form.points.shape[1] - form.condition
-        features = self._features(form.points)
+        d = form.points.shape[1]
+        features = self._features(*form.inputs)
         weighted = features if form.weights is None else form.weights[:, None] * features
         scale = len(features) if form.weights is None else 1
-        linear = weighted.T @ form.by_point[:, :d] / scale
+        linear = weighted.T @ form.by_point / scale
         linear[:d] += float(form.mean(form.by_log_det)) * torch.eye(d).to(linear)
-        self.condition = form.condition
         self.matrix: Tensor = _solved(weighted.T @ features / scale, linear)
 
-    def __call__(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(phi, div phi)`` at ``y``, shapes ``(n, d)`` and ``(n,)``."""
-        d = self.matrix.shape[1]
-        divergence = self.matrix[:d].diagonal().sum().expand(len(y))
-        field = self._features(y.double()) @ self.matrix
-        return torch.nn.functional.pad(field, (0, self.condition)), divergence
+    def __call__(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return ``(phi, div phi)`` at ``y`` given c, shapes ``(n, d)`` and ``(n,)``."""
+        divergence = self.matrix[: y.shape[1]].diagonal().sum().expand(len(y))
+        return self._features(y.double(), c) @ self.matrix, divergence
 
     @staticmethod
-    def _features(y: Tensor) -> Tensor:
-        return torch.cat([y, y.new_ones(len(y), 1)], dim=1)
+    def _features(y: Tensor, c: Tensor | None = None) -> Tensor:
+        return torch.cat([*given(y, c), y.new_ones(len(y), 1)], dim=1)
 
 
 def _solved(gram: Tensor, right: Tensor) -> Tensor:
@@ -182,12 +187,12 @@ def affine_residual(condition: Stationarity) -> float:
     """
     if condition.particles.weights is not None:
         whole = SteinForm.of_condition(condition)
-        return max(0.0, whole.size(*AffineField(whole)(whole.points))[0])
+        return max(0.0, whole.size(*AffineField(whole)(*whole.inputs))[0])
     if len(condition.particles) < 2:
         return 0.0  # a single particle is not enough for a fit and an evaluation
     first, second = (SteinForm.of_condition(condition.rows(slice(k, None, 2))) for k in (0, 1))
     sizes = [
-        on.size(*AffineField(fitted)(on.points))[0]
+        on.size(*AffineField(fitted)(*on.inputs))[0]
         for fitted, on in ((first, second), (second, first))
     ]
     return float((sum(max(0.0, size) ** 2 for size in sizes) / 2) ** 0.5)

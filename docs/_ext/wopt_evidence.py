@@ -25,7 +25,7 @@ from wopt_evidence_pictures import laws, planner, several
 from wopt_evidence_tables import laws_by_model, of_likelihood
 from wopt_gallery import fresh, save_both, text_of
 
-__all__ = ["EVIDENCE", "Evidence", "part", "table_of", "write"]
+__all__ = ["EVIDENCE", "Evidence", "part", "table_of", "write", "write_groups"]
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 Row = dict[str, Any]
@@ -136,7 +136,12 @@ def write(folder: Path) -> None:
     for evidence, table in zip(EVIDENCE, tables, strict=True):
         text = part(evidence, rows_of(evidence.path), table, folder)
         (folder / f"{evidence.name}.inc").write_text(text)
-    sys.path.insert(0, str(BENCHMARKS / "evidence"))
+    write_groups(folder)
+
+
+def write_groups(folder: Path) -> None:
+    """Write the parts of ``evidence.md``, ``field-GROUP.inc``."""
+    sys.path[:0] = [str(BENCHMARKS / "evidence"), str(BENCHMARKS)]
     catalogue, page, runner = map(importlib.import_module, ("catalogue", "page", "runner"))
     for group in catalogue.groups():
         text = page.part(group, runner.read())

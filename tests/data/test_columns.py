@@ -38,9 +38,9 @@ def rows(n=200, seed=0):
 def test_the_log_det_is_that_of_autograd(how):
     x = rows()
     t = fit_transform(x, how, MIXED)
-    torch.testing.assert_close(t.inverse(t.move(x))[0], x, rtol=1e-10, atol=1e-10)
-    for row in x[:5]:
-        jacobian = torch.autograd.functional.jacobian(lambda r: t.move(r[None])[0], row)[:6, :6]
+    torch.testing.assert_close(t.outside(*t.inside(x[:, :6], x[:, 6:])), x, rtol=1e-10, atol=1e-10)
+    for row in x[:5, :6]:
+        jacobian = torch.autograd.functional.jacobian(lambda r: t.move(r[None])[0], row)
         exact = torch.linalg.slogdet(jacobian)[1]
         z, found = t(row[None])
         torch.testing.assert_close(found[0], exact, rtol=1e-9, atol=1e-9)

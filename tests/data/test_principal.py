@@ -66,7 +66,7 @@ def test_the_leading_components_and_a_gaussian_make_the_density_of_all():
 
 def test_more_coordinates_than_there_are_cannot_move():
     with pytest.raises(ConfigError, match="latent = 4: only 2 coordinates can move"):
-        wopt.build("block", {"name": "ode", "latent": 4}).build(dim=3, condition=1)
+        wopt.build("block", {"name": "ode", "latent": 4}).build(dim=2, condition=1)
 
 
 def test_marginals_keep_columns_apart_and_principal_components_follow_the_same_curves():

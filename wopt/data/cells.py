@@ -82,7 +82,7 @@ class CellTransform(Bijection):
     def __post_init__(self) -> None:
         super().__init__()
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return z and log dz/dx, of the shape of x; minus infinity where the law has no mass."""
         cells, edges = self.cells, _edges(self, x.dtype, x.device)
         k, inside = cells.at(x)
@@ -108,7 +108,7 @@ class CellTransform(Bijection):
         z = torch.where(low < high, _quantile(low), -_quantile(high))
         return z, log_slope - normal_log_density(z)
 
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return x, and log dx/dz, of the shape of y."""
         cells, edges = self.cells, _edges(self, y.dtype, y.device)
         k = torch.bucketize(y.detach().contiguous(), edges.z_low, right=True) - 1

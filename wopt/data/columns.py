@@ -126,7 +126,7 @@ class Columns:
     def round(self, x: Tensor) -> Tensor:
         """Return rows, shape ``(..., d)``, with discrete columns rounded to possible values."""
         y = x.clone()
-        for j, column in enumerate(self.columns):
+        for j, column in enumerate(self.columns[: x.shape[-1]]):
             if column.discrete:
                 y[..., j] = column.round(x[..., j])
         return y

@@ -12,6 +12,7 @@ from torch import Tensor
 from wopt.data.derived import Derived
 from wopt.data.transform import AffineTransform
 from wopt.errors import DataError
+from wopt.particles import split_conditions
 from wopt.seeds import generator
 
 __all__ = [
@@ -85,15 +86,15 @@ class Dataset:
     """Data of a source in their own units, float64 on the CPU.
 
     Attributes:
-        train, valid, test: Disjoint splits, shapes ``(n, d)``; float32 if they come from a file of
-            it.
+        train, valid, test: Disjoint splits, shapes ``(n, d + k)``, conditions last; float32 if they
+            come from a file of it.
         transform: The preprocessing to the coordinates in which the flow works.
         names: The columns' names.
         log_density: The exact log-density in the data's units, ``(n, d)`` to ``(n,)``, nats, if
             known.
         entropy: The exact entropy in nats, if known: a lower bound of any model's NLL.
         sample: Draws fresh rows from that density: a number and a generator to ``(n, d)``.
-        condition: Number of columns, the last ones, that are conditions of the model.
+        condition: Number k of columns, the last ones, that are conditions of the model.
         images: Turns rows into pictures, ``(n, d)`` to ``(n, height, width)``, for rows of pixels.
         groups: A number for each row of train, valid and test, shapes ``(n,)``, where the source
             knows that rows with one number depend on each other (patches that overlap, say):
@@ -132,8 +133,12 @@ class Dataset:
 
     @property
     def dim(self) -> int:
-        """The dimension d."""
+        """Number of columns, conditions included."""
         return self.train.shape[1]
+
+    def split(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Return what is modelled of rows, shape ``(n, d)``, and conditions, ``(n, k)``, if any."""
+        return split_conditions(rows, self.condition)
 
 
 def split(x: Tensor, fractions: Sequence[float], seed: int) -> tuple[Tensor, ...]:

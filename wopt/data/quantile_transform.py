@@ -41,7 +41,7 @@ class Interval(Bijection):
     def __post_init__(self) -> None:
         super().__init__()
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return y and log dy/dx, of the shape of x."""
         outside = (x < self.low) | (x > self.high)
         if math.isfinite(self.scale):
@@ -59,7 +59,7 @@ class Interval(Bijection):
             log_slope = log_slope + math.log(self.high - self.low)
         return below - above, torch.where(outside, -math.inf, log_slope)
 
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return x, always in [a, b], and log dx/dy, of the shape of y."""
         if math.isinf(self.high):
             x = self.low + self._away(y)
@@ -125,7 +125,7 @@ class QuantileTransform(Bijection):
     def __post_init__(self) -> None:
         super().__init__()
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return c(x) and log c'(x), of the shape of x."""
         piece = _Piece(self, x, self.x)
         t = ((x - piece.x) / piece.width).clamp(0, 1)
@@ -141,7 +141,7 @@ class QuantileTransform(Bijection):
             log_slope = torch.where(u > 0, math.log(slope) - far, log_slope)
         return z, log_slope
 
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return x with c(x) = y, and log dx/dy, of the shape of y."""
         piece = _Piece(self, y, self.z)
         up = (y - piece.z).clamp_min(0).minimum(piece.height)

@@ -159,19 +159,19 @@ class TableTransform(AffineTransform):
     columns: Columns
 
     def __init__(self, affine: AffineTransform, columns: Columns) -> None:
-        super().__init__(affine.shift, affine.matrix, affine.inverse_matrix, affine.condition)
-        self.columns = columns
+        super().__init__(affine.shift, affine.matrix, affine.inverse_matrix)
+        self.given, self.columns = affine.given, columns
 
-    def move(self, x: Tensor) -> Tensor:
+    def move(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Return rows ``(n, d)`` of the data in the flow's coordinates, float64."""
         return super().move(self.columns.encode(x.to(self.shift)))
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return :meth:`move`, ``(n, d)``, and log |det|, ``(n,)``, in nats."""
         y, log_det = self.columns.forward(x.to(self.shift))
         return super().move(y), self._slope() + log_det
 
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return rows in the data's units, ``(n, d)``, float64, and log |det|, ``(n,)``.
 
         Discrete columns are not rounded to their values; ends of supports are exact.

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from wopt.bijection import Bijection
 from wopt.data.columns import Columns
-from wopt.errors import DataError
-from wopt.particles import split_conditions
+from wopt.errors import CapabilityError, DataError
 from wopt.statistics import some
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ def far_from_unit(dataset: Dataset) -> str | None:
     matrix = dataset.transform.matrix
     if not torch.equal(matrix, torch.eye(len(matrix)).to(matrix)):
         return None
-    x = dataset.transform.move(some(dataset.train)).double()
+    x = torch.cat(dataset.transform.inside(*dataset.split(some(dataset.train))), dim=1).double()
     mean, spread = x.mean(0).abs(), x.std(0) if len(x) > 1 else torch.ones(x.shape[1])
     spread = spread.to(mean)
     odd = (mean > _FAR * spread.clamp(min=1)) | (spread > _FAR) | (spread * _FAR < 1)
@@ -94,8 +93,9 @@ class AffineTransform(Bijection):
         shift: Shift in the data's units, shape ``(d,)``.
         matrix: Shape ``(d, d)``; the log-det of a triangular one is cheap.
         inverse_matrix: Inverse of ``matrix``, shape ``(d, d)``.
-        condition: Number of columns, the last ones, that are conditions, which are standardised
-            separately and do not count in the log-det.
+
+    Attributes:
+        given: The preprocessing of the conditions, if there are any.
 
     Example:
         >>> x = torch.randn(500, 2, generator=torch.Generator().manual_seed(0)).double() * 3 + 1
@@ -113,14 +113,12 @@ class AffineTransform(Bijection):
     columns: Columns | None = None
     """Descriptions of a table's columns; ``None`` for numbers on the whole line."""
 
-    def __init__(
-        self, shift: Tensor, matrix: Tensor, inverse_matrix: Tensor, condition: int = 0
-    ) -> None:
+    def __init__(self, shift: Tensor, matrix: Tensor, inverse_matrix: Tensor) -> None:
         super().__init__()
-        self.condition = condition
+        self.given: AffineTransform | None = None
         # Computed once: torch.export follows no branch on numbers.
-        moved, spread = len(shift) - condition, torch.linalg.vector_norm(inverse_matrix, dim=1)
-        self._triangular = not bool(matrix[:moved, :moved].triu(1).any())
+        spread = torch.linalg.vector_norm(inverse_matrix, dim=1)
+        self._triangular = not bool(matrix.triu(1).any())
         rounded = shift.abs() * torch.finfo(torch.float32).eps
         self._coarse = bool((rounded > 1e-4 * spread).any())
         self.register_buffer("shift", shift)
@@ -146,19 +144,23 @@ class AffineTransform(Bijection):
         """Fit the map on training rows.
 
         Args:
-            x: Training rows, shape ``(n, d)``.
+            x: Training rows, shape ``(n, d + k)``.
             how: ``none``; ``standardise`` each column to mean 0 and variance 1; ``whiten`` to
                 mean 0 and identity covariance (by the inverse Cholesky factor); ``rotate``
                 likewise, to the principal components of the standardised columns in falling order
                 of their variance.
             names: Column names, for messages.
-            condition: Number of columns, the last ones, that are conditions.
+            condition: Number k of columns, the last ones, that are conditions, which are
+                standardised, or left as they are too.
 
         Raises:
             DataError: A column is constant, or columns are linearly dependent.
         """
         if condition:
-            return cls._conditional(x, how, names, condition)
+            whole = cls.fit(x[:, :-condition], how, names and names[:-condition])
+            of_given: Affine = "none" if how == "none" else "standardise"
+            whole.given = cls.fit(x[:, -condition:], of_given, names and names[-condition:])
+            return whole
         d = x.shape[1]
         eye = torch.eye(d, dtype=torch.float64)
         if how == "none":
@@ -194,50 +196,78 @@ class AffineTransform(Bijection):
         return cls(shift, torch.linalg.solve_triangular(factor, eye, upper=False), factor)
 
     @classmethod
-    def _conditional(
-        cls,
-        x: Tensor,
-        how: Affine,
-        names: tuple[str, ...] | None,
-        condition: int,
+    def of_columns(
+        cls, shift: Tensor, matrix: Tensor, inverse_matrix: Tensor, condition: int = 0
     ) -> AffineTransform:
-        moved, given = split_conditions(x, condition)
-        first = cls.fit(moved, how, None if names is None else names[:-condition])
-        last = cls.fit(
-            given,
-            "none" if how == "none" else "standardise",
-            None if names is None else names[-condition:],
-        )
-        return cls(
-            torch.cat([first.shift, last.shift]),
-            torch.block_diag(first.matrix, last.matrix),
-            torch.block_diag(first.inverse_matrix, last.inverse_matrix),
-            condition,
-        )
+        """Return the map of all columns, the last ones of which are conditions, as files hold it.
+
+        Args:
+            shift: Shift, shape ``(d + k,)``.
+            matrix: Shape ``(d + k, d + k)``, of two blocks.
+            inverse_matrix: Inverse of ``matrix``.
+            condition: Number k of conditions.
+        """
+        d = len(shift) - condition
+        of = [cls(shift[s], matrix[s, s], inverse_matrix[s, s]) for s in (slice(d), slice(d, None))]
+        of[0].given = of[1] if condition else None
+        return of[0]
+
+    def of_all_columns(self) -> dict[str, Tensor]:
+        """Return the arguments of :meth:`of_columns`, of these shapes."""
+        parts = [self, *([] if self.given is None else [self.given])]
+        return {
+            "shift": torch.cat([part.shift for part in parts]),
+            "matrix": torch.block_diag(*(part.matrix for part in parts)),
+            "inverse_matrix": torch.block_diag(*(part.inverse_matrix for part in parts)),
+        }
 
     def _slope(self) -> Tensor:
         """Return log |det| of the matrix, shape ``()``."""
-        moved = len(self.shift) - self.condition
-        matrix = self.matrix[:moved, :moved]
         if self._triangular:
-            return matrix.diagonal().abs().log().sum()
-        return torch.linalg.slogdet(matrix)[1]
+            return self.matrix.diagonal().abs().log().sum()
+        return torch.linalg.slogdet(self.matrix)[1]
+
+    @property
+    def condition(self) -> int:
+        """Number of conditions."""
+        return 0 if self.given is None else len(self.given.shift)
+
+    @property
+    def of_conditions(self) -> AffineTransform:
+        """The preprocessing of the conditions.
+
+        Raises:
+            CapabilityError: There are none.
+        """
+        if self.given is None:
+            raise CapabilityError("this model has no conditions; leave them out")
+        return self.given
 
     @property
     def is_identity(self) -> bool:
         """Whether it is the identity."""
         eye = torch.eye(len(self.shift)).to(self.matrix)
-        return not bool(self.shift.any()) and torch.equal(self.matrix, eye)
+        still = not bool(self.shift.any()) and torch.equal(self.matrix, eye)
+        return still and (self.given is None or self.given.is_identity)
 
-    def move(self, x: Tensor) -> Tensor:
+    def move(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Return rows ``(n, d)`` of the data in the flow's coordinates, float64."""
         return (x.to(self.shift) - self.shift) @ self.matrix.T
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def inside(self, x: Tensor, *c: Tensor) -> tuple[Tensor, ...]:
+        """Return points ``(n, d)``, and conditions ``(n, k)`` if any, in the flow's coordinates."""
+        return self.move(x), *(self.of_conditions.move(part) for part in c)
+
+    def outside(self, z: Tensor, *c: Tensor) -> Tensor:
+        """Return rows ``(n, d + k)`` in the data's units, of points and conditions if any."""
+        parts = (self.of_conditions.inverse(part)[0] for part in c)
+        return torch.cat([self.inverse(z)[0], *parts], dim=1)
+
+    def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return :meth:`move`, ``(n, d)``, and log |det|, ``(n,)``, in nats."""
         return self.move(x), self._slope().expand(x.shape[:-1])
 
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return rows in the data's units, ``(n, d)``, and log |det|, ``(n,)``.
 
         Rows have the dtype of y, unless float32 resolves a column to worse than 1e-4 of its spread.

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from wopt.flow.base import DistributionLaw as DistributionLaw
     from wopt.flow.base import SourceLaw as SourceLaw
     from wopt.flow.base import draw as draw
+    from wopt.flow.base import noise as noise
     from wopt.flow.chain import Chain as Chain
     from wopt.flow.chain import Inverse as Inverse
     from wopt.flow.conversions import free as free

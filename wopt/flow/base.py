@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from wopt.bijection import given
 from wopt.capabilities import Capability, require
 from wopt.data.dataset import Dataset
 from wopt.data.rows import as_rows
 from wopt.errors import CapabilityError, DataError
-from wopt.interfaces.conditional import ConditionalTarget
 from wopt.interfaces.source import Source
 from wopt.interfaces.target import Law
 from wopt.seeds import derive
@@ -25,10 +25,13 @@ if TYPE_CHECKING:
 __all__ = [
     "DistributionLaw",
     "SourceLaw",
+    "begun",
     "carried",
     "draw",
     "held_out_rows",
+    "inputs_of",
     "moved_conditions",
+    "noise",
     "providing",
 ]
 
@@ -134,15 +137,15 @@ class DistributionLaw(Law):
         return samples
 
 
-def draw(law: Law, n: int, dim: int, rng: torch.Generator, given: Tensor | None = None) -> Tensor:
-    """Return samples of a law, of the checked shape ``(n, dim)``, the last columns as given."""
+def draw(law: Law, n: int, dim: int, rng: torch.Generator) -> Tensor:
+    """Return samples of a law, of the checked shape ``(n, dim)``."""
     x = law.sample(n, dim, rng)
     if x.shape != (n, dim):
         raise DataError(
             f"target {type(law).__name__} gave samples of shape {tuple(x.shape)} instead of "
             f"({n}, {dim})"
         )
-    return x if given is None else torch.cat([x[:, : -given.shape[1]], given.to(x)], dim=1)
+    return x
 
 
 def moved_conditions(flow: Flow, conditions: Any) -> Tensor:
@@ -152,19 +155,28 @@ def moved_conditions(flow: Flow, conditions: Any) -> Tensor:
         CapabilityError: The model has no conditions.
         DataError: They have another shape, or are not finite.
     """
-    width = flow.condition
-    if not width:
-        raise CapabilityError("this model has no conditions; leave them out")
+    width, units = flow.condition, flow.transform.of_conditions
     wanted = flow.names[-width:] if flow.names else ()
-    given = as_rows(conditions, wanted, None, 0, flow.columns)
-    if given.ndim == 0 or given.shape[-1] != width or not bool(torch.isfinite(given).all()):
+    asked = as_rows(conditions, wanted, None, 0, flow.columns)
+    if asked.ndim == 0 or asked.shape[-1] != width or not bool(torch.isfinite(asked).all()):
         raise DataError(
             f"conditions are finite numbers of shape (..., c) with c = {width}, got shape "
-            f"{tuple(given.shape)}"
+            f"{tuple(asked.shape)}"
         )
-    rows = given.new_zeros(*given.shape[:-1], flow.dim, dtype=torch.float64)
-    rows[..., -width:] = given
-    return flow.transform.move(rows)[..., -width:]
+    return units.move(asked)
+
+
+def inputs_of(flow: Flow, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, ...]:
+    """Return points ``(n, d)``, and conditions ``(n, k)`` in the flow's coordinates, for its map.
+
+    Raises:
+        DataError: They have another width.
+    """
+    width = 0 if c is None else c.shape[1]
+    if x.ndim != 2 or (x.shape[1], width) != (flow.modelled, flow.condition):
+        wanted = f"{flow.dim} columns, {flow.condition} of them conditions"
+        raise DataError(f"this flow takes rows of {wanted}, got shape {tuple(x.shape)}")
+    return x, *(flow.transform.of_conditions.move(part) for part in given(c))
 
 
 _AGAIN = 10
@@ -173,33 +185,62 @@ _AGAIN = 10
 
 def carried(
     law: Law,
-    back: Callable[[Tensor], tuple[Tensor, Tensor]],
-    z: Tensor,
-    condition: int,
+    back: Callable[..., tuple[Tensor, Tensor]],
+    inputs: tuple[Tensor, ...],
     rng: torch.Generator,
     *,
     again: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return points z, samples x = back(z), shapes ``(n, d)``, and log-dets, ``(n,)``.
+) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+    """Return points z with conditions, samples x = back(z; c), ``(n, d)``, and log-dets, ``(n,)``.
 
     Args:
         law: The law of the points.
         back: The map from z to x, with its log-det.
-        z: Points.
-        condition: Number of conditions, the last columns of z.
+        inputs: Points z, shape ``(n, d)``, and conditions c, ``(n, k)``, if there are any.
         rng: Random numbers.
         again: Whether points whose samples overflow are drawn anew; their conditions are kept.
     """
-    x, log_det = back(z)
+    z, *c = inputs
+    x, log_det = back(z, *c)
     for _ in range(_AGAIN if again else 0):
         lost = (~torch.isfinite(x).all(1)).nonzero()[:, 0]
         if not len(lost):
             break
-        kept = z[lost, z.shape[1] - condition :] if condition else None
-        z = z.index_copy(0, lost, draw(law, len(lost), z.shape[1], rng, kept).to(z))
-        more, log_dets = back(z[lost])
+        z = z.index_copy(0, lost, draw(law, len(lost), z.shape[1], rng).to(z))
+        more, log_dets = back(z[lost], *(part[lost] for part in c))
         x, log_det = x.index_copy(0, lost, more), log_det.index_copy(0, lost, log_dets)
-    return z, x, log_det
+    return (z, *c), x, log_det
+
+
+def noise(
+    law: Law, n: int, dim: int, rng: torch.Generator, conditions: Tensor | None = None
+) -> tuple[Tensor, ...]:
+    """Return draws of a law, ``(n, dim)``, and conditions drawn for them, ``(n, k)``, if any.
+
+    Args:
+        law: The law at which a flow ends.
+        n: Number of draws.
+        dim: The dimension.
+        rng: Random numbers.
+        conditions: Rows of conditions, shape ``(m, k)``.
+    """
+    z = draw(law, n, dim, rng)
+    if conditions is None:
+        return (z,)
+    rows = torch.randint(len(conditions), (n,), generator=rng, device=rng.device)
+    return z, conditions.to(z)[rows]
+
+
+def begun(
+    flow: Flow, law: Law, size: torch.Size, conditions: Any, rng: torch.Generator
+) -> tuple[torch.Size, tuple[Tensor, ...]]:
+    """Return the shape of samples, and draws of a law, ``(n, d)``, with conditions, ``(n, k)``."""
+    if conditions is None:
+        return size, noise(law, size.numel(), flow.modelled, rng, flow.conditions)
+    asked = moved_conditions(flow, conditions)
+    size = size + asked.shape[:-1]
+    z = draw(law, size.numel(), flow.modelled, rng)
+    return size, (z, asked.expand(*size, -1).reshape(-1, flow.condition).to(z))
 
 
 def providing(law: Law | None, need: Capability, what: str) -> Law:
@@ -210,9 +251,8 @@ def providing(law: Law | None, need: Capability, what: str) -> Law:
     """
     if law is None:
         raise CapabilityError(f"the model has no {what}: its objective has no target")
-    holder = law.target if isinstance(law, ConditionalTarget) else law
     try:
-        who = f"target {type(holder).__name__}"
+        who = f"target {type(law).__name__}"
         require(f"a model with {what}", need, who, law.provides)
     except CapabilityError as error:
         if Capability.POTENTIAL not in law.provides:

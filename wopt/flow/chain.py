@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
-from wopt.bijection import Bijection
+from wopt.bijection import Bijection, given
 from wopt.capabilities import Capability
 from wopt.data.transform import AffineTransform
 from wopt.errors import DataError
@@ -90,33 +90,39 @@ class Chain(Bijection):
         own = (p for block in self.blocks for p in block.parameters())
         return next(own, next(self.buffers(), torch.empty(0)))
 
-    def forward(self, x: Tensor, *, audit: bool = False) -> tuple[Tensor, Tensor]:
-        """Return F(x), shape ``(n, d)``, and log |det DF(x)|, ``(n,)``, nats.
+    def forward(
+        self, x: Tensor, c: Tensor | None = None, *, audit: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Return F(x; c), shape ``(n, d)``, and log |det D_x F|, ``(n,)``, nats.
 
         Args:
             x: Points, shape ``(n, d)``.
+            c: Conditions, shape ``(n, k)``, in the flow's coordinates.
             audit: Use the blocks' finer, independent computation.
         """
         total, like = torch.zeros_like(x[:, 0]), self.like
         for m in self:
             if isinstance(m, FlowBlock):
-                x = x.to(like)
-            x, log_det = m.audit(x) if audit else m(x)
+                x, c = x.to(like), None if c is None else c.to(like)
+            x, log_det = (m.audit if audit else m)(*given(x, c))
             total = total.to(x) + log_det.to(x)
         return x, total
 
-    def audit(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return F(x), ``(n, d)``, and its log-det, ``(n,)``, by the blocks' audits."""
-        return self(x, audit=True)
+    def audit(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return F(x; c), ``(n, d)``, and its log-det, ``(n,)``, by the blocks' audits."""
+        return self(x, c, audit=True)
 
-    def inverse(self, y: Tensor, *, audit: bool = False) -> tuple[Tensor, Tensor]:
-        """Return F^-1(y), shape ``(n, d)``, and log |det DF^-1(y)|, ``(n,)``, nats.
+    def inverse(
+        self, y: Tensor, c: Tensor | None = None, *, audit: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Return F^-1(y; c), shape ``(n, d)``, and log |det D_y F^-1|, ``(n,)``, nats.
 
         Gradients reach the parameters by :meth:`Bijection.differentiable_inverse`. A point outside
         of the support has log-det minus infinity.
 
         Args:
             y: Points, shape ``(n, d)``.
+            c: Conditions, shape ``(n, k)``, in the flow's coordinates.
             audit: Invert the audited map: where the blocks' inverses are inexact, x is corrected in
                 float64; the log-det is NaN where no inverse was found. No gradients are computed.
         """
@@ -126,39 +132,38 @@ class Chain(Bijection):
         able = audit and not tracked and y.device.type != "mps"  # which has no float64
         able = able and Capability.LOG_DET | Capability.INVERSE in self.provides
         x, total = y, torch.zeros_like(y[:, 0])
+        c = None if c is None else c.to(self.like)
         for trained, part in itertools.groupby(reversed([*self]), _is_block):
             maps = list(part)
             x = x.to(self.like) if trained else x
             total = total.to(x)
             if trained and able:
-                x, log_det = exact_inverse(maps[::-1], x)
+                x, log_det = exact_inverse(maps[::-1], x, c)
                 total = total + log_det
                 continue
             for m in maps:
-                x, log_det = (m.differentiable_inverse if tracked else m.inverse)(x)
+                x, log_det = (m.differentiable_inverse if tracked else m.inverse)(*given(x, c))
                 total = total + log_det.to(total)
         return x, total
 
-    def differentiable_inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return :meth:`inverse`, which has gradients where they are enabled."""
-        return self.inverse(y)
-
-    def trajectory(self, x: Tensor) -> Tensor:
+    def trajectory(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Return points before and after each block, shape ``(N + 1, n, d)``.
 
         They are in the flow's coordinates, before the support map, as for
-        :meth:`inverse_trajectory`.
+        :meth:`inverse_trajectory`; so are the conditions c, shape ``(n, k)``.
         """
         positions = [(x if self.transform is None else self.transform.move(x)).to(self.like)]
+        c = None if c is None else c.to(self.like)
         for block in self.blocks:
-            positions.append(block.move(positions[-1]))
+            positions.append(block.move(*given(positions[-1], c)))
         return torch.stack(positions)
 
-    def inverse_trajectory(self, y: Tensor) -> Tensor:
+    def inverse_trajectory(self, y: Tensor, c: Tensor | None = None) -> Tensor:
         """Return points before and after each inverted block, shape ``(N + 1, n, d)``."""
         positions = [y.to(self.like)]
+        c = None if c is None else c.to(self.like)
         for block in reversed(self.blocks):
-            positions.append(block.inverse(positions[-1])[0])
+            positions.append(block.inverse(*given(positions[-1], c))[0])
         return torch.stack(positions)
 
 
@@ -182,10 +187,14 @@ class Inverse(Bijection):
         """What the chain provides."""
         return self.of.provides
 
-    def forward(self, x: Tensor, *, audit: bool = False) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, c: Tensor | None = None, *, audit: bool = False
+    ) -> tuple[Tensor, Tensor]:
         """Return the chain's inverse at ``x``, shape ``(n, d)``, and its log-det, ``(n,)``."""
-        return self.of.inverse(x, audit=audit)
+        return self.of.inverse(x, c, audit=audit)
 
-    def inverse(self, y: Tensor, *, audit: bool = False) -> tuple[Tensor, Tensor]:
+    def inverse(
+        self, y: Tensor, c: Tensor | None = None, *, audit: bool = False
+    ) -> tuple[Tensor, Tensor]:
         """Return the chain at ``y``, shape ``(n, d)``, and its log-det, ``(n,)``."""
-        return self.of(y, audit=audit)
+        return self.of(y, c, audit=audit)

@@ -15,6 +15,7 @@ from wopt.flow.flow import Flow
 from wopt.flow.marginal import log_marginal
 from wopt.host import host
 from wopt.interfaces.target import Target
+from wopt.particles import split_conditions
 
 __all__ = ["DRAWS", "as_zuko", "between", "free", "in_own_units", "log_mass_bound"]
 
@@ -30,14 +31,14 @@ def in_own_units(flow: Flow, target: Target | None) -> Flow:
     """
     if flow.pulls_back or target is None or target.support is None:
         return flow
-    return Flow([*flow.chain, target.support], flow.latent, flow.names).inverted()
+    return Flow([*flow.chain, target.support], flow.base, flow.names).inverted()
 
 
 def free(flow: Flow) -> Flow:
     """Return the same flow in free coordinates, those of :meth:`Target.potential`."""
     if flow.chain.support is None:
         return flow
-    return Flow([*flow.chain][:-1], flow.latent, flow.names).inverted()
+    return Flow([*flow.chain][:-1], flow.base, flow.names).inverted()
 
 
 DRAWS = 16
@@ -88,11 +89,12 @@ def between(flow: Flow, x: Any, fraction: float) -> Tensor:
     lengths = (path[1:] - path[:-1]).double().square().sum(2).mean(1).sqrt()
     ends = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
     if not float(ends[-1]) > 0:
-        return flow.transform.inverse(path[0])[0]
+        return flow.transform.outside(*split_conditions(path[0], flow.condition))
     at = fraction * float(ends[-1])
     k = min(int((ends[1:] < at).sum()), len(lengths) - 1)
     part = 1.0 if lengths[k] == 0 else (at - float(ends[k])) / float(lengths[k])
-    return flow.transform.inverse(torch.lerp(path[k], path[k + 1], min(part, 1.0)))[0]
+    z = torch.lerp(path[k], path[k + 1], min(part, 1.0))
+    return flow.transform.outside(*split_conditions(z, flow.condition))
 
 
 _BLOCK, _PACKAGE = "zuko", "wopt-zuko"

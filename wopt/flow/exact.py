@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import warnings
 from collections.abc import Sequence
 from typing import TypeVar
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
+from wopt.bijection import given
 from wopt.errors import DivergenceError
 from wopt.interfaces.block import FlowBlock
 from wopt.jacobian import linearised
@@ -78,7 +80,9 @@ def precise(flow: M) -> M:
 
 
 @torch.no_grad()
-def exact_inverse(blocks: Sequence[FlowBlock], y: Tensor) -> tuple[Tensor, Tensor]:
+def exact_inverse(
+    blocks: Sequence[FlowBlock], y: Tensor, c: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Return x with F(x) = y, ``(n, d)``, and  -log |det DF(x)|, ``(n,)``, F the audited maps.
 
     The blocks' own inverses G come first. Rows where F(x) misses y are corrected by copies of the
@@ -96,6 +100,7 @@ def exact_inverse(blocks: Sequence[FlowBlock], y: Tensor) -> tuple[Tensor, Tenso
     Args:
         blocks: T_1, ..., T_N, which provide LOG_DET and INVERSE.
         y: Points, shape ``(n, d)``.
+        c: Conditions, shape ``(n, k)``, in the blocks' coordinates.
 
     Returns:
         x in float64, and the log-det at x, or NaN where F(x) is further than ``FAR * (1 + |y|)``
@@ -111,9 +116,10 @@ def exact_inverse(blocks: Sequence[FlowBlock], y: Tensor) -> tuple[Tensor, Tenso
         >>> x[0].tolist(), bool((log_det == 0).all())
         ([1.0, 1.0], True)
     """
+    maps = _Maps(blocks, c)
     try:
-        x = _undone(blocks, y)
-        at, log_det = _audited(blocks, x)
+        x = maps.undo(y)
+        at, log_det = maps.audit(x)
         off = missed(at, y, _NEAR)
         x = x.double()
     except DivergenceError:  # float64 may succeed
@@ -124,51 +130,89 @@ def exact_inverse(blocks: Sequence[FlowBlock], y: Tensor) -> tuple[Tensor, Tenso
         return x, -log_det
     log_det = log_det.double()
     known = x[off], at[off], log_det[off]
-    x[off], log_det[off] = _mended(blocks, y[off].double(), *known, whole=y.dtype == torch.float64)
+    whole = y.dtype == torch.float64
+    x[off], log_det[off] = _mended(maps.rows(off).finer(), y[off].double(), *known, whole=whole)
     return x, -log_det.to(y.dtype)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Maps:
+    """Blocks, one after the other, given conditions of each row."""
+
+    blocks: Sequence[FlowBlock]
+    c: Tensor | None
+
+    def rows(self, index: Tensor) -> _Maps:
+        """Return the maps at rows, shape ``(m,)``."""
+        return _Maps(self.blocks, None if self.c is None else self.c[index])
+
+    def finer(self) -> _Maps:
+        """Return copies in float64."""
+        blocks = [copy.deepcopy(block).double() for block in self.blocks]
+        return _Maps(blocks, None if self.c is None else self.c.double())
+
+    def undo(self, y: Tensor) -> Tensor:
+        """Return the points before the maps, shape ``(n, d)``."""
+        for block in reversed(self.blocks):
+            y = block.inverse(*given(y, self.c))[0]
+        return y
+
+    def move(self, x: Tensor) -> Tensor:
+        """Return the points after the maps, shape ``(n, d)``."""
+        for block in self.blocks:
+            x = block.move(*given(x, self.c))
+        return x
+
+    def audit(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the points after the audited maps, ``(n, d)``, and log-det, ``(n,)``."""
+        total = torch.zeros_like(x[:, 0])
+        for block in self.blocks:
+            x, log_det = block.audit(*given(x, self.c))
+            total = total + log_det
+        return x, total
+
+
 def _mended(
-    blocks: Sequence[FlowBlock], y: Tensor, x: Tensor, at: Tensor, log_det: Tensor, *, whole: bool
+    maps: _Maps, y: Tensor, x: Tensor, at: Tensor, log_det: Tensor, *, whole: bool
 ) -> tuple[Tensor, Tensor]:
     """Return better inverses than ``x`` and log |det DF| there, NaN where F still misses y."""
-    finer = [copy.deepcopy(block).double() for block in blocks]
     if not whole or not x.isfinite().any():
-        x = _undone(finer, y)
-        at, log_det = _audited(finer, x)
-    given = y.clone()
+        x = maps.undo(y)
+        at, log_det = maps.audit(x)
+    aimed = y.clone()
     for _ in range(_CORRECTIONS):
         rows = missed(at, y, _NEAR).nonzero()[:, 0]
         if not len(rows):
             return x, log_det
-        given[rows] += y[rows] - at[rows]
-        if not _take(rows, finer, _undone(finer, given[rows]), x, y, at, log_det).any():
+        aimed[rows] += y[rows] - at[rows]
+        new = maps.rows(rows).undo(aimed[rows])
+        if not _take(rows, maps, new, x, y, at, log_det).any():
             break
     for _ in range(_REFINEMENTS):
         rows = missed(at, y, _NEAR).nonzero()[:, 0]
         if not len(rows):
             return x, log_det
-        if not sum(block.refine() for block in finer):
+        if not sum(block.refine() for block in maps.blocks):
             break
-        _take(rows, finer, _undone(finer, y[rows]), x, y, at, log_det)
+        _take(rows, maps, maps.rows(rows).undo(y[rows]), x, y, at, log_det)
     for _ in range(_NEWTON if y.shape[1] <= _FEW else 0):
         rows = missed(at, y, _NEAR).nonzero()[:, 0]
-        if not len(rows) or not _newton_step(rows, finer, x, y, at, log_det):
+        if not len(rows) or not _newton_step(rows, maps, x, y, at, log_det):
             break
     lost = missed(at, y)
     return x, torch.where(lost, torch.nan, log_det)
 
 
 def _newton_step(
-    rows: Tensor, blocks: Sequence[FlowBlock], x: Tensor, y: Tensor, at: Tensor, log_det: Tensor
+    rows: Tensor, maps: _Maps, x: Tensor, y: Tensor, at: Tensor, log_det: Tensor
 ) -> bool:
     """Make a step at some rows, halved until it improves, in place; return whether any improved."""
-    jacobian = linearised(lambda z: _moved(blocks, z), x[rows])[1]
+    jacobian = linearised(maps.rows(rows).move, x[rows])[1]
     miss = (at - y)[rows]
     step = torch.linalg.solve_ex(jacobian, miss.nan_to_num())[0].nan_to_num()
     left, gained = rows, False
     for _ in range(_HALVINGS):
-        better = _take(left, blocks, x[left] - step, x, y, at, log_det)
+        better = _take(left, maps, x[left] - step, x, y, at, log_det)
         gained = gained or bool(better.any())
         left, step = left[~better], step[~better] / 2
         if not len(left):
@@ -177,16 +221,10 @@ def _newton_step(
 
 
 def _take(
-    rows: Tensor,
-    blocks: Sequence[FlowBlock],
-    new: Tensor,
-    x: Tensor,
-    y: Tensor,
-    at: Tensor,
-    log_det: Tensor,
+    rows: Tensor, maps: _Maps, new: Tensor, x: Tensor, y: Tensor, at: Tensor, log_det: Tensor
 ) -> Tensor:
     """Replace inverses at rows where the new ones are better, in place; return where."""
-    reached, changed = _audited(blocks, new)
+    reached, changed = maps.rows(rows).audit(new)
     new_miss, old_miss = _distance(reached, y[rows]), _distance(at[rows], y[rows])
     better = (new_miss < 0.999 * old_miss) | (old_miss.isnan() & new_miss.isfinite())
     kept = rows[better]
@@ -196,23 +234,3 @@ def _take(
 
 def _distance(a: Tensor, b: Tensor) -> Tensor:
     return torch.linalg.vector_norm(a - b, dim=1)
-
-
-def _undone(blocks: Sequence[FlowBlock], y: Tensor) -> Tensor:
-    for block in reversed(blocks):
-        y = block.inverse(y)[0]
-    return y
-
-
-def _moved(blocks: Sequence[FlowBlock], x: Tensor) -> Tensor:
-    for block in blocks:
-        x = block.move(x)
-    return x
-
-
-def _audited(blocks: Sequence[FlowBlock], x: Tensor) -> tuple[Tensor, Tensor]:
-    total = torch.zeros_like(x[:, 0])
-    for block in blocks:
-        x, log_det = block.audit(x)
-        total = total + log_det
-    return x, total

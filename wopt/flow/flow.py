@@ -18,15 +18,14 @@ from wopt.data.columns import Columns
 from wopt.data.frames import FrameType, arrow_table
 from wopt.data.rows import as_rows
 from wopt.data.transform import AffineTransform
-from wopt.errors import DataError
-from wopt.flow.base import DistributionLaw, carried, draw, moved_conditions, providing
+from wopt.flow.base import DistributionLaw, begun, carried, inputs_of, providing
 from wopt.flow.chain import Chain, Inverse
 from wopt.flow.exact import warn_of_missed
 from wopt.flow.marginal import Fill, density_of_seen, imputed
 from wopt.flow.views import FlowDistribution
 from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.conditional import ConditionalTarget
 from wopt.interfaces.target import Law
+from wopt.particles import split_conditions
 from wopt.push import in_batches
 from wopt.renamed import renamed_arguments
 
@@ -57,10 +56,11 @@ class Flow(nn.Module):
     Args:
         bijections: Bijections, the first one first, from the model's units to the base; or a
             chain of them, or the inverse of one. The first may be a preprocessing, which is frozen.
-        base: A law, with that of the conditions if there are any, or a distribution of torch;
-            ``None`` if it is not known.
-        names: Names of the columns.
+        base: A law, or a distribution of torch; ``None`` if it is not known.
+        names: Names of the columns, conditions last.
         frame: Type of the frame that the model was fitted to, if it was.
+        conditions: Rows of conditions, shape ``(m, k)``, in the flow's coordinates, from which
+            those of samples are drawn, unless they are given.
 
     Example:
         >>> import wopt
@@ -77,27 +77,25 @@ class Flow(nn.Module):
         base: Law | Distribution | None,
         names: Sequence[str] = (),
         frame: FrameType | None = None,
+        conditions: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.names, self.frame = tuple(names), frame
-        law = DistributionLaw(base) if isinstance(base, Distribution) else base
-        dim = len(self.names) or (None if law is None else law.dim)
+        self.base = DistributionLaw(base) if isinstance(base, Distribution) else base
+        dim = len(self.names) or (None if self.base is None else self.base.dim)
         if isinstance(bijections, Inverse):
             self.map: Chain | Inverse = bijections
         else:
             self.map = Chain.from_units(bijections, dim)
-        # Rows of conditions are part of the model, so they belong to its state.
-        given = law if isinstance(law, ConditionalTarget) else None
-        self.base = law if given is None else given.target
         self.conditions: Tensor | None
-        self.register_buffer("conditions", None if given is None else given.conditions)
+        self.register_buffer("conditions", conditions)
         self.eval()
 
     def __repr__(self) -> str:
         kind = type(self.blocks[0]).__name__ if self.blocks else "no"
-        base = getattr(self.base, "source", self.base)
-        end = f"{'to' if self.pulls_back else 'from'} {type(base).__name__}"
-        return f"Flow({self.dim} columns, {len(self.blocks)} {kind} block(s) {end})"
+        base = type(getattr(self.base, "source", self.base)).__name__
+        end = "to" if self.pulls_back else "from"
+        return f"Flow({self.dim} columns, {len(self.blocks)} {kind} block(s) {end} {base})"
 
     def _repr_html_(self) -> str:
         """Return the columns and the blocks for a notebook."""
@@ -116,13 +114,6 @@ class Flow(nn.Module):
         return self.map is self.chain
 
     @property
-    def latent(self) -> Law | None:
-        """The base law, with that of the conditions if there are any."""
-        if self.conditions is None or self.base is None:
-            return self.base
-        return ConditionalTarget(self.base, self.conditions)
-
-    @property
     def normalised(self) -> bool:
         """Whether the base's density is known with its constant."""
         return self.base is not None and self.base.normalised
@@ -138,7 +129,7 @@ class Flow(nn.Module):
             True
         """
         other = self.map.of if isinstance(self.map, Inverse) else Inverse(self.map)
-        return Flow(other, self.latent, self.names)
+        return Flow(other, self.base, self.names, self.frame, self.conditions)
 
     @property
     def blocks(self) -> list[FlowBlock]:
@@ -153,7 +144,12 @@ class Flow(nn.Module):
 
     @property
     def dim(self) -> int:
-        """The dimension d, conditions included."""
+        """Number of columns, conditions included."""
+        return self.modelled + self.condition
+
+    @property
+    def modelled(self) -> int:
+        """The dimension d, which is the number of columns without the conditions."""
         return len(self.transform.shift)
 
     @property
@@ -166,18 +162,19 @@ class Flow(nn.Module):
         """Number of columns, the last ones, that are conditions."""
         return self.transform.condition
 
-    def forward(self, x: Tensor, *, audit: bool = False) -> tuple[Tensor, Tensor]:
-        """Return map(x), ``(n, d)``, and log |det D map(x)|, ``(n,)``, in the model's units."""
-        self._check(x)
-        mapped: tuple[Tensor, Tensor] = self.map(x, audit=audit)
-        return mapped
+    def forward(
+        self, x: Tensor, c: Tensor | None = None, *, audit: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Return map(x; c), ``(n, d)``, and log |det|, ``(n,)``; c is in the data's units."""
+        return self.map.forward(*inputs_of(self, x, c), audit=audit)
 
-    def inverse(self, z: Tensor, *, audit: bool = False) -> tuple[Tensor, Tensor]:
-        """Return map^-1(z), ``(n, d)``, and its log |det|, ``(n,)``, for points of the base."""
-        self._check(z)
-        return self.map.inverse(z, audit=audit)
+    def inverse(
+        self, z: Tensor, c: Tensor | None = None, *, audit: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Return map^-1(z; c), ``(n, d)``, and log |det|, ``(n,)``, for points of the base."""
+        return self.map.inverse(*inputs_of(self, z, c), audit=audit)
 
-    def log_prob(self, x: Any, *, conditions: Any = None, audit: bool = False) -> Tensor:
+    def log_prob(self, x: Any, conditions: Any = None, *, audit: bool = False) -> Tensor:
         """Return the model's (conditional) log-density, shape ``(...)``, nats.
 
         A missing value that samples can have too is a value. Where one is missing that training
@@ -187,8 +184,8 @@ class Flow(nn.Module):
         Args:
             x: Rows ``(..., d)``: a tensor, an array or a table with categories instead of codes. A
                 table's columns are found by name, or by position if the model's are unnamed and as
-                many. With ``conditions`` only the other columns, shape ``(..., d - c)``.
-            conditions: Conditions, shape ``(..., c)``; broadcast against ``x``.
+                many. Without ``conditions`` they are the last columns, shape ``(..., d + k)``.
+            conditions: Conditions, shape ``(..., k)``; broadcast against ``x``.
             audit: Use the blocks' finer, independent computation, if the map has one (inverses do
                 not).
 
@@ -198,11 +195,11 @@ class Flow(nn.Module):
         """
         rows = as_rows(x, self.names, conditions, self.condition, self.columns)
         flat = rows.flatten(0, -2) if rows.ndim > 2 else rows[None] if rows.ndim == 1 else rows
-        self._check(flat)
+        inputs = inputs_of(self, *split_conditions(flat, self.condition))
         if bool(flat.isnan().any()):
             return density_of_seen(self, flat, audit).reshape(rows.shape[:-1])
-        z, log_det = self._carry(lambda part: self.map(part, audit=audit), flat)
-        base = providing(self.latent, Capability.POTENTIAL | Capability.NORMALISED, "a likelihood")
+        z, log_det = self._carry(functools.partial(self.map, audit=audit), *inputs)
+        base = providing(self.base, Capability.POTENTIAL | Capability.NORMALISED, "a likelihood")
         return (log_det + base.log_prob(z).to(log_det)).reshape(rows.shape[:-1])
 
     def impute(self, x: Any, how: Fill = "draw", *, generator: Rng = None) -> Any:
@@ -226,15 +223,15 @@ class Flow(nn.Module):
         generator: Rng = None,
         conditions: Any = None,
     ) -> Any:
-        """Return new samples, shape ``shape + (d,)``; integers are whole.
+        """Return new samples, shape ``shape + (d,)`` or ``shape + (d + k,)``; integers are whole.
 
         Args:
             shape: Number of the samples: rows of a frame, if the model was fitted to one; or a
                 shape, for a tensor.
             generator: Random numbers; torch's own by default.
-            conditions: Conditions, shape ``(..., c)``, in the data's units, for samples of the
-                other columns given them, ``shape + (..., d - c)``. By default conditions are drawn
-                from those of the training data and are part of the samples.
+            conditions: Conditions, shape ``(..., k)``, in the data's units, for samples of the
+                other columns given them, ``shape + (..., d)``. By default conditions are drawn
+                from those of the training data and are the last columns of the samples.
 
         Raises:
             CapabilityError: The model cannot be sampled (the target has no samples, say).
@@ -287,18 +284,19 @@ class Flow(nn.Module):
         """Return particles after the preprocessing and after each block.
 
         Args:
-            x: Rows before the first block, in their own units, shape ``(n, d)``; with ``reverse``
-                points after the last block, in the flow's coordinates.
+            x: Rows before the first block, in their own units, shape ``(n, d + k)``; with
+                ``reverse`` points after the last block, in the flow's coordinates.
             reverse: Invert the blocks, the last one first.
 
         Returns:
-            Shape ``(N + 1, n, d)``, in the flow's coordinates.
+            Shape ``(N + 1, n, d + k)``, in the flow's coordinates, conditions last.
         """
         rows = as_rows(x, self.names, None, self.condition, self.columns)
-        self._check(rows)
+        x, *c = split_conditions(rows, self.condition)
+        x, *c = (x, *c) if reverse else inputs_of(self, x, *c)
         step = self.chain.inverse_trajectory if reverse else self.chain.trajectory
-        parts: Tensor = in_batches(lambda part: step(part).transpose(0, 1), rows)
-        return parts.transpose(0, 1)
+        path: Tensor = in_batches(lambda *part: step(*part).transpose(0, 1), x, *c).transpose(0, 1)
+        return torch.cat([path, *(part.to(path).expand(len(path), -1, -1) for part in c)], dim=2)
 
     @renamed_arguments(share="fraction")
     def between(self, x: Any, fraction: float) -> Tensor:
@@ -309,7 +307,7 @@ class Flow(nn.Module):
         is displacement interpolation if its map is optimal.
 
         Args:
-            x: Rows before the first block, in their own units, shape ``(n, d)``.
+            x: Rows before the first block, in their own units, shape ``(n, d + k)``.
             fraction: Fraction of the way, from 0 to 1.
         """
         from wopt.flow.conversions import between
@@ -320,7 +318,7 @@ class Flow(nn.Module):
         """Return rows as an Arrow table with the data's names, integers and categories.
 
         Args:
-            x: Rows of :meth:`sample`, shape ``(n, d)``, or without the conditions.
+            x: Rows of :meth:`sample`, with or without the conditions.
 
         Example:
             >>> import wopt
@@ -363,38 +361,30 @@ class Flow(nn.Module):
         whole: bool = True,
     ) -> tuple[Tensor, Tensor]:
         size = torch.Size([shape] if isinstance(shape, int) else shape)
-        if generator is None:
-            generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
-        given = None if conditions is None else moved_conditions(self, conditions)
-        size = size if given is None else size + given.shape[:-1]
-        base = providing(self.latent, Capability.TARGET_SAMPLES, "samples")
-        inside = None if given is None else given.expand(*size, -1).reshape(-1, self.condition)
-        z = draw(base, size.numel(), self.dim, generator, inside)
+        generator = generator or torch.Generator().manual_seed(int(torch.randint(2**62, ())))
+        base = providing(self.base, Capability.TARGET_SAMPLES, "samples")
+        size, inputs = begun(self, base, size, conditions, generator)
         audit = audit and Capability.LOG_DET in self.chain.provides
         back = functools.partial(self._carry, functools.partial(self.map.inverse, audit=audit))
-        z, x, log_det = carried(base, back, z, self.condition, generator, again=whole)
+        (z, *c), x, log_det = carried(base, back, inputs, generator, again=whole)
         columns = self.columns if whole and self.columns and self.columns.discrete else None
         x = columns.round(x) if columns else x
         if not base.normalised:
             log_density = torch.full_like(log_det, torch.nan)
         elif columns or (audit and self.pulls_back):
-            there, log_det = self._carry(lambda part: self.map(part, audit=audit), x)
+            there, log_det = self._carry(functools.partial(self.map, audit=audit), x, *c)
             log_density = log_det + base.log_prob(there).to(log_det)
             if audit and not columns:
                 warn_of_missed(there, z)
         else:
             log_density = base.log_prob(z).to(log_det) - log_det
+        for part in c if conditions is None else ():
+            x = torch.cat([x, self.transform.of_conditions.inverse(part.to(x))[0]], dim=1)
         x = columns.seen(x) if columns else x
-        kept = self.dim if given is None else self.dim - self.condition
-        return x[:, :kept].reshape(*size, kept), log_density.reshape(size)
+        return x.reshape(*size, -1), log_density.reshape(size)
 
-    def _carry(self, function: Callable[[Tensor], Any], x: Tensor) -> Any:
-        """Return ``function(x)``, in batches where no gradient is needed."""
-        wanted = x.requires_grad or any(p.requires_grad for p in self.parameters())
-        return function(x) if torch.is_grad_enabled() and wanted else in_batches(function, x)
-
-    def _check(self, x: Tensor) -> None:
-        if x.ndim != 2 or x.shape[1] != self.dim:
-            raise DataError(
-                f"this flow takes rows of {self.dim} columns, got shape {tuple(x.shape)}"
-            )
+    def _carry(self, function: Callable[..., Any], *inputs: Tensor) -> Any:
+        """Return ``function(*inputs)``, in batches where no gradient is needed."""
+        if torch.is_grad_enabled() and any(t.requires_grad for t in (*inputs, *self.parameters())):
+            return function(*inputs)
+        return in_batches(function, *inputs)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from wopt.component import build, config_of
 from wopt.data.columns import Columns
@@ -20,8 +19,7 @@ from wopt.errors import CapabilityError, ConfigError, DamagedError, WoptError
 from wopt.flow.base import DistributionLaw, SourceLaw
 from wopt.flow.chain import Chain
 from wopt.flow.flow import Flow
-from wopt.interfaces.block import new_block
-from wopt.interfaces.conditional import ConditionalTarget
+from wopt.interfaces.block import FlowBlock, new_block
 from wopt.interfaces.target import Law, support_of
 from wopt.reading import parsed_json
 from wopt.tensors import SCHEMAS, check_tensors, read_tensors, write_tensors
@@ -74,20 +72,25 @@ def save_flow(flow: Flow, path: Path) -> Path:
     }
     if flow.frame is not None:  # so that earlier versions read the others
         about["frame"] = flow.frame.to_json()
-    tensors: dict[str, torch.Tensor] = {}
-    for name, part in _parts(flow).items():
-        part.state_dict(destination=tensors, prefix=name)
+    tensors: dict[str, torch.Tensor] = {
+        f"{_start(flow)}transform.{k}": v for k, v in flow.transform.of_all_columns().items()
+    }
+    for name, block in _blocks(flow).items():
+        block.state_dict(destination=tensors, prefix=name)
     if flow.conditions is not None:
         tensors[_CONDITIONS] = flow.conditions
     write_tensors(path, tensors, {"flow": json.dumps(about)})
     return path
 
 
-def _parts(flow: Flow) -> dict[str, nn.Module]:
-    """Return what has tensors, by its name in a file."""
-    start = "map." if flow.pulls_back else "map.of."
-    blocks = {f"{start}blocks.{k}.": block for k, block in enumerate(flow.blocks)}
-    return {f"{start}transform.": flow.transform, **blocks}
+def _start(flow: Flow) -> str:
+    """Return how names of tensors begin in a file."""
+    return "map." if flow.pulls_back else "map.of."
+
+
+def _blocks(flow: Flow) -> dict[str, FlowBlock]:
+    """Return the blocks by their names in a file."""
+    return {f"{_start(flow)}blocks.{k}.": block for k, block in enumerate(flow.blocks)}
 
 
 def load_flow(path: Path) -> Flow:
@@ -105,10 +108,9 @@ def load_flow(path: Path) -> Flow:
         )
     try:
         flow = _assemble(path, tensors, of_json(_About, about))
-        tensors.pop(_CONDITIONS, None)
-        for name, part in _parts(flow).items():
+        for name, block in _blocks(flow).items():
             own = [key for key in tensors if key.startswith(name)]
-            part.load_state_dict({key.removeprefix(name): tensors.pop(key) for key in own})
+            block.load_state_dict({key.removeprefix(name): tensors.pop(key) for key in own})
         if tensors:
             raise ValueError(f"it has tensors of no part: {', '.join(tensors)}")
     except WoptError:
@@ -123,14 +125,14 @@ def _assemble(path: Path, tensors: dict[str, torch.Tensor], about: _About) -> Fl
     dim, condition = about.dim, about.condition
     prefix = "map.of." if "source" in about.base else "map."
     start = f"{prefix}transform."
-    own = {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
+    own = {k.removeprefix(start): tensors.pop(k) for k in [*tensors] if k.startswith(start)}
     own = check_tensors(path, own, SCHEMAS["transform"], prefix=start, d=dim)
-    transform = AffineTransform(**own, condition=condition)
+    transform = AffineTransform.of_columns(**own, condition=condition)
     if about.columns is not None:
         transform = TableTransform(transform, Columns.from_json(about.columns))
     blocks = []
     for k, table in enumerate(about.blocks):
-        block = new_block(build("block", table), dim, condition)
+        block = new_block(build("block", table), dim - condition, condition)
         of_block = f"{prefix}blocks.{k}."
         given = {n.removeprefix(of_block): v for n, v in tensors.items() if n.startswith(of_block)}
         missing = block.state_dict().keys() - given.keys()
@@ -141,9 +143,10 @@ def _assemble(path: Path, tensors: dict[str, torch.Tensor], about: _About) -> Fl
     support = None
     if about.support is not None:
         support = support_of(about.support, [*map(str, range(dim))])
-    base = _base_of(about.base, tensors.get(_CONDITIONS))
+    base = _base_of(about.base)
+    conditions = tensors.pop(_CONDITIONS, None)
     frame = None if about.frame is None else FrameType.from_json(about.frame)
-    flow = Flow(Chain(blocks, transform, support), base, about.names, frame)
+    flow = Flow(Chain(blocks, transform, support), base, about.names, frame, conditions)
     return flow.inverted() if isinstance(base, SourceLaw) else flow
 
 
@@ -171,13 +174,11 @@ def _table_of(flow: Flow) -> dict[str, Any]:
     return {"target": None if base is None else config_of(base)}
 
 
-def _base_of(table: dict[str, Any], conditions: torch.Tensor | None) -> Law | None:
+def _base_of(table: dict[str, Any]) -> Law | None:
     if "source" in table:
         return SourceLaw(build("source", table["source"]), int(table["seed"]))
     target: Law | None = None if table["target"] is None else build("target", table["target"])
-    if conditions is None or target is None:
-        return target
-    return ConditionalTarget(target, conditions)
+    return target
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

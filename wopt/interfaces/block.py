@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from wopt.bijection import Bijection
+from wopt.bijection import Bijection, given
 from wopt.capabilities import Capability, require
 from wopt.component import Component, Spec
 from wopt.errors import CapabilityError
@@ -21,7 +21,7 @@ from wopt.renamed import both_names, old_method
 
 __all__ = ["Compiler", "FlowBlock", "audit_of", "new_block"]
 
-Map = Callable[[Tensor], tuple[Tensor, Tensor]]
+Map = Callable[..., tuple[Tensor, Tensor]]
 Compiler = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -33,9 +33,8 @@ class FlowBlock(Component, Bijection):
 
     The constructor's parameters ``dim`` and ``condition`` are supplied by wopt; the others are the
     configuration. A conditional block (``Capability.CONDITION``) takes ``condition: int = 0``, the
-    number of the ``dim`` coordinates, the last ones, that are conditions: it returns them
-    unchanged and moves the others by a map that depends on them. Its log-det is then that of the
-    derivative by the moved coordinates, which equals that of the whole map.
+    number k of conditions, and its methods take these as their second argument c, shape ``(n, k)``;
+    ``c`` is ``None``, or left out, if there are none.
     """
 
     kind: ClassVar[str] = "block"
@@ -49,8 +48,8 @@ class FlowBlock(Component, Bijection):
         super().__init_subclass__(**kwargs)
         both_names(cls, _OLD_NAMES)
 
-    def initialise(self, points: Tensor) -> None:
-        """Receive the training particles, shape ``(n, d)``, before training begins.
+    def initialise(self, points: Tensor, c: Tensor | None = None) -> None:
+        """Receive the training particles, ``(n, d)``, given c, ``(n, k)``, before training begins.
 
         It is called once, before :meth:`warm_start`, for blocks whose parameters depend on them.
         """
@@ -64,7 +63,7 @@ class FlowBlock(Component, Bijection):
     see = old_method("see", "initialise")
     aim = old_method("aim", "initialise_images")
 
-    def differentiable_inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def differentiable_inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the result of :meth:`inverse`, shapes ``(n, d)`` and ``(n,)``, with gradients.
 
         Gradients reach ``y`` and the parameters. By the implicit function theorem, with
@@ -76,36 +75,38 @@ class FlowBlock(Component, Bijection):
         inverse supports autograd returns that instead.
         """
         with torch.no_grad():
-            x = self.inverse(y)[0]
+            x = self.inverse(*given(y, c))[0]
         with torch.enable_grad():
             leaf = x.detach().requires_grad_()
-            jacobian = jacobians(self.move(leaf), leaf).detach()
-        rest = self.move(x.detach()) - y
+            jacobian = jacobians(self.move(*given(leaf, c)), leaf).detach()
+        rest = self.move(*given(x.detach(), c)) - y
         x = x - torch.linalg.solve(jacobian, rest[..., None])[..., 0]
-        return x, -self(x)[1]
+        return x, -self(*given(x, c))[1]
 
-    def forward_with_action(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward_with_action(
+        self, x: Tensor, c: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Return T(x), ``(n, d)``, log-det and action, each ``(n,)``; needs ``Capability.ACTION``.
 
         The action is int_0^1 |dx_t/dt|^2 dt along each particle's path.
         """
         raise CapabilityError(f"block {type(self).__name__} does not provide ACTION")
 
-    def half_way(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def half_way(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return (x + T(x))/2, ``(n, d)``, and log |det (I + DT)/2|, ``(n,)``.
 
         It needs ``Capability.HALF_WAY``.
         """
         raise CapabilityError(f"block {type(self).__name__} does not provide HALF_WAY")
 
-    def velocity(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def velocity(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return u(x), shape ``(n, d)``, and div u(x), ``(n,)``; needs ``Capability.VELOCITY``.
 
         T = id + u, or T is the flow of u for unit time, which agrees to first order in u.
         """
         raise CapabilityError(f"block {type(self).__name__} does not provide VELOCITY")
 
-    def field(self, t: Tensor, x: Tensor) -> Tensor:
+    def field(self, t: Tensor, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Return v(t, x), shape ``(n, d)``, at times ``(n,)``; needs ``Capability.FIELD``.
 
         T is the flow of v from time 0 to 1.
@@ -170,10 +171,10 @@ def audit_of(block: FlowBlock) -> Map:
         return block.audit
     finer = copy.deepcopy(block).double()
 
-    def audit(x: Tensor) -> tuple[Tensor, Tensor]:
+    def audit(*inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Return T(x), shape ``(n, d)``, and its log-det, ``(n,)``, computed in float64."""
-        y, log_det = finer.audit(x.double())
-        return y.to(x), log_det.to(x)
+        y, log_det = finer.audit(*(t.double() for t in inputs))
+        return y.to(inputs[0]), log_det.to(inputs[0])
 
     return audit
 
@@ -183,19 +184,17 @@ def new_block(chosen: Spec, dim: int, condition: int = 0) -> FlowBlock:
 
     Args:
         chosen: The block's class and options.
-        dim: The dimension, conditions included.
-        condition: Number of coordinates, the last ones, that are conditions.
+        dim: The dimension d.
+        condition: Number k of conditions.
 
     Raises:
         CapabilityError: There are conditions, and the block cannot be conditional.
         UserError: The memory does not suffice for it.
     """
-    what = f"block {chosen.cls.__name__}; make its sizes smaller (width, ...)"
-    with within_memory(what):
-        made: FlowBlock = chosen.build(dim=dim)
+    name, sizes = f"block {chosen.cls.__name__}", {"dim": dim}
     if condition:
-        name = f"block {type(made).__name__}"
-        require("a conditional flow", Capability.CONDITION, name, made.provides)
-        with within_memory(what):
-            made = chosen.build(dim=dim, condition=condition)
+        require("a conditional flow", Capability.CONDITION, name, chosen.cls.provides)  # type: ignore[attr-defined]
+        sizes["condition"] = condition
+    with within_memory(f"{name}; make its sizes smaller (width, ...)"):
+        made: FlowBlock = chosen.build(**sizes)
     return made

@@ -43,7 +43,7 @@ class Candidate(Component, abc.ABC):
     def distance(self, facts: Any) -> float:
         """Return how far the data are from those on which the candidate is known to do well.
 
-        The nearest candidate has its turn first, and stays where no other is clearly better. The
+        The nearest candidate has its turn first, and stays where no other is better. The
         default, infinity, comes last.
         """
         return float("inf")

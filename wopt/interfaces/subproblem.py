@@ -127,10 +127,10 @@ class Subproblem:
             block: The map T.
             audit: Use the block's finer, independent computation, with its log-det.
         """
-        x = self.particles.points
+        inputs = self.particles.inputs
         if Capability.LOG_DET in block.provides and (audit or self.implicit.of_density):
-            return self.particles.moved(*(audit_of(block) if audit else block)(x))
-        return self.particles.moved(block.move(x), None)
+            return self.particles.moved(*(audit_of(block) if audit else block)(*inputs))
+        return self.particles.moved(block.move(*inputs), None)
 
     def cost(self, moved: Particles) -> Tensor:
         """Return each particle's transport cost |y - a|^2 / (2 h'), shape ``(n,)``.

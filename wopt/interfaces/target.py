@@ -37,7 +37,7 @@ class Support(Bijection):
         self.within = dict(within)
         self.maps = {j: biject_to(constraint) for j, constraint in self.within.items()}
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the image of free points ``(n, d)`` in the support, and log |det|, ``(n,)``."""
         columns, total = list(x.unbind(1)), torch.zeros_like(x[:, 0])
         for j, bijection in self.maps.items():
@@ -45,7 +45,7 @@ class Support(Bijection):
             total = total + bijection.log_abs_det_jacobian(x[:, j], columns[j])
         return torch.stack(columns, 1), total
 
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return free points, shape ``(n, d)``, and log |det|, ``(n,)``, for points ``(n, d)``.
 
         A point outside, or on an end, is mapped to the origin with log-det minus infinity, so that

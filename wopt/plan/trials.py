@@ -16,7 +16,6 @@ from wopt.interfaces.budget import Budget
 from wopt.interfaces.listener import SILENT, Listener
 from wopt.plan.planner import Plan
 from wopt.push import push
-from wopt.statistics import mean_and_error
 from wopt.train.guard import nll
 from wopt.train.stage import Stage, first_of
 
@@ -113,8 +112,7 @@ def race(
 def beats(trial: Trial, lead: Trial) -> bool:
     """Return whether a trial takes the lead."""
     bound = math.log(len(lead.scores) + 1)
-    gain = mean_and_error((lead.scores - trial.scores).clamp(-bound, bound))
-    return gain.value > max(2 * gain.error, lead.rising)
+    return float((lead.scores - trial.scores).clamp(-bound, bound).mean()) > lead.rising
 
 
 def _went_on(lead: Trial, entry: Any, budget: Budget, why: tuple[str, ...]) -> Outcome:
@@ -190,4 +188,7 @@ def _scores(entry: Any, block: FlowBlock) -> Tensor | None:
     values = nll(entry.problem.objective, push(block, entry.valid))
     if values is None:
         return None
-    return values.double().cpu() - entry.dataset.transform(entry.dataset.valid)[1]
+    return (
+        values.double().cpu()
+        - entry.dataset.transform(entry.dataset.split(entry.dataset.valid)[0])[1]
+    )

@@ -11,8 +11,9 @@ from torch import Tensor
 from wopt.capabilities import Capability
 from wopt.data.dataset import Dataset
 from wopt.errors import CapabilityError
-from wopt.flow import Flow, draw
+from wopt.flow import Flow, draw, noise
 from wopt.interfaces.target import Target
+from wopt.particles import split_conditions
 from wopt.push import in_batches
 from wopt.seeds import generator
 
@@ -60,7 +61,7 @@ def collect(
     order = torch.randperm(len(dataset.test), generator=generator(seed, "report", "rows"))
     rows = dataset.test[order[:_ROWS]]
     if target is None and flow.pulls_back:
-        target = flow.latent
+        target = flow.base
     arrays = {"paths": flow.trajectory(rows)}
     known = truth or flow.pulls_back
     backward = _backward(flow, target, len(rows), seed) if known else None
@@ -72,7 +73,8 @@ def collect(
     shown = _IMAGES if dataset.images is not None else 0
     if backward is not None and flow.pulls_back and len(rows) >= shown:
         # Samples of the target, carried back, are samples of the model.
-        generated: Tensor | None = flow.transform.inverse(backward[-1])[0]
+        z = split_conditions(backward[-1], flow.condition)
+        generated: Tensor | None = flow.transform.outside(*z)
     else:
         generated = _generated(flow, max(len(rows), shown), seed)
     if generated is not None:
@@ -101,8 +103,9 @@ def _backward(flow: Flow, target: Target | None, n: int, seed: int) -> Tensor | 
     if not (_samples(target) and Capability.INVERSE in flow.chain.provides):
         return None
     assert target is not None
-    z = draw(target, n, flow.dim, generator(seed, "report", "backward"))  # in free coordinates
-    return flow.trajectory(z, reverse=True)
+    rng = generator(seed, "report", "backward")
+    z = noise(target, n, flow.modelled, rng, flow.conditions)  # in free coordinates
+    return flow.trajectory(torch.cat(z, dim=1), reverse=True)
 
 
 def _many(flow: Flow, dataset: Dataset, target: Target | None, seed: int) -> Tensor | None:
@@ -146,7 +149,7 @@ def _true_density(
     if flow.pulls_back:
         if dataset.log_density is None:
             return None
-        return in_batches(dataset.log_density, points, _GRID_ROWS)
+        return in_batches(dataset.log_density, points, rows=_GRID_ROWS)
     if target is None or Capability.POTENTIAL not in target.provides:
         return None
     values = _log_density(flow, target, points.to(flow.chain.like)).double()
@@ -167,7 +170,7 @@ def _log_density(flow: Flow, target: Target, points: Tensor) -> Tensor:
     y, log_det = points, torch.zeros_like(points[:, 0])
     if flow.chain.support is not None:
         y, log_det = flow.chain.support.inverse(points)
-    return log_det - in_batches(target.potential, y, _GRID_ROWS)
+    return log_det - in_batches(target.potential, y, rows=_GRID_ROWS)
 
 
 def _window(x: Tensor) -> Tensor:
@@ -186,7 +189,7 @@ def _samples(target: Target | None) -> bool:
 
 
 def _labels(flow: Flow, dataset: Dataset) -> Tensor:
-    matrix = dataset.transform.matrix
+    matrix = dataset.transform.of_all_columns()["matrix"]
     if not torch.equal(matrix, torch.diag(matrix.diagonal())):
         coordinates = [f"whitened coordinate {j + 1}" for j in range(dataset.dim)]
     elif bool((matrix.diagonal() == 1).all()):

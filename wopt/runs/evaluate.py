@@ -13,7 +13,7 @@ from wopt.capabilities import Capability
 from wopt.data.dataset import Dataset
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.objective import Objective
-from wopt.particles import Particles, split_conditions
+from wopt.particles import Particles
 from wopt.push import inversion_error, push_all
 from wopt.runs.preparation import Prepared
 from wopt.statistics import error_of_mean, mean_and_error, normal_log_prob, some
@@ -51,7 +51,7 @@ def audited(prepared: Prepared, state: State) -> tuple[Prepared, State]:
 
 def in_float64(particles: Particles) -> Particles:
     """Return particles in float64."""
-    names = ("points", "weights", "log_det", "log_density_start")
+    names = ("points", "weights", "log_det", "log_density_start", "context")
     tensors = {name: getattr(particles, name) for name in names}
     return dataclasses.replace(
         particles, **{name: t.to(torch.float64) for name, t in tensors.items() if t is not None}
@@ -76,7 +76,7 @@ def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> Ru
     audited, coarse = push_all(blocks, test, audit=True), push_all(blocks, test)
     objective, dataset = prepared.problem.objective, prepared.dataset
     assert dataset is not None
-    scores = _nll(objective, audited, dataset.transform(dataset.test)[1])
+    scores = _nll(objective, audited, dataset.transform(dataset.split(dataset.test)[0])[1])
     forward = prepared.pushes
     groups = None if dataset.groups is None else dataset.groups[2]
     nll_mean, nll_error = (None, None) if forward else _mean_and_error(scores, groups)
@@ -95,7 +95,7 @@ def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> Ru
         kl_error=kl_error,
         kl_of=GapKind.of_model(forward),
         likelihood_error=_likelihood_error(objective, coarse, audited),
-        inversion_error=inversion_error(blocks, test.points[:INVERTED]),
+        inversion_error=inversion_error(blocks, test.rows(slice(INVERTED))),
         rows=len(test),
         far_rows=None if forward else far_rows(scores),
         parameters=sum(p.numel() for block in blocks for p in block.parameters()),
@@ -168,8 +168,7 @@ def _gaussian_nll(dataset: Dataset) -> float | None:
     joint = gaussian_nll(few, dataset.test)
     if not dataset.condition or joint is None:
         return joint
-    given = (split_conditions(x, dataset.condition)[1] for x in (few, dataset.test))
-    of_conditions = gaussian_nll(*given)
+    of_conditions = gaussian_nll(*(x[:, -dataset.condition :] for x in (few, dataset.test)))
     return None if of_conditions is None else joint - of_conditions
 
 

@@ -11,7 +11,6 @@ from wopt.config.model import RunConfig, validate
 from wopt.errors import ConfigError, WoptError
 from wopt.flow import Flow
 from wopt.flow.conversions import in_own_units
-from wopt.interfaces.conditional import conditional
 from wopt.interfaces.measurement import document_of
 from wopt.reading import opened, printable
 from wopt.report.read import read_figures, read_snapshot
@@ -202,8 +201,5 @@ def rescued(path: Path) -> Flow:
         raise ConfigError(f"{path}: there is no model of data that can be rescued")
     shape = len(transform.shift), transform.condition
     blocks = [load_block(run, config, step, *shape) for step in kept_steps(config, whole)]
-    objective = config.objective
-    if conditions is not None:
-        objective = conditional(objective, conditions)
-    flow = Flow([transform, *blocks], objective.target, names)
+    flow = Flow([transform, *blocks], config.objective.target, names, None, conditions)
     return in_own_units(flow, config.objective.target)

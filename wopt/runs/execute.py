@@ -25,7 +25,7 @@ from wopt.runs.loading import check_data, remember_data
 from wopt.runs.log import LossLog, RunLog, versions
 from wopt.runs.loop import make_steps
 from wopt.runs.measured import automatic
-from wopt.runs.preparation import Prepared, conditions_of
+from wopt.runs.preparation import Prepared
 from wopt.runs.progress import permitted, with_tracker
 from wopt.runs.results import Stopwatch, finish
 from wopt.runs.threads import training_threads, with_threads
@@ -152,9 +152,9 @@ def _resumed(out: Path, listener: Listener, clock: Stopwatch, runtime: Runtime) 
         problem = dataclasses.replace(
             hold(problem), config=permitted(config, listener, directory.config)
         )
-        data = _dataset(problem)
         if team.agreed(directory.begun):
-            state = load_state(directory, config, data.dim, data.condition, problem.start, runtime)
+            shape = problem.train.dim, problem.train.condition
+            state = load_state(directory, config, *shape, problem.start, runtime)
             for block in state.blocks:
                 block.precision = problem.runtime.precision
             by_first(team, lambda: settle(directory, config))
@@ -229,8 +229,7 @@ def _first(directory: RunDirectory, problem: Prepared) -> State:
 
     def write() -> None:
         remember_data(directory, problem.config.source, problem.loaded or data)
-        conditions = conditions_of(data) if data.condition else None
-        save_transform(directory, data.transform, data.names, conditions)
+        save_transform(directory, data.transform, data.names, problem.conditions)
 
     by_first(problem.runtime.team, write)
     state = problem.begin()

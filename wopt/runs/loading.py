@@ -16,7 +16,6 @@ from wopt.files import write_json
 from wopt.flow import Flow, SourceLaw
 from wopt.flow.conversions import in_own_units
 from wopt.flow.save import load_flow
-from wopt.interfaces.conditional import conditional
 from wopt.interfaces.source import Source
 from wopt.permission import changed_data_allowed
 from wopt.reading import printable
@@ -230,10 +229,7 @@ def load_run(path: Path | str) -> LoadedRun:
     config = validate(run.read_config(), str(run.config))
     transform, names, conditions = load_transform(run)
     blocks = load_blocks(run, config, len(transform.shift), transform.condition)
-    objective = config.objective
-    if conditions is not None:
-        objective = conditional(objective, conditions)
-    flow = Flow([transform, *blocks], objective.target, names)
+    flow = Flow([transform, *blocks], config.objective.target, names, None, conditions)
     if config.model == "push_forward":
         start = SourceLaw(
             config.source, config.seed, check=lambda data: check_data(run, config.source, data)

@@ -106,7 +106,7 @@ def _beginning(problem: Prepared, state: State) -> Beginning:
         scheme=name_of(config.scheme),
         source="particles" if data is None else name_of(config.source),
         rows=sizes,
-        dim=problem.train.dim,
+        dim=problem.train.dim + problem.train.condition,
         records=state.records,
         config=described(config),
         columns=tuple((c.name, c.kind) for c in columns.columns) if columns else (),

@@ -19,12 +19,11 @@ from wopt.errors import CapabilityError, DataError
 from wopt.flow import Flow, SourceLaw
 from wopt.interfaces import returns
 from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.conditional import conditional
 from wopt.interfaces.objective import Objective
 from wopt.mapped import IN_MEMORY, Memory
 from wopt.origin import check_returned
 from wopt.parallel import Team
-from wopt.particles import Particles, split_conditions
+from wopt.particles import Particles
 from wopt.push import in_batches
 from wopt.runtime import ALONE, Runtime
 from wopt.seeds import derive, generator
@@ -61,6 +60,8 @@ class Prepared(Problem):
         pushes: Whether the model is the start carried to the target, and not the target carried
             back to the data.
         names: Names of the columns.
+        conditions: Rows of conditions, shape ``(m, k)``, in the flow's coordinates, from which
+            samples of the model draw theirs.
         loaded: The data as the source loaded them, before rows to judge by were chosen.
         threads: What was measured to choose ``config.run.threads``, in words.
     """
@@ -70,6 +71,7 @@ class Prepared(Problem):
     dataset: Dataset | None = None
     pushes: bool = False
     names: tuple[str, ...] = ()
+    conditions: Tensor | None = None
     loaded: Dataset | None = None
     threads: str = ""
 
@@ -99,7 +101,7 @@ class Prepared(Problem):
         """Return the model with these blocks."""
         maps = [self.transform, *blocks]
         if not self.pushes:
-            return Flow(maps, self.objective.target, self.names)
+            return Flow(maps, self.objective.target, self.names, None, self.conditions)
         start = SourceLaw(self.config.source, self.config.seed, self.dataset)
         return Flow(maps, start, self.names).inverted()
 
@@ -128,14 +130,14 @@ def prepare(
     loaded = dataset
     dataset = subsample_eval(dataset, config.guard.rows, derive(config.seed, "judges"))
     known = dataset.log_density is not None and config.smooth_time == 0
-    _check_parts(config, config.objective, known, dataset.dim, dataset.condition)
+    _check_parts(
+        config, config.objective, known, dataset.dim - dataset.condition, dataset.condition
+    )
     objective = config.source.aims(config.objective, config.scheme, dataset)
     _check(config, objective, dataset)
     pushes = _pushes(config, objective, dataset)
     if pushes and objective.target is not None and objective.target.names:
         dataset = dataclasses.replace(dataset, names=objective.target.names)
-    if dataset.condition:
-        objective = conditional(objective, conditions_of(dataset))
     # A density of training particles costs time, and most objectives do not need it.
     everywhere = Capability.LOG_DENSITY in config.objective.needs
     start = smooth_dataset(dataset, config.smooth_time, derive(config.seed, "smooth"))
@@ -144,7 +146,8 @@ def prepare(
     density = log_density_of(dataset) if known and not dataset.condition else None
     at = placed or _placed(start, config, runtime, everywhere)
     # Rows that are draws of a start to push forward have no likelihood by the model.
-    log_det = None if pushes else float(dataset.transform(start.valid)[1].mean())
+    moved = start.split(start.valid)[0]
+    log_det = None if pushes else float(dataset.transform(moved)[1].mean())
     prepared = Prepared(
         **parts_of(config, objective, at, log_det, runtime),
         draw=draw,
@@ -154,6 +157,7 @@ def prepare(
         dataset=dataset,
         pushes=pushes,
         names=dataset.names,
+        conditions=conditions_of(dataset),
         loaded=loaded,
     )
     check_times(config.scheme, prepared.ends)
@@ -199,15 +203,14 @@ def from_particles(
     """
     check_precision(config)
     objective = config.objective
-    if train.condition:
-        _, given = split_conditions(train.points, train.condition)
-        objective = conditional(objective, given.cpu())
     known = train.log_density_start is not None
     _check_parts(config, objective, known, train.dim, train.condition)
-    units = transform or AffineTransform.fit(train.points.cpu(), "none")
+    rows, context = torch.cat(train.inputs, dim=1).cpu(), train.context
+    units = transform or AffineTransform.fit(rows, "none", condition=train.condition)
     log_det = -float(units.inverse(train.points.cpu())[1].mean())
     parts = parts_of(config, objective, (train, valid), log_det, runtime)
-    return Prepared(**parts, config=config, transform=units)
+    conditions = None if context is None else context.cpu()
+    return Prepared(**parts, config=config, transform=units, conditions=conditions)
 
 
 def _check_parts(
@@ -275,7 +278,7 @@ def _check(config: RunConfig, objective: Objective, dataset: Dataset) -> None:
         )
     if target is not None and Capability.POTENTIAL in target.provides:
         # A user's function that does not fit the rows raises before anything is written.
-        rows = dataset.transform.move(dataset.train[:2])[:, :moved]
+        rows = dataset.transform.move(dataset.split(dataset.train[:2])[0])
         rows = rows.to(dtype=getattr(torch, config.dtype), device=config.device)
         with torch.no_grad():
             values = target.potential(rows)
@@ -321,17 +324,17 @@ def particles_of(
 
     density = None
     if known and dataset.log_density is not None:
-        density = density_at(x) if cuts is None else in_batches(density_at, x, len(x), cuts, memory)
-    z = in_batches(
-        lambda part: dataset.transform.move(part).to(**like),
+        density = in_batches(density_at, x, rows=len(x), cuts=cuts, memory=memory)
+
+    z, *context = in_batches(
+        lambda part: [t.to(**like) for t in dataset.transform.inside(*dataset.split(part))],
         x,
-        max(1, _VALUES // dataset.dim),
-        cuts,
-        memory,
+        rows=max(1, _VALUES // dataset.dim),
+        cuts=cuts,
+        memory=memory,
     )
     weights = None if weights is None else weights.to(**like)
-    particles = Particles.start(z, weights, density)
-    return dataclasses.replace(particles, condition=dataset.condition)
+    return Particles.start(z, weights, density, *context)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -361,10 +364,10 @@ class FreshParticles:
         return particles_of(data, rows, self.config, known=self.known and not time)
 
 
-def conditions_of(dataset: Dataset) -> Tensor:
+def conditions_of(dataset: Dataset) -> Tensor | None:
     """Return conditions of at most 10,000 training rows, ``(n, k)``, in the flow's coordinates."""
-    rows = dataset.transform.move(dataset.train[:CONDITIONS])
-    return split_conditions(rows, dataset.condition)[1]
+    _, *c = dataset.transform.inside(*dataset.split(dataset.train[:CONDITIONS]))
+    return c[0] if c else None
 
 
 def _pushes(config: RunConfig, objective: Objective, dataset: Dataset) -> bool:

@@ -96,7 +96,7 @@ def finish(
     precise, state = audited(problem, ended.state)
     data = problem.dataset
     assert data is not None
-    blocks = load_blocks(directory, problem.config, data.dim, data.condition)
+    blocks = load_blocks(directory, problem.config, problem.train.dim, problem.train.condition)
     if precise is not problem:
         blocks = [block.double() for block in blocks]
     # Test rows go through the audited maps once, for the scores and for the certificate.

@@ -17,7 +17,7 @@ from wopt.data.transform import AffineTransform
 from wopt.errors import DamagedError, RunError
 from wopt.interfaces.block import FlowBlock, new_block
 from wopt.parallel import SOLO, Team
-from wopt.particles import Particles
+from wopt.particles import Particles, split_conditions
 from wopt.reading import parsed_json, printable
 from wopt.runtime import ALONE, Runtime
 from wopt.sharded import ShardedParticles, held, own_rows
@@ -46,8 +46,6 @@ __all__ = [
     "save_transform",
     "settle",
 ]
-
-_OF_PARTICLES = ("points", "weights", "log_det", "log_density_start")
 
 
 def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
@@ -152,7 +150,7 @@ def load_state(
         run: The run directory.
         config: The run's configuration.
         dim: The dimension d.
-        condition: Number of columns that are conditions.
+        condition: Number k of conditions.
         start: The particles before the first step, which refinement and the first step need.
         runtime: What computes the run.
         lenient: Whether a missing start is accepted: for looking at a run, not for resuming it.
@@ -314,16 +312,12 @@ def save_transform(
 
     Args:
         run: The run directory.
-        transform: The preprocessing of d columns.
-        names: Names of the d columns.
+        transform: The preprocessing.
+        names: Names of the columns, conditions last.
         conditions: Conditions of training rows, shape ``(n, k)``, in the flow's coordinates, if the
             flow is conditional.
     """
-    tensors = {
-        "shift": transform.shift,
-        "matrix": transform.matrix,
-        "inverse_matrix": transform.inverse_matrix,
-    }
+    tensors = transform.of_all_columns()
     if conditions is not None:
         tensors["conditions"] = conditions
     metadata = {"names": json.dumps(names)}
@@ -348,7 +342,7 @@ def load_transform(
         check_transform(tensors, names, columns)
         conditions = tensors.pop("conditions", None)
         width = 0 if conditions is None else conditions.shape[1]
-        transform = AffineTransform(**tensors, condition=width)
+        transform = AffineTransform.of_columns(**tensors, condition=width)
         if columns is not None:
             transform = TableTransform(transform, columns)
         return transform, names, conditions
@@ -370,22 +364,26 @@ def _begun(
 
 
 def _tensors(trace: ParticleHistory) -> dict[str, Tensor]:
-    tensors = {name: getattr(trace.before, name) for name in _OF_PARTICLES}
-    tensors |= {"previous": trace.previous, "gradient": trace.gradient}
-    return {name: value for name, value in tensors.items() if value is not None}
+    at, context = trace.before, trace.before.context
+    rows = {"points": at.points, "previous": trace.previous, "gradient": trace.gradient}
+    if context is not None:  # which files hold as the last columns
+        rows = {k: None if x is None else torch.cat([x, context], 1) for k, x in rows.items()}
+    rows |= {
+        "weights": at.weights,
+        "log_det": at.log_det,
+        "log_density_start": at.log_density_start,
+    }
+    return {name: value for name, value in rows.items() if value is not None}
 
 
 def _trace(
-    run: RunDirectory,
-    tensors: dict[str, Tensor],
-    split: str,
-    config: RunConfig,
-    dim: int,
-    condition: int,
+    run: RunDirectory, tensors: dict[str, Tensor], part: str, config: RunConfig, d: int, k: int
 ) -> ParticleHistory:
-    prefix, dtype = f"{split}.", getattr(torch, config.dtype)
+    prefix, dtype = f"{part}.", getattr(torch, config.dtype)
     own = _with_prefix(tensors, prefix)
-    own = check_tensors(run.state, own, SCHEMAS["particles"], prefix=prefix, dtype=dtype, d=dim)
-    on_device = {name: value.to(config.device) for name, value in own.items()}
-    previous, gradient = on_device.pop("previous", None), on_device.pop("gradient", None)
-    return ParticleHistory(Particles(**on_device, condition=condition), previous, gradient)
+    own = check_tensors(run.state, own, SCHEMAS["particles"], prefix=prefix, dtype=dtype, d=d + k)
+    at = {name: value.to(config.device) for name, value in own.items()}
+    past = {name: at.pop(name)[:, :d] for name in ("previous", "gradient") if name in at}
+    points, *context = split_conditions(at.pop("points"), k)
+    particles = Particles(points, context=context[0] if context else None, **at)
+    return ParticleHistory(particles, past.get("previous"), past.get("gradient"))

@@ -25,7 +25,9 @@ class LawError(WoptError):
     """A component breaks a law of its interface."""
 
 
-def check_block(block: FlowBlock, dim: int, *, tolerance: float = 1e-8, seed: int = 0) -> list[str]:
+def check_block(
+    block: FlowBlock, dim: int, *, condition: int = 0, tolerance: float = 1e-8, seed: int = 0
+) -> list[str]:
     """Check a new block against the laws of blocks, in float64.
 
     A discretised map is refined first, so that the exact map is checked.
@@ -33,6 +35,7 @@ def check_block(block: FlowBlock, dim: int, *, tolerance: float = 1e-8, seed: in
     Args:
         block: A new block, not trained.
         dim: Dimension of the block.
+        condition: Number of its conditions.
         tolerance: Largest error of log-det and round trip.
         seed: Seed of the points and of the perturbation that makes the map non-trivial.
 
@@ -48,7 +51,8 @@ def check_block(block: FlowBlock, dim: int, *, tolerance: float = 1e-8, seed: in
         ['identity_when_new', 'shapes', 'log_det_shape']
     """
     rng = torch.Generator().manual_seed(seed)
-    x = torch.randn(7, dim, dtype=torch.float64, generator=rng)
+    sizes = [dim, condition] if condition else [dim]
+    x, *c = (torch.randn(7, size, dtype=torch.float64, generator=rng) for size in sizes)
     block = copy.deepcopy(block).double().eval()
     for _ in range(_REFINEMENTS):
         if not block.refine():
@@ -56,14 +60,14 @@ def check_block(block: FlowBlock, dim: int, *, tolerance: float = 1e-8, seed: in
     laws = Laws(type(block).__name__, tolerance)
     try:
         with torch.no_grad():
-            laws("identity_when_new", _largest(block.move(x) - x))
+            laws("identity_when_new", _largest(block.move(x, *c) - x))
         for parameter in block.parameters():
             parameter.data += 0.1 * torch.randn(parameter.shape, dtype=torch.float64, generator=rng)
-        _check_map(block, x, laws)
-        _check_log_det(block, x, laws)
-        _check_inverse(block, x, laws)
-        _check_other_capabilities(block, x, laws)
-        _check_state(block, x, laws)
+        _check_map(block, x, c, laws)
+        _check_log_det(block, x, c, laws)
+        _check_inverse(block, x, c, laws)
+        _check_other_capabilities(block, x, c, laws)
+        _check_state(block, x, c, laws)
     except PluginError as error:  # a method returned a wrong value
         raise LawError(f"{type(block).__name__} breaks shapes: {error}") from None
     return laws.done
@@ -89,11 +93,11 @@ class Laws:
         self.done.append(name)
 
 
-def _check_map(block: FlowBlock, x: Tensor, law: Laws) -> None:
-    y = block.move(x)
+def _check_map(block: FlowBlock, x: Tensor, c: list[Tensor], law: Laws) -> None:
+    y = block.move(x, *c)
     law("shapes", float(y.shape != x.shape), 0)
     if Capability.LOG_DET in block.provides:
-        y, log_det = block(x)
+        y, log_det = block(x, *c)
         law("log_det_shape", float(log_det.shape != x.shape[:1]), 0)
         (y.square().sum() - log_det.sum()).backward()
     else:
@@ -101,57 +105,62 @@ def _check_map(block: FlowBlock, x: Tensor, law: Laws) -> None:
     lacking = [n for n, p in block.named_parameters() if p.grad is None or not p.grad.any()]
     law("gradients_reach_every_parameter", float(len(lacking)), 0)
     with torch.no_grad():
-        law("deterministic", _largest(block.move(x) - block.move(x)), 0)
-        law("rows_are_independent", _largest(block.move(x[:3]) - block.move(x)[:3]), 1e-12)
+        law("deterministic", _largest(block.move(x, *c) - block.move(x, *c)), 0)
+        few = [part[:3] for part in (x, *c)]
+        law("rows_are_independent", _largest(block.move(*few) - block.move(x, *c)[:3]), 1e-12)
 
 
-def _check_log_det(block: FlowBlock, x: Tensor, law: Laws) -> None:
+def _check_log_det(block: FlowBlock, x: Tensor, c: list[Tensor], law: Laws) -> None:
     if Capability.LOG_DET not in block.provides:
         return
-    jacobian = _jacobians(lambda p: block(p)[0], x)
-    log_det = block(x)[1].detach()
+    jacobian = _jacobians(lambda p: block(p, *c)[0], x)
+    log_det = block(x, *c)[1].detach()
     law("log_det_is_exact", _largest(torch.linalg.slogdet(jacobian)[1] - log_det))
     with torch.no_grad():
-        law("move_equals_forward", _largest(block.move(x) - block(x)[0]))
-        law("audit_agrees", _largest(block.audit(x)[1] - block(x)[1]), 1e-3)
+        law("move_equals_forward", _largest(block.move(x, *c) - block(x, *c)[0]))
+        law("audit_agrees", _largest(block.audit(x, *c)[1] - block(x, *c)[1]), 1e-3)
 
 
 @torch.no_grad()
-def _check_inverse(block: FlowBlock, x: Tensor, law: Laws) -> None:
+def _check_inverse(block: FlowBlock, x: Tensor, c: list[Tensor], law: Laws) -> None:
     if Capability.INVERSE not in block.provides:
         return
-    back, log_inverse = block.inverse(block.move(x))
+    back, log_inverse = block.inverse(block.move(x, *c), *c)
     law("inverse_returns", _largest(back - x))
     if Capability.LOG_DET in block.provides:
-        law("inverse_log_det", _largest(log_inverse + block(x)[1]))
+        law("inverse_log_det", _largest(log_inverse + block(x, *c)[1]))
 
 
-def _check_other_capabilities(block: FlowBlock, x: Tensor, law: Laws) -> None:
+def _check_other_capabilities(block: FlowBlock, x: Tensor, c: list[Tensor], law: Laws) -> None:
     if Capability.ACTION in block.provides:
         with torch.no_grad():
-            z, _, action = block.forward_with_action(x)
+            z, _, action = block.forward_with_action(x, *c)
             excess = (z - x).square().sum(1) - action
             law("action_bounds_displacement", float(excess.max()), 1e-6)
     if Capability.HALF_WAY in block.provides:
-        m, log_det = block.half_way(x)
-        law("half_way_point", _largest((m - (x + block.move(x)) / 2).detach()))
-        half = _jacobians(lambda p: block.half_way(p)[0], x)
+        m, log_det = block.half_way(x, *c)
+        law("half_way_point", _largest((m - (x + block.move(x, *c)) / 2).detach()))
+        half = _jacobians(lambda p: block.half_way(p, *c)[0], x)
         law("half_way_log_det", _largest(torch.linalg.slogdet(half)[1] - log_det.detach()))
     if Capability.VELOCITY in block.provides:
-        divergence = block.velocity(x)[1].detach()
-        trace = _jacobians(lambda p: block.velocity(p)[0], x).diagonal(dim1=1, dim2=2).sum(1)
+        divergence = block.velocity(x, *c)[1].detach()
+        trace = _jacobians(lambda p: block.velocity(p, *c)[0], x).diagonal(dim1=1, dim2=2).sum(1)
         law("divergence_is_exact", _largest(trace - divergence))
 
 
-def _check_state(block: FlowBlock, x: Tensor, law: Laws) -> None:
+def _check_state(block: FlowBlock, x: Tensor, c: list[Tensor], law: Laws) -> None:
     other = copy.deepcopy(block)
     for parameter in other.parameters():
         parameter.data.zero_()
     other.load_state_dict(block.state())
     with torch.no_grad():
-        law("saves_and_loads", _largest(other.move(x) - block.move(x)), 0)
+        law("saves_and_loads", _largest(other.move(x, *c) - block.move(x, *c)), 0)
         single = copy.deepcopy(block).float()
-        law("float32", _largest(single.move(x.float()).double() - block.move(x)), 1e-3)
+        law(
+            "float32",
+            _largest(single.move(*(part.float() for part in (x, *c))).double() - block.move(x, *c)),
+            1e-3,
+        )
 
 
 def check_objective(

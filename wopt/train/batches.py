@@ -30,7 +30,7 @@ S = TypeVar("S", bound=Subproblem)
 def blurred_subproblem(subproblem: S, scale: float) -> S:
     """Return the subproblem with its particles and their anchors moved by noise.
 
-    Over many draws the law of the coordinates that are not conditions becomes the convolution
+    Over many draws the law of the particles given their conditions becomes the convolution
     rho * N(0, scale^2 I). The noise is drawn from torch's global generator.
 
     Source: Rothfuss et al., *Noise regularization for conditional density estimation*, 2019.
@@ -53,7 +53,6 @@ def blurred_subproblem(subproblem: S, scale: float) -> S:
         return subproblem
     particles = subproblem.particles
     noise = scale * torch.randn_like(particles.points)
-    noise[:, particles.dim - particles.condition :] = 0
     moved = dataclasses.replace(particles, points=particles.points + noise)
     return dataclasses.replace(subproblem, particles=moved, anchor=subproblem.anchor + noise)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from wopt.capabilities import Capability, require
 from wopt.component import Spec
-from wopt.errors import WoptError
+from wopt.errors import CapabilityError, WoptError
 from wopt.host import host
 from wopt.interfaces.block import FlowBlock, new_block
 from wopt.interfaces.objective import Objective, Sum
@@ -41,7 +41,7 @@ def check_parts(
         block: The map, or those of each of the first steps.
         log_density: Whether the start's density is known.
         dim: The dimension, on which what a block provides may depend.
-        condition: Number of coordinates that are conditions.
+        condition: Number k of conditions.
         rounded: Whether nets are to be trained in another precision.
         compiled: Whether maps are to be compiled in training.
 
@@ -56,6 +56,11 @@ def check_parts(
                 rounded=rounded, compiled=compiled,
             )  # fmt: skip
         return
+    if condition and not (objective.gap_is_kl and objective.target is not None):
+        raise CapabilityError(
+            f"conditional flows need an objective that is a mean over particles, and "
+            f"{type(objective).__name__} is not one: choose kl, or leave out the source's `context`"
+        )
     maps = new_block(block, dim, condition) if isinstance(block, Spec) else block
     start_provides = Capability.LOG_DENSITY if log_density else Capability.NOTHING
     for part in _parts(objective):

@@ -145,7 +145,7 @@ class Guard(Component):
         change = energy_change(objective, before, moved) if final and subproblem.explicit else None
         inversion, folded = None, None
         try:
-            inversion = inversion_error([shared], before.points[:INVERTED])
+            inversion = inversion_error([shared], before.rows(slice(INVERTED)))
         except DivergenceError as error:  # not one to one: a smaller learning rate may help
             folded = str(error)
         inexact = _likelihood_error(objective, push(block, before, runtime=runtime), moved)

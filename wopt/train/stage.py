@@ -111,7 +111,7 @@ class Stage:
         particles = self.sub.particles
         block = _new_block(self.problem.block_of(self.step), particles)
         block.precision = self.problem.runtime.precision
-        block.initialise(particles.points)
+        block.initialise(*particles.inputs)
         if self.forward is not None:
             block.initialise_images(self.forward.points)
         warm = self.solver.warm_start or self.problem.scheme.replaces

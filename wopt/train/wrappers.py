@@ -35,6 +35,25 @@ def spread(block: FlowBlock, team: Team) -> FlowBlock:
     return block if team.shards == 1 else _Spread(block, team)
 
 
+def _shared(name: str) -> Any:
+    """Return a method of :class:`_Spread`, by which each process maps its own rows."""
+
+    def method(self: _Spread, *inputs: Tensor) -> Any:
+        """Return the results of all rows, each of shape ``(n, ...)``."""
+        inner, before = self.inner, _version(self.inner)
+        of_inner = inner if name == "forward" else getattr(inner, name)
+        made = over_rows(self.team, of_inner, inputs, list(inner.parameters()))
+        if _version(inner) != before:
+            raise CapabilityError(
+                f"block {type(inner).__name__} cannot be shared by processes or shards: it changes "
+                "its buffers while it maps rows, as batch normalisation does, so that its map "
+                "depends on other rows; choose another block, or one process without run.shards"
+            )
+        return made
+
+    return method
+
+
 class _Spread(FlowBlock):
     """A block that splits the rows of each evaluation among processes."""
 
@@ -44,53 +63,15 @@ class _Spread(FlowBlock):
         self.provides = inner.provides
         self.precision = inner.precision
 
-    def _rows(self, name: str, *inputs: Tensor) -> Any:
-        inner, before = self.inner, _version(self.inner)
-        method = inner if name == "forward" else getattr(inner, name)
-        made = over_rows(self.team, method, inputs, list(inner.parameters()))
-        if _version(inner) != before:
-            raise CapabilityError(
-                f"block {type(inner).__name__} cannot be shared by processes or shards: it changes "
-                "its buffers while it maps rows, as batch normalisation does, so that its map "
-                "depends on other rows; choose another block, or one process without run.shards"
-            )
-        return made
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return T(x), shape ``(n, d)``, and log |det DT|, ``(n,)``."""
-        return self._rows("forward", x)
-
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the inverse, shape ``(n, d)``, and its log |det|, ``(n,)``."""
-        return self._rows("inverse", y)
-
-    def differentiable_inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the inverse, shape ``(n, d)``, and its log |det|, ``(n,)``."""
-        return self._rows("differentiable_inverse", y)
-
-    def move(self, x: Tensor) -> Tensor:
-        """Return T(x), shape ``(n, d)``."""
-        return self._rows("move", x)
-
-    def forward_with_action(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return T(x), shape ``(n, d)``, log |det DT|, ``(n,)``, and the action, ``(n,)``."""
-        return self._rows("forward_with_action", x)
-
-    def half_way(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the points, shape ``(n, d)``, and log |det|, ``(n,)``, at half of the time."""
-        return self._rows("half_way", x)
-
-    def velocity(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the velocities at the start and at the end, each of shape ``(n, d)``."""
-        return self._rows("velocity", x)
-
-    def field(self, t: Tensor, x: Tensor) -> Tensor:
-        """Return the velocity field, shape ``(n, d)``, at times ``t``."""
-        return self._rows("field", t, x)
-
-    def audit(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return T(x), shape ``(n, d)``, and log |det DT|, ``(n,)``, at higher accuracy."""
-        return self._rows("audit", x)
+    forward = _shared("forward")
+    inverse = _shared("inverse")
+    differentiable_inverse = _shared("differentiable_inverse")
+    move = _shared("move")
+    audit = _shared("audit")
+    forward_with_action = _shared("forward_with_action")
+    half_way = _shared("half_way")
+    velocity = _shared("velocity")
+    field = _shared("field")
 
 
 def _version(block: FlowBlock) -> int:
@@ -141,21 +122,21 @@ class _Remembered:
 
     def __init__(self, block: FlowBlock, parts: bool) -> None:
         self._block, self._parts = block, parts
-        self._seen: list[tuple[Tensor, tuple[Tensor, Tensor]]] = []
+        self._seen: list[tuple[tuple[Tensor, ...], tuple[Tensor, Tensor]]] = []
 
-    def audit(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def audit(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Return the cached or computed T(x), ``(n, d)``, and log |det DT(x)|, ``(n,)``."""
-        n = len(x)
+        n = len(inputs[0])
         for known, (y, log_det) in self._seen:
-            fits = n <= len(known) if self._parts else n == len(known)
-            if fits and torch.equal(known[:n], x):
+            fits = n <= len(known[0]) if self._parts else n == len(known[0])
+            if fits and all(torch.equal(a[:n], b) for a, b in zip(known, inputs, strict=True)):
                 return y[:n], log_det[:n]
-        image = self._block.audit(x)
-        self._seen.append((x, image))
+        image = self._block.audit(*inputs)
+        self._seen.append((inputs, image))
         return image
 
-    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        image: tuple[Tensor, Tensor] = self._block(x)
+    def __call__(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        image: tuple[Tensor, Tensor] = self._block(*inputs)
         return image
 
     def __getattr__(self, name: str) -> Any:

@@ -14,9 +14,10 @@ H = 0.5
 def seen(new):
     """Return a function that makes a block which saw these points and moves them randomly."""
 
-    def make(points, condition=0, seed=0):
-        block = new({"name": "particles"}, points.shape[1], condition=condition)
-        block.initialise(points)
+    def make(points, *c, seed=0):
+        sizes = {"condition": c[0].shape[1]} if c else {}
+        block = new({"name": "particles"}, points.shape[1], **sizes)
+        block.initialise(points, *c)
         rng = torch.Generator().manual_seed(seed)
         u = torch.randn(block.displacement.shape, dtype=torch.float64, generator=rng)
         block.displacement.data += u
@@ -56,13 +57,12 @@ def test_other_points_move_as_the_nearest_training_particle(seen, x):
     torch.testing.assert_close(moved, small.expand_as(x), rtol=1e-6, atol=1e-15)
 
 
-def test_conditions_stay_and_help_to_find_the_nearest(seen, x):
-    block = seen(x, condition=1)
+def test_conditions_help_to_find_the_nearest(seen, x):
+    block = seen(x[:, :2], x[:, 2:])
     z = torch.randn(50, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     nearest = torch.cdist(z, x).argmin(1)
-    y = block.move(z)
-    assert torch.equal(y[:, 2], z[:, 2])
-    assert torch.equal(y[:, :2], z[:, :2] + block.displacement[nearest])
+    y = block.move(z[:, :2], z[:, 2:])
+    assert torch.equal(y, z[:, :2] + block.displacement[nearest])
 
 
 def test_coinciding_particles_move_together(seen, x):

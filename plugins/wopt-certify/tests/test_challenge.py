@@ -235,7 +235,7 @@ def test_conditions_are_conditions():
         provides = wopt.Capability.POTENTIAL | wopt.Capability.NORMALISED
 
         def potential(self, x):
-            return -NORMAL(0.0, 1.0).log_prob(x[:, 0])
+            return -NORMAL(0.0, 1.0).log_prob(x).sum(1)
 
     steps = FreeSteps(block_for(), Normal(), condition=1, iterations=150)
     rows = part(2000, 0), part(800, 10), part(2000, 20)

@@ -164,7 +164,9 @@ def test_a_warm_start_takes_the_velocity_but_not_the_grid(block, x):
     made, warm = block(steps=16), block(steps=4, seed=8)
     warm.warm_start(made)
     assert int(warm.steps) == 4
-    torch.testing.assert_close(warm.audit(x, 1e-8), made.audit(x, 1e-8), rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        warm.audit(x, tolerance=1e-8), made.audit(x, tolerance=1e-8), rtol=0, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("activation", ["softplus", "silu", "tanh"])

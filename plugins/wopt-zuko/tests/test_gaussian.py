@@ -85,13 +85,6 @@ def test_a_box_follows_the_particles():
     assert [float(box.bound) for box in given._boxes()] == [3, 3]
 
 
-def test_conditions_do_not_widen_the_box():
-    x = torch.randn(4000, 2, generator=torch.Generator().manual_seed(0))
-    block = wopt.build("block", "spline").build(dim=2, condition=1)
-    block.initialise(x * torch.tensor([1.0, 1000.0]))
-    assert float(block._boxes()[0].bound) < 6
-
-
 def test_a_warm_start_keeps_the_own_box(shaken, new, x):
     previous, block = shaken(OPTIONS["spline"]), new(OPTIONS["spline"])
     previous.initialise(100 * x)

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from wopt import Capability
+from wopt import Bijection, Capability
 from wopt_blocks.jacobian import JacobianBlock
 
 __all__ = ["Affine", "symmetric_exp"]
@@ -31,7 +31,7 @@ class Affine(JacobianBlock):
 
     Args:
         dim: Dimension d, supplied by wopt.
-        condition: Coordinates that are conditions, supplied by wopt.
+        condition: Number k of conditions, supplied by wopt.
         symmetric: Whether A is symmetric and positive definite.
 
     Example:
@@ -54,56 +54,56 @@ class Affine(JacobianBlock):
             ),
         ] = False,
     ) -> None:
-        super().__init__(dim, condition)
+        super().__init__(dim)
         self.symmetric = symmetric
-        self.generator = nn.Parameter(torch.zeros(self.moves, self.moves))
-        self.shift = nn.Parameter(torch.zeros(self.moves))
-        self.by_condition = nn.Parameter(torch.zeros(self.moves, condition)) if condition else None
+        self.generator = nn.Parameter(torch.zeros(self.dim, self.dim))
+        self.shift = nn.Parameter(torch.zeros(self.dim))
+        self.by_condition = nn.Parameter(torch.zeros(self.dim, condition)) if condition else None
         if symmetric:
             self.provides = type(self).provides | Capability.ACTION
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return T(x), shape ``(n, d)``, and tr M in nats, shape ``(n,)``."""
-        return self.move(x), self.generator.trace().expand(len(x))
+        return self.move(x, c), self.generator.trace().expand(len(x))
 
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return T^-1(y), shape ``(n, d)``, and -tr M, shape ``(n,)``, both differentiable."""
-        z, c = self.split(y)
         slope = symmetric_exp(-self.generator)
         if not self.symmetric:
             slope = _rotation(self.generator).T @ slope
-        x = (z - self._shift(c)) @ slope.T
-        return self.joined(x, y), -self.generator.trace().expand(len(y))
+        return (y - self._shift(c)) @ slope.T, -self.generator.trace().expand(len(y))
 
-    def differentiable_inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return :meth:`inverse`, shapes ``(n, d)`` and ``(n,)``: autograd can follow it."""
-        return self.inverse(y)
+    differentiable_inverse = Bijection.differentiable_inverse  # autograd follows the inverse
 
     @torch.no_grad()
     def become_affine(self, slope: Tensor, shift: Tensor) -> None:
-        """Set T(z; c) = A z + b, A symmetric positive definite ``(m, m)``, shape of b ``(m,)``."""
+        """Set T(z; c) = A z + b, A symmetric positive definite ``(d, d)``, shape of b ``(d,)``."""
         values, vectors = torch.linalg.eigh(slope.double())
         self.generator.copy_(vectors * values.log() @ vectors.T)
         self.shift.copy_(shift)
         if self.by_condition is not None:
             self.by_condition.zero_()
 
-    def value(self, z: Tensor, c: Tensor) -> Tensor:
-        """Return A z + b + C c, shape ``(n, m)``, of z ``(n, m)`` and c ``(n, k)``."""
+    def value(self, z: Tensor, c: Tensor | None) -> Tensor:
+        """Return A z + b + C c, shape ``(n, d)``, of z ``(n, d)`` and c ``(n, k)``."""
         return z @ self.slope().T + self._shift(c)
 
-    def linearise(self, z: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the value, shape ``(n, m)``, and A, shape ``(1, m, m)``."""
+    def linearise(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return the value, shape ``(n, d)``, and A, shape ``(1, d, d)``."""
         slope = self.slope()
         return z @ slope.T + self._shift(c), slope[None]
 
     def slope(self) -> Tensor:
-        """Return A, shape ``(m, m)``."""
+        """Return A, shape ``(d, d)``."""
         stretch = symmetric_exp(self.generator)
         return stretch if self.symmetric else stretch @ _rotation(self.generator)
 
-    def _shift(self, c: Tensor) -> Tensor:
-        return self.shift if self.by_condition is None else self.shift + c @ self.by_condition.T
+    def _shift(self, c: Tensor | None) -> Tensor:
+        return (
+            self.shift
+            if c is None or self.by_condition is None
+            else self.shift + c @ self.by_condition.T
+        )
 
 
 def symmetric_exp(matrix: Tensor) -> Tensor:

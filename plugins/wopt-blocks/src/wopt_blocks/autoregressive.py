@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from wopt import Capability, ConfigError, FlowBlock
+from wopt import Bijection, Capability, ConfigError, FlowBlock
 from wopt.component import fields
 from wopt.jacobian import linearised
 from wopt_blocks.defensive import DefensiveTails
@@ -69,7 +69,7 @@ class Autoregressive(JacobianBlock):
 
     Args:
         dim: Dimension d, supplied by wopt.
-        condition: Coordinates that are conditions, supplied by wopt.
+        condition: Number k of conditions, supplied by wopt.
         univariate: The form of S, one for all maps or one for each. A spline takes most of a map's
             time; in many dimensions splines in only some of the maps do nearly as well.
         transforms: Number of such maps in a row.
@@ -152,7 +152,7 @@ class Autoregressive(JacobianBlock):
     ] = "linear"
 
     def __post_init__(self) -> None:
-        super().__init__(self.dim, self.condition)
+        super().__init__(self.dim)
         given, count = self.univariate, self.transforms
         names = [given] * count if isinstance(given, str) else given
         if len(names) != count:
@@ -163,8 +163,8 @@ class Autoregressive(JacobianBlock):
         self.functions = nn.ModuleList(
             monotone(name, self.bins, self.bound, self.tails) for name in names
         )
-        self.ends = DefensiveTails(self.moves) if self.tails == "defensive" else None
-        ascending = range(self.moves)
+        self.ends = DefensiveTails(self.dim) if self.tails == "defensive" else None
+        ascending = range(self.dim)
         self.nets = nn.ModuleList(
             MaskedNet(
                 ascending[::-1] if k % 2 else ascending,
@@ -178,20 +178,19 @@ class Autoregressive(JacobianBlock):
             for k, function in enumerate(self.functions)
         )
         self.radials = nn.ModuleList(RadialMap() for _ in names if self.radial)
-        self.white = White(self.moves) if self.whiten else None
-        self.image = White(self.moves) if self.whiten else None
+        self.white = White(self.dim) if self.whiten else None
+        self.image = White(self.dim) if self.whiten else None
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return T(x) ``(n, d)`` and its log-det ``(n,)`` in nats."""
-        return self._chunked(self._through, x)
+        return self._chunked(self._through, x, c)
 
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return T^-1(y) ``(n, d)`` and its log-det ``(n,)`` in nats."""
-        return self._chunked(self._back, y)
+        return self._chunked(self._back, y, c)
 
-    def initialise(self, points: Tensor) -> None:
+    def initialise(self, points: Tensor, c: Tensor | None = None) -> None:
         """Set whitening, boxes of splines and reach of nets by particles, shape ``(n, d)``."""
-        points = points[:, : self.moves]
         if self.white is not None and self.image is not None:
             self.white.initialise(points)
             self.image.initialise(points)
@@ -206,7 +205,7 @@ class Autoregressive(JacobianBlock):
     def initialise_images(self, points: Tensor) -> None:
         """With ``whiten``, start by spreading particles over far-off points, shape ``(n, d)``."""
         if self.white is not None and self.image is not None:
-            self.image.initialise_beside(self.white, points[:, : self.moves])
+            self.image.initialise_beside(self.white, points)
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
         # Maps saved before there was `image` ended in the coordinates that they began in.
@@ -216,9 +215,7 @@ class Autoregressive(JacobianBlock):
                     state_dict.setdefault(f"{prefix}image.{name}", state_dict[own])
         super()._load_from_state_dict(state_dict, prefix, *args)
 
-    def differentiable_inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return :meth:`inverse`, shapes ``(n, d)`` and ``(n,)``: autograd can follow it."""
-        return self.inverse(y)
+    differentiable_inverse = Bijection.differentiable_inverse  # autograd follows the inverse
 
     def warm_start(self, previous: FlowBlock) -> None:
         """Begin from the previous step's parameters, on this block's own boxes."""
@@ -227,32 +224,37 @@ class Autoregressive(JacobianBlock):
         for name, buffer in self.named_buffers():
             buffer.copy_(own[name])
 
-    def value(self, z: Tensor, c: Tensor) -> Tensor:
-        """Return T(z; c), shape ``(n, m)``."""
-        return self._through(torch.cat([z, c], dim=1))[0][:, : self.moves]
+    def value(self, z: Tensor, c: Tensor | None) -> Tensor:
+        """Return T(z; c), shape ``(n, d)``."""
+        return self._through(z, c)[0]
 
-    def linearise(self, z: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """Return T(z; c), shape ``(n, m)``, and D_z T, ``(n, m, m)``, by m backward passes."""
+    def linearise(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return T(z; c), shape ``(n, d)``, and D_z T, ``(n, d, d)``, by m backward passes."""
         return linearised(lambda at: self.value(at, c), z)
 
     def floats_a_row(self) -> int:
         """Return how many numbers the largest tensor holds for one row."""
         numbers = max(int(function.numbers) for function in self.functions)  # type: ignore[arg-type]
-        return self.moves * max(self.moves, numbers)
+        return self.dim * max(self.dim, numbers)
 
-    def _through(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _through(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         way = self._pass if self.sees == "particles" else self._unrolled
-        return way(x, self.white, self.image, self._of_changes())
+        return way(x, c, self.white, self.image, self._of_changes())
 
-    def _back(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def _back(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         way = self._unrolled if self.sees == "particles" else self._pass
-        return way(y, self.image, self.white, -self._of_changes())
+        return way(y, c, self.image, self.white, -self._of_changes())
 
     def _pass(
-        self, x: Tensor, enter: White | None, leave: White | None, log_det: Tensor
+        self,
+        x: Tensor,
+        given: Tensor | None,
+        enter: White | None,
+        leave: White | None,
+        log_det: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Go through the maps, all coordinates at once: nets see what enters."""
-        z, c = self._columns(x, enter)
+        z, c = _columns(x, given, enter)
         log_det = log_det.expand(len(x))
         for k, (net, function) in enumerate(zip(self.nets, self.functions, strict=True)):
             if self.radials:
@@ -263,13 +265,18 @@ class Autoregressive(JacobianBlock):
         if self.ends is not None:
             z, log_slopes = self.ends(z)
             log_det = log_det + log_slopes.sum(0)
-        return self._rows(z, x, leave), log_det
+        return _rows(z, leave), log_det
 
     def _unrolled(
-        self, y: Tensor, enter: White | None, leave: White | None, log_det: Tensor
+        self,
+        y: Tensor,
+        given: Tensor | None,
+        enter: White | None,
+        leave: White | None,
+        log_det: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Undo :meth:`_pass`, one coordinate after the other: nets see what leaves."""
-        z, c = self._columns(y, enter)
+        z, c = _columns(y, given, enter)
         log_det = log_det.expand(len(y))
         if self.ends is not None:
             z, log_slopes = self.ends.inverse(z)
@@ -280,7 +287,7 @@ class Autoregressive(JacobianBlock):
             if self.radials:
                 z, stretch = self.radials[k].inverse(z)  # type: ignore[operator]
                 log_det = log_det + stretch
-        return self._rows(z, y, leave), log_det
+        return _rows(z, leave), log_det
 
     def _of_changes(self) -> Tensor:
         """Return the log-det of whitening and its undoing; 0 until :meth:`initialise_images`."""
@@ -288,14 +295,13 @@ class Autoregressive(JacobianBlock):
             return next(self.parameters()).new_zeros(())
         return self.white.log_det - self.image.log_det
 
-    def _columns(self, x: Tensor, white: White | None) -> tuple[Tensor, Tensor]:
-        """Return moving coordinates, whitened if asked, and conditions, with points as columns."""
-        z, c = self.split(x)
-        if white is not None:
-            z = white(z)
-        return z.T.contiguous(), c.T.contiguous()
 
-    def _rows(self, z: Tensor, x: Tensor, white: White | None) -> Tensor:
-        """Return points as rows: the columns z that moved, and the conditions of x."""
-        rows = z.T if white is None else white.inverse(z.T)
-        return self.joined(rows.contiguous(), x)
+def _columns(x: Tensor, c: Tensor | None, white: White | None) -> tuple[Tensor, Tensor]:
+    """Return points, whitened if asked, and conditions, with points as columns."""
+    z = x if white is None else white(x)
+    return z.T.contiguous(), z.new_zeros(0, len(x)) if c is None else c.T.contiguous()
+
+
+def _rows(z: Tensor, white: White | None) -> Tensor:
+    """Return points as rows, whose whitening is undone if asked."""
+    return (z.T if white is None else white.inverse(z.T)).contiguous()

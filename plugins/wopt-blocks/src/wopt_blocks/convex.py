@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from wopt.bijection import given
+
 __all__ = ["ConvexNet"]
 
 
@@ -68,19 +70,21 @@ class ConvexNet(nn.Module):
             p = p @ between[k - 1] if k else p
         return bound
 
-    def gradient(self, y: Tensor, c: Tensor) -> Tensor:
+    def gradient(self, y: Tensor, c: Tensor | None) -> Tensor:
         """Return grad_y g, shape ``(n, m)``, at y ``(n, m)`` and c ``(n, k)``."""
         return self._derivatives(y, c, hessian=False)[0]
 
-    def gradient_and_hessian(self, y: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    def gradient_and_hessian(self, y: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return grad_y g and Hess_y g, shapes ``(n, m)`` and ``(n, m, m)``."""
         gradient, hessian = self._derivatives(y, c, hessian=True)
         assert hessian is not None
         return gradient, hessian
 
-    def _derivatives(self, y: Tensor, c: Tensor, hessian: bool) -> tuple[Tensor, Tensor | None]:
+    def _derivatives(
+        self, y: Tensor, c: Tensor | None, hessian: bool
+    ) -> tuple[Tensor, Tensor | None]:
         between, p = self._weights()
-        inputs = torch.cat([y, c], dim=1)
+        inputs = torch.cat(given(y, c), dim=1)
         into: list[Tensor] = [layer.weight[:, : self.moves] for layer in self.into]  # type: ignore[index]
         slopes: list[Tensor] = []
         z = None

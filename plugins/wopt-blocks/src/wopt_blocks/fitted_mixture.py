@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from wopt import FlowBlock
+from wopt import Bijection, FlowBlock
 from wopt.component import fields
 from wopt_blocks.expectation import BROAD, chosen_mixture
 from wopt_blocks.mixture import Mixture
@@ -61,7 +61,7 @@ class FittedMixture(FlowBlock):
         self.inner = Mixture(self.dim, components=self.components + len(BROAD))
 
     @torch.no_grad()
-    def initialise(self, points: Tensor) -> None:
+    def initialise(self, points: Tensor, c: Tensor | None = None) -> None:
         """Fit the mixture to points, shape ``(n, d)``."""
         weights, means, factors = chosen_mixture(points.double(), self.components)
         k, inner = len(weights), self.inner
@@ -71,14 +71,12 @@ class FittedMixture(FlowBlock):
         lower, roots = factors.tril(-1), factors.diagonal(dim1=1, dim2=2).log()
         inner.factors[:k] = (lower + roots.diag_embed()).to(inner.factors)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return T(x) ``(n, d)`` and its log-det ``(n,)`` in nats, in closed form."""
         return self.inner.inverse(x)
 
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return T^-1(y), shape ``(n, d)``, and its log-det in nats, shape ``(n,)``."""
         return self.inner(y)
 
-    def differentiable_inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return :meth:`inverse`, shapes ``(n, d)`` and ``(n,)``: autograd can follow it."""
-        return self.inner(y)
+    differentiable_inverse = Bijection.differentiable_inverse  # autograd follows the inverse

@@ -44,7 +44,7 @@ class GradientOfConvex(JacobianBlock):
 
     Args:
         dim: Dimension d, supplied by wopt.
-        condition: Coordinates that are conditions, supplied by wopt.
+        condition: Number k of conditions, supplied by wopt.
         width: Width of the hidden layers.
         depth: Number of hidden layers.
         sharpness: Factor inside the softplus: larger resolves finer detail.
@@ -71,28 +71,28 @@ class GradientOfConvex(JacobianBlock):
             Field(gt=0, description="factor by which the argument of the softplus is multiplied"),
         ] = 5.0,
     ) -> None:
-        super().__init__(dim, condition)
+        super().__init__(dim)
         self.width = width
-        self.net = ConvexNet(self.moves, condition, width, depth, sharpness, _CURVATURE)
+        self.net = ConvexNet(self.dim, condition, width, depth, sharpness, _CURVATURE)
         self.start = _constant(self.net)
-        self.stretch = nn.Parameter(torch.zeros(self.moves, self.moves))
-        self.shift = nn.Parameter(torch.zeros(self.moves))
-        self.by_condition = nn.Parameter(torch.zeros(self.moves, condition)) if condition else None
+        self.stretch = nn.Parameter(torch.zeros(self.dim, self.dim))
+        self.shift = nn.Parameter(torch.zeros(self.dim))
+        self.by_condition = nn.Parameter(torch.zeros(self.dim, condition)) if condition else None
 
-    def value(self, z: Tensor, c: Tensor) -> Tensor:
-        """Return grad phi(z; c), shape ``(n, m)``."""
+    def value(self, z: Tensor, c: Tensor | None) -> Tensor:
+        """Return grad phi(z; c), shape ``(n, d)``."""
         b = symmetric_exp(self.stretch)
         y = z @ b
         change = self.net.gradient(y, c) - self.start.gradient(y, c)
         return (y + change) @ b + self._shift(c)
 
-    def linearise(self, z: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """Return grad phi, shape ``(n, m)``, and Hess phi, shape ``(n, m, m)``."""
+    def linearise(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return grad phi, shape ``(n, d)``, and Hess phi, shape ``(n, d, d)``."""
         b = symmetric_exp(self.stretch)
         y = z @ b
         gradient, hessian = self.net.gradient_and_hessian(y, c)
         gradient_0, hessian_0 = self.start.gradient_and_hessian(y, c)
-        eye = torch.eye(self.moves, dtype=z.dtype, device=z.device)
+        eye = torch.eye(self.dim, dtype=z.dtype, device=z.device)
         value = (y + (gradient - gradient_0)) @ b + self._shift(c)
         return value, b @ (eye + (hessian - hessian_0)) @ b
 
@@ -105,10 +105,14 @@ class GradientOfConvex(JacobianBlock):
 
     def floats_a_row(self) -> int:
         """Return how many numbers the largest tensor of a derivative holds for one row."""
-        return self.moves * max(self.moves, self.width)
+        return self.dim * max(self.dim, self.width)
 
-    def _shift(self, c: Tensor) -> Tensor:
-        return self.shift if self.by_condition is None else self.shift + c @ self.by_condition.T
+    def _shift(self, c: Tensor | None) -> Tensor:
+        return (
+            self.shift
+            if c is None or self.by_condition is None
+            else self.shift + c @ self.by_condition.T
+        )
 
 
 def _constant(net: ConvexNet) -> ConvexNet:

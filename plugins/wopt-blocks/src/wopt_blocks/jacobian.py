@@ -11,7 +11,7 @@ from torch import Tensor
 
 import wopt
 from wopt import Capability
-from wopt_blocks.conditions import moved
+from wopt.bijection import given
 from wopt_blocks.newton import newton
 
 __all__ = ["JacobianBlock"]
@@ -23,13 +23,12 @@ _NUMBERS = 2**24
 class JacobianBlock(wopt.FlowBlock):
     """A map given by (T(z; c), D_z T(z; c)), from which log-det, inverse and the rest follow.
 
-    z are the coordinates that move, c the last ``condition`` ones, which stay. The paths from x to
-    T(x) are straight, so the action, where a subclass provides it, is |T(x) - x|^2; that is
-    valid only where they do not cross, that is where (1 - t) id + t T stays invertible.
+    c are conditions, ``None`` if there are none. The paths from z to T(z; c) are straight, so the
+    action, where a subclass provides it, is |T(z; c) - z|^2; that is valid only where they do not
+    cross, that is where (1 - t) id + t T stays invertible.
 
     Args:
         dim: Dimension d.
-        condition: Number of the d coordinates that are conditions.
     """
 
     provides = (
@@ -40,17 +39,17 @@ class JacobianBlock(wopt.FlowBlock):
         | Capability.CONDITION
     )
 
-    def __init__(self, dim: int, condition: int) -> None:
+    def __init__(self, dim: int) -> None:
         super().__init__()
-        self.moves = moved(type(self).__name__, dim, condition)
+        self.dim = dim
 
     @abc.abstractmethod
-    def value(self, z: Tensor, c: Tensor) -> Tensor:
-        """Return T(z; c), shapes ``(n, m)`` and ``(n, k)`` to ``(n, m)``."""
+    def value(self, z: Tensor, c: Tensor | None) -> Tensor:
+        """Return T(z; c), shapes ``(n, d)`` and ``(n, k)`` to ``(n, d)``."""
 
     @abc.abstractmethod
-    def linearise(self, z: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(T(z; c), D_z T)``; the derivative has shape ``(n, m, m)`` or ``(1, m, m)``."""
+    def linearise(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return ``(T(z; c), D_z T)``; the derivative has shape ``(n, d, d)`` or ``(1, d, d)``."""
 
     def hint(self) -> str:
         """Return what to do when the inverse fails."""
@@ -58,87 +57,80 @@ class JacobianBlock(wopt.FlowBlock):
 
     def floats_a_row(self) -> int:
         """Return how many numbers the largest tensor of a derivative holds for one row."""
-        return self.moves**2
+        return self.dim**2
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return T(x), shape ``(n, d)``, and its log-det in nats, shape ``(n,)``."""
-        return self._chunked(self._value_and_log_det, x)
+    def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return T(x; c), shape ``(n, d)``, and its log-det in nats, shape ``(n,)``."""
 
-    def move(self, x: Tensor) -> Tensor:
-        """Return T(x), shape ``(n, d)``, without any derivative."""
-        z, c = self.split(x)
-        return self.joined(self.value(z, c), x)
+        def both(x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+            """Return both for some rows, shapes ``(m, d)`` and ``(m,)``."""
+            value, derivative = self.linearise(x, c)
+            return value, _log_det(derivative, len(x))
 
-    def forward_with_action(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return T(x) ``(n, d)``, its log-det ``(n,)`` in nats and |T(x) - x|^2 ``(n,)``.
+        return self._chunked(both, x, c)
+
+    def move(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return T(x; c), shape ``(n, d)``, without any derivative."""
+        return self.value(x, c)
+
+    def forward_with_action(
+        self, x: Tensor, c: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return T(x; c) ``(n, d)``, its log-det ``(n,)`` in nats and |T(x; c) - x|^2 ``(n,)``.
 
         Points move on straight lines.
         """
         if Capability.ACTION not in self.provides:
-            return super().forward_with_action(x)
-        y, log_det = self(x)
+            return super().forward_with_action(x, c)
+        y, log_det = self(x, c)
         return y, log_det, (y - x).square().sum(1)
 
-    def half_way(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (x + T(x))/2 ``(n, d)`` and log |det (I + DT)/2| ``(n,)`` in nats."""
+    def half_way(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return (x + T(x; c))/2 ``(n, d)`` and log |det (I + DT)/2| ``(n,)`` in nats."""
 
-        def half(rows: Tensor) -> tuple[Tensor, Tensor]:
-            """Return both for rows of shape ``(n, d)``."""
-            z, c = self.split(rows)
-            value, derivative = self.linearise(z, c)
+        def half(x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+            """Return both for some rows, shapes ``(m, d)`` and ``(m,)``."""
+            value, derivative = self.linearise(x, c)
             mean = (derivative + _eye(derivative)) / 2
-            return self.joined((z + value) / 2, rows), _log_det(mean, len(rows))
+            return (x + value) / 2, _log_det(mean, len(x))
 
-        return self._chunked(half, x)
+        return self._chunked(half, x, c)
 
-    def velocity(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return T(x) - x, shape ``(n, d)``, and its divergence, shape ``(n,)``."""
+    def velocity(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return T(x; c) - x, shape ``(n, d)``, and its divergence, shape ``(n,)``."""
 
-        def displacement(rows: Tensor) -> tuple[Tensor, Tensor]:
-            """Return both for rows of shape ``(n, d)``."""
-            z, c = self.split(rows)
-            value, derivative = self.linearise(z, c)
-            divergence = derivative.diagonal(dim1=1, dim2=2).sum(1) - self.moves
-            u = torch.nn.functional.pad(value - z, (0, c.shape[1]))
-            return u, divergence.expand(len(rows))
+        def displacement(x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+            """Return both for some rows, shapes ``(m, d)`` and ``(m,)``."""
+            value, derivative = self.linearise(x, c)
+            divergence = derivative.diagonal(dim1=1, dim2=2).sum(1) - x.shape[1]
+            return value - x, divergence.expand(len(x))
 
-        return self._chunked(displacement, x)
+        return self._chunked(displacement, x, c)
 
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return T^-1(y) ``(n, d)`` and its log-det ``(n,)`` in nats; not differentiable.
+    def inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return T^-1(y; c) ``(n, d)`` and its log-det ``(n,)`` in nats; not differentiable.
 
         Raises:
             DivergenceError: Some points were not reached.
         """
 
         @torch.no_grad()
-        def back(rows: Tensor) -> tuple[Tensor, Tensor]:
-            """Return both for rows of shape ``(n, d)``."""
-            z, c = self.split(rows)
-            x = self.joined(self.preimage(z, c), rows)
-            return x, -self.audit(x)[1]
+        def back(y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+            """Return both for some rows, shapes ``(m, d)`` and ``(m,)``."""
+            x = self.preimage(y, c)
+            return x, -self.audit(x, c)[1]
 
-        return self._chunked(back, y)
+        return self._chunked(back, y, c)
 
-    def preimage(self, z: Tensor, c: Tensor) -> Tensor:
-        """Return the points that T(.; c) maps to z, shape ``(n, m)``, by Newton's method."""
-        return newton(self.value, self.linearise, z, c, self.hint())
+    def preimage(self, y: Tensor, c: Tensor | None) -> Tensor:
+        """Return the points that T(.; c) maps to y, shape ``(n, d)``, by Newton's method."""
+        return newton(self.value, self.linearise, y, c, self.hint())
 
-    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the coordinates that move, shape ``(n, m)``, and the conditions, ``(n, k)``."""
-        return x[:, : self.moves], x[:, self.moves :]
-
-    def joined(self, z: Tensor, x: Tensor) -> Tensor:
-        """Return z ``(n, m)`` with the conditions of x, shape ``(n, d)``."""
-        return z if self.moves == x.shape[1] else torch.cat([z, x[:, self.moves :]], dim=1)
-
-    def _value_and_log_det(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        value, derivative = self.linearise(*self.split(x))
-        return self.joined(value, x), _log_det(derivative, len(x))
-
-    def _chunked(self, function: Callable[[Tensor], Any], x: Tensor) -> Any:
-        """Return ``function(x)``, a tuple of tensors, computed in chunks of rows."""
-        parts = [function(rows) for rows in x.split(max(1, _NUMBERS // self.floats_a_row()))]
+    def _chunked(self, function: Callable[..., Any], x: Tensor, c: Tensor | None) -> Any:
+        """Return ``function(x, c)``, a tuple of tensors, computed in chunks of rows."""
+        rows = max(1, _NUMBERS // self.floats_a_row())
+        chunks = zip(*(t.split(rows) for t in given(x, c)), strict=True)
+        parts = [function(*chunk) for chunk in chunks]
         if len(parts) == 1:
             return parts[0]
         return tuple(torch.cat(column) for column in zip(*parts, strict=True))

@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from wopt import Capability, FlowBlock
+from wopt import Bijection, Capability, FlowBlock
 from wopt.component import fields
 from wopt_blocks.conditional_mixture import GaussianMixture, normal_score, quantile
 from wopt_blocks.expectation import fitted_mixture
@@ -71,7 +71,7 @@ class Mixture(FlowBlock):
         self.means = nn.Parameter(torch.zeros(k, d))
         self.factors = nn.Parameter(torch.zeros(k, d, d))
 
-    def initialise(self, points: Tensor) -> None:
+    def initialise(self, points: Tensor, c: Tensor | None = None) -> None:
         """Choose the coordinates in which particles, shape ``(n, d)``, are white."""
         self.white.initialise(points)
 
@@ -91,7 +91,7 @@ class Mixture(FlowBlock):
             self.logits.log_softmax(0), self.means, self.factors.tril(-1) + diagonal
         )
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return T(x), shape ``(n, d)``, and its log-det in nats, shape ``(n,)``."""
         z, law = self.white(x), self.law()
         y: list[Tensor] = []
@@ -103,7 +103,7 @@ class Mixture(FlowBlock):
         log_det = _log_normal(z) - law.log_prob(state)
         return self.white.inverse(torch.stack(y, 1)), log_det
 
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return T^-1(y) ``(n, d)`` and its log-det ``(n,)`` in nats, in closed form."""
         at, law = self.white(y), self.law()
         z: list[Tensor] = []
@@ -115,9 +115,7 @@ class Mixture(FlowBlock):
         noise = torch.stack(z, 1)
         return self.white.inverse(noise), law.log_prob(state) - _log_normal(noise)
 
-    def differentiable_inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return :meth:`inverse`, shapes ``(n, d)`` and ``(n,)``: autograd can follow it."""
-        return self.inverse(y)
+    differentiable_inverse = Bijection.differentiable_inverse  # autograd follows the inverse
 
 
 def _log_normal(z: Tensor) -> Tensor:

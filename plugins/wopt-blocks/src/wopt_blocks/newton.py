@@ -11,11 +11,11 @@ from wopt import DivergenceError
 
 __all__ = ["check_inverted", "miss_allowed", "newton"]
 
-Map = Callable[[Tensor, Tensor], Tensor]
-"""A function from (x, condition) to T(x), shapes ``(n, d)``, ``(n, c)`` and ``(n, d)``."""
+Map = Callable[[Tensor, Tensor | None], Tensor]
+"""A function from (x, c) to T(x), shapes ``(n, d)``, ``(n, c)`` and ``(n, d)``."""
 
-Linearised = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""A function from (x, condition) to (T(x), DT(x)), shapes ``(n, d)`` and ``(n, d, d)``."""
+Linearised = Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor]]
+"""A function from (x, c) to (T(x), DT(x)), shapes ``(n, d)`` and ``(n, d, d)``."""
 
 _ITERATIONS, _HALVINGS = 100, 30
 
@@ -49,7 +49,7 @@ def check_inverted(error: Tensor, y: Tensor, hint: str) -> None:
 
 
 @torch.no_grad()
-def newton(value: Map, linearise: Linearised, y: Tensor, condition: Tensor, hint: str) -> Tensor:
+def newton(value: Map, linearise: Linearised, y: Tensor, c: Tensor | None, hint: str) -> Tensor:
     """Return x with T(x) = y, up to rounding where that is possible, starting from x = y.
 
     A step is halved until |T(x) - y| falls. Where |T(x)| grows with |x| and DT is nowhere
@@ -60,7 +60,7 @@ def newton(value: Map, linearise: Linearised, y: Tensor, condition: Tensor, hint
         value: The map T.
         linearise: T with its derivative.
         y: Points, shape ``(n, d)``.
-        condition: Conditions that T depends on, shape ``(n, c)``.
+        c: Conditions that T depends on, shape ``(n, k)``.
         hint: Advice that ends the message of a failure.
 
     Raises:
@@ -70,7 +70,7 @@ def newton(value: Map, linearise: Linearised, y: Tensor, condition: Tensor, hint
         >>> y = torch.tensor([[2.0], [-3.0]], dtype=torch.float64)
         >>> cubic = lambda x, _: x + x**3
         >>> both = lambda x, _: (x + x**3, (1 + 3 * x**2)[:, :, None])
-        >>> x = newton(cubic, both, y, y[:, :0], "")
+        >>> x = newton(cubic, both, y, None, "")
         >>> (x + x**3).round(decimals=9).tolist()
         [[2.0], [-3.0]]
     """
@@ -78,7 +78,7 @@ def newton(value: Map, linearise: Linearised, y: Tensor, condition: Tensor, hint
     error = torch.full_like(goal, torch.inf)
     rows = torch.arange(len(y), device=y.device)  # those not there yet
     for _ in range(_ITERATIONS):
-        at, derivative = linearise(x[rows], condition[rows])
+        at, derivative = linearise(x[rows], _at(c, rows))
         miss = at - y[rows]
         error[rows] = torch.linalg.vector_norm(miss, dim=1)
         left = ~(error[rows] <= goal[rows])
@@ -86,7 +86,7 @@ def newton(value: Map, linearise: Linearised, y: Tensor, condition: Tensor, hint
             break
         rows, miss = rows[left], miss[left]
         step = torch.linalg.solve_ex(derivative.expand(len(at), -1, -1)[left], miss)[0]
-        updated, better = _halved(value, x[rows], step, y[rows], condition[rows], error[rows])
+        updated, better = _halved(value, x[rows], step, y[rows], _at(c, rows), error[rows])
         rows = rows[better]  # the others are at the limit of precision, or stuck
         if not len(rows):
             break
@@ -95,15 +95,19 @@ def newton(value: Map, linearise: Linearised, y: Tensor, condition: Tensor, hint
     return x
 
 
+def _at(c: Tensor | None, rows: Tensor) -> Tensor | None:
+    return None if c is None else c[rows]
+
+
 def _halved(
-    value: Map, x: Tensor, step: Tensor, y: Tensor, condition: Tensor, error: Tensor
+    value: Map, x: Tensor, step: Tensor, y: Tensor, c: Tensor | None, error: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Return x - t step for the largest t = 1, 1/2, ... that helps, and whether one did."""
     updated, done = x.clone(), torch.zeros_like(error, dtype=torch.bool)
     rows, t = torch.arange(len(x), device=x.device), 1.0
     for _ in range(_HALVINGS):
         new = x[rows] - t * step[rows]
-        miss = torch.linalg.vector_norm(value(new, condition[rows]) - y[rows], dim=1)
+        miss = torch.linalg.vector_norm(value(new, _at(c, rows)) - y[rows], dim=1)
         better = miss <= (1 - 1e-4 * t) * error[rows]
         updated[rows[better]], done[rows[better]] = new[better], True
         rows, t = rows[~better], t / 2

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import wopt
 from wopt import Capability, CapabilityError, DataError
-from wopt_blocks.conditions import moved
+from wopt.bijection import given
 
 __all__ = ["FreeParticles"]
 
@@ -28,11 +28,11 @@ class FreeParticles(wopt.FlowBlock):
     The displacements are made when the block is given the particles (:meth:`initialise`). Until
     then there
     is one, for a particle at the origin: T is a translation. Particles that coincide share one.
-    Given conditions, these stay as they are, and the nearest particle is that by all coordinates.
+    Given conditions, the nearest particle is that by coordinates and conditions.
 
     Args:
         dim: Dimension d, supplied by wopt.
-        condition: Coordinates that are conditions, supplied by wopt.
+        condition: Number k of conditions, supplied by wopt.
 
     Example:
         >>> block = FreeParticles(1)
@@ -48,33 +48,31 @@ class FreeParticles(wopt.FlowBlock):
 
     def __init__(self, dim: int, condition: int = 0) -> None:
         super().__init__()
-        moves = moved(type(self).__name__, dim, condition)
-        self.condition = condition
+        self.dim = dim
         self._tree: tuple[Tensor, int, KDTree] | None = None
-        self.register_buffer("points", torch.zeros(1, dim))
-        self.displacement = nn.Parameter(torch.zeros(1, moves))
+        self.register_buffer("points", torch.zeros(1, dim + condition))
+        self.displacement = nn.Parameter(torch.zeros(1, dim))
 
-    def initialise(self, points: Tensor) -> None:
-        """Take the training particles, shape ``(n, d)``, with displacements zero.
+    def initialise(self, points: Tensor, c: Tensor | None = None) -> None:
+        """Take the training particles, ``(n, d)``, given c ``(n, k)``, with displacements zero.
 
         Raises:
             DataError: A particle is not finite.
         """
         if not bool(torch.isfinite(points).all()):
             raise DataError("block particles was shown particles that are not finite")
-        self.points = points.detach().clone()
-        self.displacement = nn.Parameter(torch.zeros_like(self.points[:, : self._moves]))
+        self.points = torch.cat(given(points, c), dim=1).detach().clone()
+        self.displacement = nn.Parameter(torch.zeros_like(points))
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return T(x), shape ``(n, d)``, and NaN, shape ``(n,)``: there is no log-det."""
-        return self.move(x), torch.full_like(x[:, 0], torch.nan)
+        return self.move(x, c), torch.full_like(x[:, 0], torch.nan)
 
-    def move(self, x: Tensor) -> Tensor:
-        """Return T(x), shape ``(n, d)``."""
-        u = self.displacement[self._nearest(x)]
-        return x + torch.nn.functional.pad(u, (0, self.condition))
+    def move(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return T(x; c), shape ``(n, d)``."""
+        return x + self.displacement[self._nearest(torch.cat(given(x, c), dim=1))]
 
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Raise, for points of any shape: there is no inverse.
 
         Raises:
@@ -82,7 +80,7 @@ class FreeParticles(wopt.FlowBlock):
         """
         raise CapabilityError(_LACKS.format("inverse", "INVERSE"))
 
-    def audit(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def audit(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Raise, for points of any shape: there is no log-det to audit.
 
         Raises:
@@ -96,10 +94,6 @@ class FreeParticles(wopt.FlowBlock):
         before = previous.displacement
         if isinstance(before, Tensor) and before.shape == self.displacement.shape:
             self.displacement.copy_(before)
-
-    @property
-    def _moves(self) -> int:
-        return self.points.shape[1] - self.condition
 
     def _nearest(self, x: Tensor) -> Tensor:
         """Return the index of the nearest training particle for each row, found on the CPU."""
@@ -119,7 +113,7 @@ class FreeParticles(wopt.FlowBlock):
         if saved is not None and len(saved) != len(self.points) and saved.ndim == self.points.ndim:
             n = len(saved)
             self.points = self.points.new_zeros(n, self.points.shape[1])
-            self.displacement = nn.Parameter(self.displacement.new_zeros(n, self._moves))
+            self.displacement = nn.Parameter(self.displacement.new_zeros(n, self.dim))
         super()._load_from_state_dict(state, prefix, *args)
 
 

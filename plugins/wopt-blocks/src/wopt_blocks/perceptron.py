@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from wopt.bijection import given
 from wopt.precision import Rounding
 
 __all__ = ["Activation", "Derivative", "Perceptron"]
@@ -109,18 +110,18 @@ class Perceptron(Rounding):
         nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
         nn.init.zeros_(self.layers[-1].bias)  # type: ignore[arg-type]
 
-    def forward(self, z: Tensor, c: Tensor) -> Tensor:
+    def forward(self, z: Tensor, c: Tensor | None) -> Tensor:
         """Return f(z; c), shape ``(n, m)``, of z ``(n, m)`` and c ``(n, k)``."""
         *inner, last = self._weights()
-        h = torch.cat([z, c], dim=1)
+        h = torch.cat(given(z, c), dim=1)
         for weight, layer in zip(inner, self.layers, strict=False):
             h = _value(self.activation, self.linear(h, weight, layer.bias))  # type: ignore[arg-type]
         return self.linear(h, last, self.layers[-1].bias)  # type: ignore[arg-type]
 
-    def linearise(self, z: Tensor, c: Tensor) -> tuple[Tensor, Derivative]:
+    def linearise(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, Derivative]:
         """Return f(z; c), shape ``(n, m)``, with its derivative by z."""
         weights = self._weights()
-        h, slopes = torch.cat([z, c], dim=1), []
+        h, slopes = torch.cat(given(z, c), dim=1), []
         for weight, layer in zip(weights[:-1], self.layers, strict=False):
             h, slope = _value_and_slope(
                 self.activation,

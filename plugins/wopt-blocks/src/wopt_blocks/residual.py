@@ -39,7 +39,7 @@ class Residual(JacobianBlock):
 
     Args:
         dim: Dimension d, supplied by wopt.
-        condition: Coordinates that are conditions, supplied by wopt.
+        condition: Number k of conditions, supplied by wopt.
         width: Width of the hidden layers.
         depth: Number of hidden layers.
         activation: ``silu``, ``softplus`` or ``tanh``.
@@ -83,71 +83,68 @@ class Residual(JacobianBlock):
             ),
         ] = 16,
     ) -> None:
-        super().__init__(dim, condition)
-        if not lipschitz and self.moves > exact:
+        super().__init__(dim)
+        if not lipschitz and self.dim > exact:
             raise ConfigError(
-                f"Residual: lipschitz = 0 in {self.moves} dimensions: the series for the log-det "
+                f"Residual: lipschitz = 0 in {self.dim} dimensions: the series for the log-det "
                 "and the fixed-point inverse need a contraction; set lipschitz = 0.9, or exact = "
-                f"{self.moves}"
+                f"{self.dim}"
             )
-        self.net = Perceptron(self.moves, condition, width, depth, activation, lipschitz)
+        self.net = Perceptron(self.dim, condition, width, depth, activation, lipschitz)
         self.width = width
         self.lipschitz = lipschitz
         self.exact = exact
         if lipschitz:
             self.provides = type(self).provides | Capability.ACTION
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return T(x) ``(n, d)`` and its log-det ``(n,)`` in nats, or in training its estimate."""
-        if not (self.training and self.moves > self.exact):
-            return self.audit(x)
-        z, c = self.split(x)
-        f, derivative = self.net.linearise(z, c)
-        log_det = roulette_log_det(derivative, z, self.lipschitz)
-        return self.joined(z + f, x), log_det
+        if not (self.training and self.dim > self.exact):
+            return self.audit(x, c)
+        f, derivative = self.net.linearise(x, c)
+        return x + f, roulette_log_det(derivative, x, self.lipschitz)
 
-    def audit(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def audit(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return T(x) ``(n, d)`` and the exact log-det ``(n,)`` in nats, deterministic."""
 
-        def exactly(rows: Tensor) -> tuple[Tensor, Tensor]:
-            """Return both for rows of shape ``(n, d)``."""
-            z, c = self.split(rows)
-            f, derivative = self.net.linearise(z, c)
-            return self.joined(z + f, rows), derivative.sign_and_log_det()[1]
+        def exactly(x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+            """Return both for some rows, shapes ``(m, d)`` and ``(m,)``."""
+            f, derivative = self.net.linearise(x, c)
+            return x + f, derivative.sign_and_log_det()[1]
 
-        return self._chunked(exactly, x)
+        return self._chunked(exactly, x, c)
 
-    def value(self, z: Tensor, c: Tensor) -> Tensor:
-        """Return z + f(z; c), shape ``(n, m)``."""
+    def value(self, z: Tensor, c: Tensor | None) -> Tensor:
+        """Return z + f(z; c), shape ``(n, d)``."""
         return z + self.net(z, c)
 
-    def linearise(self, z: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the value, shape ``(n, m)``, and I + Df, shape ``(n, m, m)``."""
+    def linearise(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return the value, shape ``(n, d)``, and I + Df, shape ``(n, d, d)``."""
         f, derivative = self.net.linearise(z, c)
-        eye = torch.eye(self.moves, dtype=z.dtype, device=z.device)
+        eye = torch.eye(self.dim, dtype=z.dtype, device=z.device)
         return z + f, eye + derivative.matrix()
 
-    def preimage(self, z: Tensor, c: Tensor) -> Tensor:
-        """Return the points that T(.; c) maps to z, shape ``(n, m)``.
+    def preimage(self, y: Tensor, c: Tensor | None) -> Tensor:
+        """Return the points that T(.; c) maps to y, shape ``(n, d)``.
 
         Raises:
             DivergenceError: Some points were not reached.
         """
         if not self.lipschitz:
-            x = super().preimage(z, c)
+            x = super().preimage(y, c)
             _check_orientation(self.net.linearise(x, c)[1].sign_and_log_det()[0], self.hint())
             return x
-        if self.moves <= self.exact:
-            return super().preimage(z, c)
-        x, goal = z, miss_allowed(z)
+        if self.dim <= self.exact:
+            return super().preimage(y, c)
+        x, goal = y, miss_allowed(y)
         error = torch.full_like(goal, torch.inf)
         for _ in range(_ITERATIONS):
-            new = z - self.net(x, c)
-            before, error = error, torch.linalg.vector_norm(new - x, dim=1)  # |T(x) - z|
+            new = y - self.net(x, c)
+            before, error = error, torch.linalg.vector_norm(new - x, dim=1)  # |T(x) - y|
             if not bool(((error > goal) & (error < before)).any()):
                 break
             x = new
-        check_inverted(error, z, self.hint())
+        check_inverted(error, y, self.hint())
         return x
 
     def hint(self) -> str:
@@ -161,7 +158,7 @@ class Residual(JacobianBlock):
 
     def floats_a_row(self) -> int:
         """Return how many numbers the largest tensor of a derivative holds for one row."""
-        return self.moves * max(self.moves, self.width)
+        return self.dim * max(self.dim, self.width)
 
 
 def _check_orientation(sign: Tensor, hint: str) -> None:

@@ -19,8 +19,9 @@ from wopt_certify.fields import KernelScore, MixtureScore, NetField, RadialField
 
 __all__ = ["TOGETHER", "CriticOptions", "seen_by_fields", "stein_norm"]
 
-Field = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""A test field: from points ``(n, d)`` to ``(phi, div phi)``, shapes ``(n, d)`` and ``(n,)``."""
+Field = Callable[..., tuple[Tensor, Tensor]]
+"""A test field: from points ``(n, d)``, and their context ``(n, k)`` if any, to ``(phi, div phi)``,
+shapes ``(n, d)`` and ``(n,)``."""
 
 TOGETHER = "together"
 """The name of the best combination of all fields."""
@@ -122,9 +123,9 @@ def _judged(
     validation: SteinForm, fields: dict[str, Field], judge: SteinForm
 ) -> dict[str, tuple[float, float]]:
     """Return <xi, phi>/|phi| and its error on other rows, by field and for their combination."""
-    values = {name: field(judge.points) for name, field in fields.items()}
+    values = {name: field(*judge.inputs) for name, field in fields.items()}
     sizes = {name: judge.size(*value) for name, value in values.items()}
-    weights = _weights(validation, [field(validation.points) for field in fields.values()])
+    weights = _weights(validation, [field(*validation.inputs) for field in fields.values()])
     pairs = list(zip(weights, values.values(), strict=True))
     phi = torch.stack([w * v for w, (v, _) in pairs]).sum(0)
     divergence = torch.stack([w * div for w, (_, div) in pairs]).sum(0)
@@ -186,7 +187,7 @@ def _closed_forms(
     train: SteinForm, validation: SteinForm, affine: Field, options: CriticOptions
 ) -> dict[str, Field]:
     seed = options.seed
-    d = train.points.shape[1] - train.condition
+    d = train.points.shape[1]
     fields: dict[str, Field] = {
         f"waves {fraction:g}": WaveField(
             train, validation, fraction * math.sqrt(d), derive(seed, k)
@@ -194,7 +195,7 @@ def _closed_forms(
         for k, fraction in enumerate(_BANDWIDTHS)
     }
     fields["radial"] = RadialField(train, validation)
-    if train.condition:
+    if train.context is not None:
         return fields
     fields["mixture score"] = MixtureScore(_mixture(train, validation, options))
     if d <= _KERNEL_DIM:

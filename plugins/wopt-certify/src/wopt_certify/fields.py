@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from wopt.bijection import given
 from wopt.capabilities import Capability
 from wopt.component import Spec
 from wopt.errors import CapabilityError
 from wopt.interfaces import FlowBlock, new_block
+from wopt.particles import split_conditions
 from wopt.seeds import generator, seeded
 from wopt.stein import SteinForm
 from wopt_certify.challenge.mixture import MixtureDensity
@@ -37,42 +39,40 @@ class WaveField:
     """
 
     def __init__(self, fit: SteinForm, validation: SteinForm, bandwidth: float, seed: int) -> None:
-        y = fit.points[:_ROWS]
-        self.condition = fit.condition
+        y = torch.cat(fit.inputs, dim=1)[:_ROWS]
         self.shift, self.scale = y.mean(0), y.std(0).clamp(min=1e-12)
         count = max(2, min(_WAVES, len(y) // 4))
         rng = generator(seed, "waves")
         waves = torch.randn(y.shape[1], count, generator=rng, dtype=torch.float64) / bandwidth
         phase = 2 * torch.pi * torch.rand(count, generator=rng, dtype=torch.float64)
         self.waves, self.phase = waves.to(y), phase.to(y)
-        self.matrix = y.new_zeros(count, y.shape[1] - fit.condition)
+        self.matrix = y.new_zeros(count, fit.points.shape[1])
         self._fit(fit.rows(slice(_ROWS)), validation)
 
-    def __call__(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(phi, div phi)`` at ``y``, shapes ``(n, d)`` and ``(n,)``."""
-        return self._of(*self._angles(y.double()), self.matrix)
+    def __call__(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return ``(phi, div phi)`` at ``y`` given c, shapes ``(n, d)`` and ``(n,)``."""
+        return self._of(*self._angles(y.double(), c), self.matrix)
 
-    def _angles(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        angle = (y - self.shift) / self.scale @ self.waves + self.phase
+    def _angles(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        angle = (torch.cat(given(y, c), dim=1) - self.shift) / self.scale @ self.waves + self.phase
         return angle.sin(), angle.cos()
 
     def _slopes(self) -> Tensor:
-        """Return dw_j/dy, shape ``(d, waves)``, of the coordinates that move."""
-        moved = len(self.shift) - self.condition
-        return (self.waves / self.scale[:, None])[:moved]
+        """Return dw_j/dy, shape ``(d, waves)``."""
+        return (self.waves / self.scale[:, None])[: self.matrix.shape[1]]
 
     def _of(self, sine: Tensor, cosine: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor]:
         divergence = cosine @ (self._slopes().T * matrix).sum(1)
-        return torch.nn.functional.pad(sine @ matrix, (0, self.condition)), divergence
+        return sine @ matrix, divergence
 
     def _fit(self, fit: SteinForm, validation: SteinForm) -> None:
-        sine, cosine = self._angles(fit.points)
-        n, moved = len(sine), self.matrix.shape[1]
-        linear = sine.T @ fit.by_point[:, :moved] / n
+        sine, cosine = self._angles(*fit.inputs)
+        n = len(sine)
+        linear = sine.T @ fit.by_point / n
         linear = linear + (cosine.T @ fit.by_log_det / n)[:, None] * self._slopes().T
         values, vectors = torch.linalg.eigh(sine.T @ sine / n)
         rotated = vectors.T @ linear
-        waves = self._angles(validation.points)
+        waves = self._angles(*validation.inputs)
         best = 0.0
         for ridge in _RIDGES_OF_WAVES:
             matrix = vectors @ (rotated / (values.clamp(min=0) + ridge)[:, None])
@@ -191,24 +191,23 @@ class RadialField:
     """
 
     def __init__(self, fit: SteinForm, validation: SteinForm) -> None:
-        moved = fit.points.shape[1] - fit.condition
-        self.condition, self.centre = fit.condition, fit.points[:, :moved].mean(0)
+        self.centre = fit.points.mean(0)
         logs = self._outward(fit.points)[1]
         self.shift, self.scale = float(logs.mean()), max(float(logs.std()), 1e-6)
         self.coefficients = fit.points.new_zeros(_CENTRES_OF_RADIUS + 1)
         self._fit(fit, validation)
 
-    def __call__(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return ``(phi, div phi)`` at ``y``, shapes ``(n, d)`` and ``(n,)``."""
         way, logs = self._outward(y.double())
         bumps, slopes = self._bumps(logs)
         b = bumps @ self.coefficients
         divergence = way.shape[1] * b + slopes @ self.coefficients
-        return torch.nn.functional.pad(way * b[:, None], (0, self.condition)), divergence
+        return way * b[:, None], divergence
 
     def _outward(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return y - m of the coordinates that move, and log |y - m|."""
-        way = y[:, : len(self.centre)] - self.centre
+        """Return y - m and log |y - m|."""
+        way = y - self.centre
         return way, way.norm(dim=1).clamp(min=1e-12).log()
 
     def _bumps(self, logs: Tensor) -> tuple[Tensor, Tensor]:
@@ -223,7 +222,7 @@ class RadialField:
     def _fit(self, fit: SteinForm, validation: SteinForm) -> None:
         way, logs = self._outward(fit.points)
         bumps, slopes = self._bumps(logs)
-        d, along = way.shape[1], (fit.by_point[:, : way.shape[1]] * way).sum(1)
+        d, along = way.shape[1], (fit.by_point * way).sum(1)
         each = along[:, None] * bumps + fit.by_log_det[:, None] * (d * bumps + slopes)
         linear = fit.mean(each)
         gram = (bumps * way.square().sum(1, keepdim=True)).T @ bumps / len(way)
@@ -233,7 +232,7 @@ class RadialField:
             self.coefficients, singular = torch.linalg.solve_ex(gram + ridge * size * eye, linear)
             if singular:  # all rows are one point in float64
                 continue
-            phi, divergence = self(validation.points)
+            phi, divergence = self(*validation.inputs)
             squares = phi.square().sum(1)
             gain = float(validation.mean(2 * validation.along(phi, divergence) - squares))
             if gain > best:
@@ -280,12 +279,14 @@ class NetField:
         batch_size: int,
         seed: int,
     ) -> None:
-        y = train.points
+        y = torch.cat(train.inputs, dim=1)
         self.shift = train.mean(y)
         self.scale = train.mean((y - self.shift).square()).sqrt().clamp(min=1e-12)
         self.value = 0.0
         with seeded(seed):
-            self.net: FlowBlock = new_block(net, y.shape[1], train.condition)
+            self.net: FlowBlock = new_block(
+                net, train.points.shape[1], y.shape[1] - train.points.shape[1]
+            )
             if Capability.VELOCITY not in self.net.provides:
                 raise CapabilityError(
                     f"block {type(self.net).__name__} cannot be the critic: it provides no "
@@ -296,29 +297,30 @@ class NetField:
                 self._train(train, validation, iterations, learning_rate, batch_size)
         self.net.freeze()
 
-    def __call__(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(phi, div phi)`` at ``y``, shapes ``(n, d)`` and ``(n,)``."""
+    def __call__(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return ``(phi, div phi)`` at ``y`` given c, shapes ``(n, d)`` and ``(n,)``."""
         # Scaling by s outside and 1/s inside leaves the divergence unchanged.
         with torch.no_grad():
-            v, divergence = self.net.velocity(self._inside(y))
-        return self.scale * v.double(), divergence.double()
+            v, divergence = self.net.velocity(*self._inside(y, c))
+        return self.scale[: y.shape[1]] * v.double(), divergence.double()
 
-    def _inside(self, y: Tensor) -> Tensor:
-        return ((y - self.shift) / self.scale).float()
+    def _inside(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, ...]:
+        inside = ((torch.cat(given(y, c), dim=1) - self.shift) / self.scale).float()
+        return split_conditions(inside, inside.shape[1] - y.shape[1])
 
     def _train(
         self, train: SteinForm, validation: SteinForm, iterations: int, rate: float, batch: int
     ) -> None:
-        inside, scale = self._inside(train.points), self.scale.float()
-        by_point = (train.by_point * self.scale).float()
+        inside, scale = self._inside(*train.inputs), self.scale[: train.points.shape[1]]
+        by_point, scale = (train.by_point * scale).float(), scale.float()
         by_log_det = train.by_log_det.float()
-        shares = None if train.weights is None else (train.weights * len(inside)).float()
+        shares = None if train.weights is None else (train.weights * len(by_point)).float()
         optimiser = torch.optim.Adam(self.net.parameters(), lr=rate)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, iterations)
         kept = {k: v.clone() for k, v in self.net.state_dict().items()}
         for iteration in range(1, iterations + 1):
-            rows = torch.randint(len(inside), (min(batch, len(inside)),))
-            v, divergence = self.net.velocity(inside[rows])
+            rows = torch.randint(len(by_point), (min(batch, len(by_point)),))
+            v, divergence = self.net.velocity(*(part[rows] for part in inside))
             along = (by_point[rows] * v).sum(1) + by_log_det[rows] * divergence
             terms = (scale * v).square().sum(1) - 2 * along
             loss = terms.mean() if shares is None else (shares[rows] * terms).mean()
@@ -327,7 +329,7 @@ class NetField:
             optimiser.step()
             schedule.step()
             if iteration % 25 == 0 or iteration == iterations:
-                v, divergence = self(validation.points)
+                v, divergence = self(*validation.inputs)
                 size = 2 * validation.along(v, divergence) - v.square().sum(1)
                 value = float(validation.mean(size))
                 if value > self.value:

@@ -67,7 +67,9 @@ def evidence_of(
 
 def _given(prepared: Prepared, at: Particles, origin: str) -> EvaluationData:
     of = GapKind.of_model(prepared.pushes)
-    return EvaluationData(at, origin, None, prepared.transform, 0.0, at.points, of)
+    return EvaluationData(
+        at, origin, None, prepared.transform, 0.0, at.points, of, prepared.conditions
+    )
 
 
 def _evidence(prepared: Prepared, raw: Dataset, effort: Effort, scored: bool) -> EvaluationData:
@@ -98,8 +100,9 @@ def _evidence(prepared: Prepared, raw: Dataset, effort: Effort, scored: bool) ->
         score=score,
         transform=raw.transform,
         smooth_time=config.smooth_time,
-        data=raw.transform.move(drawn[:count]),
+        data=raw.transform.move(raw.split(drawn[:count])[0]),
         of=GapKind.of_model(prepared.pushes),
+        conditions=prepared.conditions,
         remarks=remarks,
     )
 
@@ -242,7 +245,7 @@ def _samples(flow: Flow, data: Dataset, count: int, seed: int) -> Tensor:
     rng = generator(seed, "model")
     if not data.condition:
         return flow.rsample(count, generator=rng)
-    given = data.valid[:count, -data.condition :]
+    _, given = data.split(data.valid[:count])
     moved = flow.rsample((), generator=rng, conditions=given)
     return torch.cat([moved.double().cpu(), given], dim=1)
 

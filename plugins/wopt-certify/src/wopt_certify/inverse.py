@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.flow import draw
+from wopt.flow import noise as draws
 from wopt.interfaces import FlowBlock, Target
+from wopt.particles import Particles
 from wopt.psis import smoothed_importance_weights
 from wopt.push import apply, invert, invertible, there_and_back
 from wopt.seeds import generator
@@ -64,15 +65,17 @@ def round_trips(
         return None
     at = evidence.particles
     # Weighted nodes are few, and all of them are needed.
-    x, weights = (at.points[:rows], None) if at.weights is None else (at.points, at.weights)
-    error = there_and_back(blocks, x, audit=True)
+    at = at.rows(slice(rows)) if at.weights is None else at
+    error = there_and_back(blocks, at, audit=True)
     back = evidence.transform.inverse_matrix
     outside = error.double().cpu() @ back.T
     noise = None
     if target is not None and Capability.TARGET_SAMPLES in target.provides:
-        z = draw(target, rows, x.shape[1], generator(0, "certify", "noise")).to(x)
-        noise = _rms(apply(blocks, invert(blocks, z), audit=True) - z, level)
-    return RoundTrip(_rms(error, level, weights), _rms(outside, level, weights), noise)
+        rng = generator(0, "certify", "noise")
+        z, *c = (t.to(at.points) for t in draws(target, rows, at.dim, rng, evidence.conditions))
+        start = invert(blocks, Particles.start(z, None, None, *c))
+        noise = _rms(apply(blocks, start, audit=True).points - z, level)
+    return RoundTrip(_rms(error, level, at.weights), _rms(outside, level, at.weights), noise)
 
 
 def _rms(error: Tensor, level: float, weights: Tensor | None = None) -> Estimate:

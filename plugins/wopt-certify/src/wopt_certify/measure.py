@@ -107,7 +107,7 @@ def measure_step(
         movement=root_mean_square(moved.double().square().sum(1), before.weights, options.level),
         gradient=gradient,
         seen=seen,
-        inversion_error=inversion_error([passage.block], before.points[:INVERTED]),
+        inversion_error=inversion_error([passage.block], before.rows(slice(INVERTED))),
         transport=transport,
         not_optimal=not_optimal,
         bounds=StepBounds(),
@@ -137,7 +137,8 @@ def _pushed(passage: ReplayedStep, score: Tensor | None) -> Tensor | None:
     """Return the score after a step, from the score before it."""
     if score is None or Capability.LOG_DET not in passage.block.provides:
         return None
-    return pushed_score(passage.block, passage.before.points[: len(score)], score)
+    x, *c = passage.before.rows(slice(len(score))).inputs
+    return pushed_score(passage.block, x, score, *c)
 
 
 def _optimality(
@@ -155,10 +156,10 @@ def _optimality(
 
 
 def second_moment(at: Particles) -> float:
-    """Return E|x|^2 without the conditions, in float64."""
-    moved = at.points[:, : at.dim - at.condition].double()
+    """Return E|x|^2, in float64."""
+    points = at.points.double()
     weights = None if at.weights is None else at.weights.double()
-    return float(Particles(moved, weights).mean(moved.square().sum(1)))
+    return float(Particles(points, weights).mean(points.square().sum(1)))
 
 
 def base_of(objective: Objective, sub: Subproblem | None, before: Particles) -> Base:

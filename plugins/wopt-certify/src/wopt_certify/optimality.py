@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-import torch
-
 from wopt.capabilities import Capability
 from wopt.errors import UserError
 from wopt.interfaces import Objective
@@ -71,17 +69,12 @@ def symmetry_of(passage: ReplayedStep) -> tuple[Symmetry | None, str]:
 
     With conditions it is that of the map given each condition.
     """
-    x = passage.before.points[:_POINTS]
-    moved = x.shape[1] - passage.before.condition
-    if moved > _MANY:
+    x, *c = passage.before.rows(slice(_POINTS)).inputs
+    if x.shape[1] > _MANY:
         return None, f"the derivative is not looked at in more than {_MANY} dimensions"
 
-    def move(inside: torch.Tensor) -> torch.Tensor:
-        """Return the moved coordinates, shape ``(n, moved)``."""
-        return passage.block.move(torch.cat([inside, x[:, moved:]], dim=1))[:, :moved]
-
     try:
-        return jacobian_symmetry(move, x[:, :moved]), ""
+        return jacobian_symmetry(lambda at: passage.block.move(at, *c), x), ""
     except UserError as error:  # a map that autograd cannot follow
         return None, str(error)
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from wopt.bijection import given
 from wopt.capabilities import Capability
 from wopt.data import AffineTransform
 from wopt.interfaces import FlowBlock, Subproblem
@@ -40,6 +41,7 @@ class EvaluationData:
         transform: The preprocessing.
         smooth_time: Time of the smoothing that made the start from the data; 0 for none.
         data: The rows before smoothing, shape ``(n, d)``; the particles' points without it.
+        conditions: Rows of conditions, shape ``(m, k)``, in the flow's coordinates, for noise.
         of: The quantity that KL(p_N | q) equals if the maps are inverted exactly.
         remarks: The parts left out of the evidence, with reasons.
     """
@@ -51,6 +53,7 @@ class EvaluationData:
     smooth_time: float
     data: Tensor
     of: GapKind = GapKind.KL_DATA_MODEL
+    conditions: Tensor | None = None
     remarks: tuple[str, ...] = ()
 
 
@@ -87,7 +90,7 @@ def obeys_stein(score: Tensor, x: Tensor) -> bool:
     return abs(estimate.value + x.shape[1]) <= 6 * estimate.error + 1e-6
 
 
-def pushed_score(block: FlowBlock, x: Tensor, score: Tensor) -> Tensor:
+def pushed_score(block: FlowBlock, x: Tensor, score: Tensor, c: Tensor | None = None) -> Tensor:
     """Return the score of the image measure of a map, at the image points.
 
         s'(T x) = DT(x)^-T [ s(x) - grad log |det DT(x)| ],
@@ -98,6 +101,7 @@ def pushed_score(block: FlowBlock, x: Tensor, score: Tensor) -> Tensor:
         block: T, which provides LOG_DET.
         x: Points, shape ``(n, d)``.
         score: s at the points, shape ``(n, d)``.
+        c: Conditions, shape ``(n, k)``.
 
     Returns:
         s', shape ``(n, d)``, float64.
@@ -115,7 +119,7 @@ def pushed_score(block: FlowBlock, x: Tensor, score: Tensor) -> Tensor:
     """
     with torch.enable_grad():
         leaf = x.detach().requires_grad_()
-        y, log_det = block(leaf)
+        y, log_det = block(*given(leaf, c))
         jacobian = jacobians(y, leaf).double()
         if log_det.requires_grad:
             (slope,) = torch.autograd.grad(
@@ -156,20 +160,22 @@ class ReplayedStep:
 class _Known:
     """A block that caches the audited image of some points, which is expensive to compute."""
 
-    def __init__(self, block: FlowBlock, x: Tensor) -> None:
-        self._block, self._x = block, x
+    def __init__(self, block: FlowBlock, inputs: tuple[Tensor, ...]) -> None:
+        self._block, self._inputs = block, inputs
         self._with_log_det = Capability.LOG_DET in block.provides
         self.image: tuple[Tensor, Tensor | None] = (
-            in_batches(block.audit, x) if self._with_log_det else (in_batches(block.move, x), None)
+            in_batches(block.audit, *inputs)
+            if self._with_log_det
+            else (in_batches(block.move, *inputs), None)
         )
 
-    def audit(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+    def audit(self, *inputs: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the cached or computed T(x), ``(n, d)``, and log |det DT(x)|, ``(n,)``."""
-        known = self._with_log_det and torch.equal(x, self._x)
-        return self.image if known else self._block.audit(x)
+        same = all(torch.equal(a, b) for a, b in zip(inputs, self._inputs, strict=True))
+        return self.image if self._with_log_det and same else self._block.audit(*inputs)
 
-    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        image: tuple[Tensor, Tensor] = self._block(x)
+    def __call__(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        image: tuple[Tensor, Tensor] = self._block(*inputs)
         return image
 
     def __getattr__(self, name: str) -> Any:
@@ -199,7 +205,7 @@ def replay(
         if scheme.stages == 1 and not scheme.replaces:
             history = trace.history(record.step - 1, record.step_size, previous_h, record.plan)
             sub = scheme.subproblem(history, problem.objective.of_step(history.step))
-        known = _Known(block, before.points)
+        known = _Known(block, before.inputs)
         after = before.moved(*known.image)
         yield ReplayedStep(record, block, before, after, sub, cast(FlowBlock, known))
         trace = trace.after(scheme, problem.objective, sub, after)

@@ -11,7 +11,6 @@ from torch import Tensor
 from wopt.capabilities import Capability
 from wopt.flow import draw
 from wopt.interfaces import Objective, Target
-from wopt.particles import split_conditions
 from wopt.seeds import generator
 from wopt.statistics import mean_and_error
 from wopt.typed import Number, Typed
@@ -76,11 +75,9 @@ def start_of_run(objective: Objective, evidence: EvaluationData) -> Start:
     if target is None or Capability.TARGET_SAMPLES not in target.provides:
         return Start()
     z = draw(target, _TARGET_ROWS, at.dim, generator(0, "certify", "target")).double()
-    # Conditions are the same on either side.
-    z, moved = (split_conditions(x, at.condition)[0] for x in (z, at.points))
     second = float(z.square().sum(1).mean())
     weights = None if at.weights is None else at.weights.double().cpu()
-    w0 = _independent(moved.double().cpu(), z, weights)
+    w0 = _independent(at.points.double().cpu(), z, weights)
     known = divergence(objective, at, level=0.95)
     if known is not None and not known.impossible:
         return Start(w0, known.value + _SPREAD * known.error, second)

@@ -70,7 +70,7 @@ class ByAction(Subproblem):
 
     def loss(self, block: FlowBlock) -> Tensor:
         """Return the energy plus the block's mean action over 2 h', shape ``()``."""
-        y, log_det, action = block.forward_with_action(self.particles.points)
+        y, log_det, action = block.forward_with_action(*self.particles.inputs)
         moved = self.particles.moved(y, log_det)
         cost = moved.mean(action) / (2 * self.step_size)
         return self.implicit.energy(moved) + cost

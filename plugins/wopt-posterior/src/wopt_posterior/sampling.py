@@ -116,7 +116,7 @@ def sample(
     prepared = planned(validate(table), table, start=at)
     assert prepared is not None
     solution, failed = _solution(prepared, progress)
-    flow = Flow(solution.flow.map, solution.flow.latent, known)
+    flow = Flow(solution.flow.map, solution.flow.base, known)
     reference = prepared.reference
     found = Posterior.of(density, flow, n, seed, _how(solution) + failed, 0.0, reference)
     return dataclasses.replace(found, cpu_seconds=time.process_time() - began)

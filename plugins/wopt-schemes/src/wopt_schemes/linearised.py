@@ -41,14 +41,14 @@ class Linearised(Subproblem):
 
     def loss(self, block: FlowBlock) -> Tensor:
         """Return DG(rho)[u] + E |u|^2 / (2 h'), shape ``()``."""
-        u, divergence = block.velocity(self.particles.points)
+        u, divergence = block.velocity(*self.particles.inputs)
         by_point, by_log_det = energy_derivatives(self.implicit, self.particles)
         slope = (by_point * u).sum() + (by_log_det * divergence).sum()
         return slope + self.particles.mean(u.square().sum(1)) / (2 * self.step_size)
 
     def change(self, block: FlowBlock, moved: Particles) -> Mean:
         """Return the loss, which is zero at the identity, with its standard error."""
-        u, divergence = block.velocity(self.particles.points)
+        u, divergence = block.velocity(*self.particles.inputs)
         by_point, by_log_det = energy_derivatives(self.implicit, self.particles)
         slope = ((by_point * u).sum(1) + by_log_det * divergence) / self.particles.shares()
         values = slope + u.square().sum(1) / (2 * self.step_size)
@@ -57,9 +57,9 @@ class Linearised(Subproblem):
     @torch.no_grad()
     def stationarity(self, block: FlowBlock) -> Stationarity:
         """Return the condition  grad_W G(rho) + u/h' = 0  at the particles before the step."""
-        x = self.particles.points
-        u, _ = block.velocity(x)
-        return Stationarity(self.implicit, self.particles, x - u, self.step_size)
+        u, _ = block.velocity(*self.particles.inputs)
+        anchor = self.particles.points - u
+        return Stationarity(self.implicit, self.particles, anchor, self.step_size)
 
     def gradient(self, objective: Objective, moved: Particles) -> None:
         """Return None: the step gives the gradient at its start, not at its end."""

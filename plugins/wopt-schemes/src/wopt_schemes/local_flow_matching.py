@@ -104,7 +104,8 @@ class OrnsteinUhlenbeckRegression(Regression):
         end = self.end(x)
         t = torch.rand(len(x), dtype=x.dtype, device=x.device)
         between = torch.lerp(x, end, t[:, None])
-        return self.particles.mean((block.field(t, between) - (end - x)).square().sum(1))
+        velocity = block.field(t, *self.particles.moved(between, None).inputs)
+        return self.particles.mean((velocity - (end - x)).square().sum(1))
 
     def end(self, x: Tensor) -> Tensor:
         """Draw the end point of the process from ``x``, shape ``(n, d)``."""

@@ -54,7 +54,7 @@ class HalfWay(Subproblem):
 
     def at(self, block: FlowBlock, *, audit: bool = False) -> Particles:
         """Return the particles half way, at M(x)."""
-        return self.particles.moved(*block.half_way(self.particles.points))
+        return self.particles.moved(*block.half_way(*self.particles.inputs))
 
     def change(self, block: FlowBlock, moved: Particles) -> Mean:
         """Return F(T) - F(id), evaluated half way."""

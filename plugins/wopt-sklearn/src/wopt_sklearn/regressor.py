@@ -132,25 +132,19 @@ class FlowRegressor(RegressorMixin, ConditionalEstimator):  # type: ignore[misc]
         u = check_random_state(seed).uniform(size=(len(x), n_samples))
         return self._quantiles(x, self._calibrated(u))
 
-    def _inside(self, x: Any) -> torch.Tensor:
-        """Return features in the flow's coordinates."""
-        used = torch.tensor(x[:, self.features_])
-        rows = torch.cat([used.new_zeros(len(used), 1), used], 1)
-        return self.flow_.transform(rows)[0][:, 1:]
-
     def _quantiles(self, x: Any, u: Any) -> Any:
         """Return the model's quantiles of features ``(n, p)`` at its own levels ``(n, k)``."""
         edge = np.finfo(np.float64).eps
         z = torch.tensor(ndtri(np.clip(u, edge, 1 - edge)).reshape(-1, 1))
-        inside = self._inside(x).repeat_interleave(u.shape[1], 0)
+        used = torch.tensor(x[:, self.features_]).repeat_interleave(u.shape[1], 0)
         with torch.no_grad():
-            y, _ = self.flow_.inverse(torch.cat([z, inside], 1))
+            y, _ = self.flow_.inverse(z, used if used.shape[1] else None)
         return y[:, 0].numpy().reshape(u.shape)
 
     def _pit(self, x: Any, y: Any) -> Any:
-        rows = torch.cat([torch.tensor(y[:, None]), torch.tensor(x[:, self.features_])], 1)
+        rows, used = torch.tensor(y[:, None]), torch.tensor(x[:, self.features_])
         with torch.no_grad():
-            return ndtr(self.flow_(rows)[0][:, 0].numpy())
+            return ndtr(self.flow_(rows, used if used.shape[1] else None)[0][:, 0].numpy())
 
     def _knots(self) -> tuple[Any, Any]:
         """Return levels, and the model's own levels that stand for them."""

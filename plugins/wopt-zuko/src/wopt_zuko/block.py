@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import wopt
-from wopt import Capability
+from wopt import Bijection, Capability
 from wopt.jacobian import linearised
 from wopt_zuko.stack import Activation, Structure, stack
 from wopt_zuko.univariate import Boxed, Univariate
@@ -23,10 +23,9 @@ _FEW = 12
 class ZukoBlock(wopt.FlowBlock):
     """Base of this plugin's blocks; a subclass's constructor calls :meth:`compose` or :meth:`hold`.
 
-    Log-dets are exact, in closed form. Conditions are zuko's context: the last coordinates of x
-    come back as they are and the others move given them. In few dimensions (d <= 12) the whole
-    Jacobian DT gives what ``midpoint`` and ``explicit`` need besides: log |det (I + DT)/2|, and
-    the divergence of T - id, its trace.
+    Log-dets are exact, in closed form. Conditions are zuko's context. In few dimensions (d <= 12)
+    the whole Jacobian DT gives what ``midpoint`` and ``explicit`` need too: log |det (I + DT)/2|
+    and the divergence of T - id, its trace.
     """
 
     provides = Capability.LOG_DET | Capability.INVERSE | Capability.CONDITION
@@ -42,63 +41,52 @@ class ZukoBlock(wopt.FlowBlock):
         activation: Activation,
         passes: int | None = None,
     ) -> None:
-        """Hold a composition of lazy transforms; arguments as for :func:`~wopt_zuko.stack.stack`.
-
-        Raises:
-            ConfigError: All coordinates are conditions.
-        """
+        """Hold a composition of lazy transforms; arguments are those of :func:`.stack`."""
         shape = (transforms, hidden, activation, passes)
-        self.hold(stack(structure, univariate, dim - condition, condition, *shape), dim, condition)
+        self.hold(stack(structure, univariate, dim, condition, *shape), dim)
 
-    def hold(self, transform: Any, dim: int, condition: int) -> None:
-        """Hold a ``zuko.lazy.LazyTransform`` of ``dim - condition`` features.
+    def hold(self, transform: Any, dim: int) -> None:
+        """Hold a ``zuko.lazy.LazyTransform`` of ``dim`` features.
 
         Args:
             transform: The transform, the identity at the start.
-            dim: Dimension d, conditions included.
-            condition: Number of the last coordinates that are conditions.
+            dim: Dimension d.
         """
         self.transform = transform
-        self.moved = dim - condition
         if dim <= _FEW:
             self.provides = type(self).provides | Capability.HALF_WAY | Capability.VELOCITY
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return T(x), shape ``(n, d)``, and its log-det in nats, shape ``(n,)``."""
-        transform, z, c = self._parts(x)
-        y, log_det = transform.call_and_ladj(z)
-        return self._whole(x, y, c), self._tracked(x, log_det)
+        y, log_det = self.transform(c).call_and_ladj(x)
+        return self._tracked(x, y), self._tracked(x, log_det)
 
-    def move(self, x: Tensor) -> Tensor:
+    def move(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Return T(x), shape ``(n, d)``, without the log-det."""
-        transform, z, c = self._parts(x)
-        return self._whole(x, transform(z), c)
+        return self._tracked(x, self.transform(c)(x))
 
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return T^-1(y), shape ``(n, d)``, and its log-det in nats, shape ``(n,)``."""
-        transform, z, c = self._parts(y)
-        x, log_det = transform.inv.call_and_ladj(z)
-        return self._whole(y, x, c), self._tracked(y, log_det)
+        x, log_det = self.transform(c).inv.call_and_ladj(y)
+        return self._tracked(y, x), self._tracked(y, log_det)
 
-    def differentiable_inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return :meth:`inverse`, shapes ``(n, d)`` and ``(n,)``: autograd can follow it."""
-        return self.inverse(y)
+    differentiable_inverse = Bijection.differentiable_inverse  # autograd follows the inverse
 
-    def half_way(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def half_way(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return (x + T(x))/2 ``(n, d)`` and log |det (I + DT)/2| ``(n,)``, by the Jacobian."""
-        y, jacobian = linearised(self.move, x)
+        y, jacobian = linearised(lambda at: self.move(at, c), x)
         half = (jacobian + torch.eye(x.shape[1], dtype=x.dtype, device=x.device)) / 2
         return (x + y) / 2, torch.linalg.slogdet(half)[1]
 
-    def velocity(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def velocity(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return u = T - id, ``(n, d)``, and div u, ``(n,)``, by the whole Jacobian."""
-        y, jacobian = linearised(self.move, x)
+        y, jacobian = linearised(lambda at: self.move(at, c), x)
         return y - x, jacobian.diagonal(dim1=1, dim2=2).sum(1) - x.shape[1]
 
-    def initialise(self, points: Tensor) -> None:
+    def initialise(self, points: Tensor, c: Tensor | None = None) -> None:
         """Choose the box on which splines act by points, shape ``(n, d)``."""
         for box in self._boxes():
-            box.initialise(points[:, : self.moved])
+            box.initialise(points)
 
     def warm_start(self, previous: wopt.FlowBlock) -> None:
         """Start from the previous step's parameters, on this block's own boxes."""
@@ -109,14 +97,6 @@ class ZukoBlock(wopt.FlowBlock):
 
     def _boxes(self) -> list[Boxed]:
         return [module for module in self.modules() if isinstance(module, Boxed)]
-
-    def _parts(self, x: Tensor) -> tuple[Any, Tensor, Tensor]:
-        """Return the transform given the conditions, the coordinates that move, the conditions."""
-        z, c = x[:, : self.moved], x[:, self.moved :]
-        return self.transform(c if c.shape[1] else None), z, c
-
-    def _whole(self, x: Tensor, y: Tensor, c: Tensor) -> Tensor:
-        return self._tracked(x, torch.cat([y, c], 1) if c.shape[1] else y)
 
     def _tracked(self, x: Tensor, value: Tensor) -> Tensor:
         """Return ``value``, detached where no gradient was asked for."""

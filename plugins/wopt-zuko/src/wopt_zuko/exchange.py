@@ -12,6 +12,7 @@ from zuko.lazy import Flow as ZukoFlow
 from zuko.lazy import LazyDistribution, LazyTransform
 
 import wopt
+from wopt.bijection import given
 from wopt_zuko.audit import difference_log_det
 from wopt_zuko.block import ZukoBlock
 
@@ -79,10 +80,10 @@ class _Given(ZukoBlock):
 
     def __init__(self, dim: int, transform: Any = None) -> None:
         super().__init__()
-        self.hold(transform, dim, 0)
+        self.hold(transform, dim)
 
     @torch.no_grad()
-    def audit(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def audit(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return T(x) ``(n, d)`` and its log-det ``(n,)``, by differences in float64."""
         exact = copy.deepcopy(self.transform).double()()
         z = x.double()
@@ -120,7 +121,7 @@ class _Map(Transform):
 
     def call_and_ladj(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the image, shape ``(..., d)``, and the log-det in nats, shape ``(...)``."""
-        return self._through(self.flow.map, x, given=self.c)
+        return self._through(self.flow, x)
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the log-det at ``x``, shape ``(...)``."""
@@ -130,20 +131,14 @@ class _Map(Transform):
         return self.call_and_ladj(x)[0]
 
     def _inverse(self, y: Tensor) -> Tensor:
-        given = None
-        if self.c is not None:  # the inverse takes them in the flow's coordinates
-            rows = torch.cat([torch.zeros(*self.c.shape[:-1], y.shape[-1]).to(self.c), self.c], -1)
-            given = self.flow.transform.move(rows)[..., y.shape[-1] :]
-        return self._through(self.flow.map.inverse, y, given=given)[0]
+        return self._through(self.flow.inverse, y)[0]
 
-    def _through(self, function: Any, x: Tensor, *, given: Tensor | None) -> tuple[Tensor, Tensor]:
-        if given is not None:
-            batch = torch.broadcast_shapes(x.shape[:-1], given.shape[:-1])
-            x = torch.cat([x.expand(*batch, -1), given.to(x).expand(*batch, -1)], -1)
-        y, log_det = function(x.reshape(-1, x.shape[-1]))
-        moved = self.flow.dim - self.flow.condition
-        mapped = y[:, :moved].reshape(*x.shape[:-1], moved), log_det.reshape(x.shape[:-1])
-        return mapped[0].to(x), mapped[1].to(x)
+    def _through(self, function: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+        parts = given(x, self.c)
+        batch = torch.broadcast_shapes(*(part.shape[:-1] for part in parts))
+        rows = (part.expand(*batch, -1).reshape(-1, part.shape[-1]) for part in parts)
+        y, log_det = function(*rows)
+        return y.reshape(*batch, -1).to(x), log_det.reshape(batch).to(x)
 
 
 class _LazyBase(LazyDistribution):  # type: ignore[misc]

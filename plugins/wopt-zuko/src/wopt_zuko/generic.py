@@ -28,7 +28,7 @@ class ZukoTransformBlock(ZukoBlock):
 
     Args:
         dim: Dimension d, supplied by wopt.
-        condition: Number of the last coordinates that are conditions, supplied by wopt.
+        condition: Number k of conditions, supplied by wopt.
         transform: Class name of zuko's lazy transform.
         univariate: Class name of zuko's univariate transform.
         transforms: Number of transforms in a row.

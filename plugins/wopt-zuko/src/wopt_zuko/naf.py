@@ -35,7 +35,7 @@ class NAFBlock(ZukoBlock):
 
     Args:
         dim: Dimension d, supplied by wopt.
-        condition: Number of the last coordinates that are conditions, supplied by wopt.
+        condition: Number k of conditions, supplied by wopt.
         transforms: Maps in a row, their orders alternating.
         signal: Number of values by which earlier coordinates control a monotone network.
         monotone: Widths of the hidden layers of the monotone networks.
@@ -70,20 +70,20 @@ class NAFBlock(ZukoBlock):
     ) -> None:
         super().__init__()
         self.compose(
-            "MaskedAutoregressiveTransform", partial(Neural, dim - condition, signal, monotone),
+            "MaskedAutoregressiveTransform", partial(Neural, dim, signal, monotone),
             dim, condition, transforms, hidden, activation, passes,
         )  # fmt: skip
 
     @torch.no_grad()
-    def audit(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def audit(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return T(x) ``(n, d)`` and its log-det ``(n,)``, by differences in float64."""
         exact = copy.deepcopy(self.transform).double()
-        z, c = x[:, : self.moved].double(), x[:, self.moved :].double()
+        z, c = x.double(), None if c is None else c.double()
         log_det = torch.zeros_like(z[:, 0])
         for lazy in exact.transforms:
-            made = lazy(c if c.shape[1] else None)
+            made = lazy(c)
             # The map of each coordinate given those before; one alone depends on nothing.
             form = made.meta(z) if hasattr(made, "meta") else made
             log_det = log_det + slopes(form, z).log().sum(1)
             z = form(z)
-        return torch.cat([z, c], 1).to(x), log_det.to(x)
+        return z.to(x), log_det.to(x)

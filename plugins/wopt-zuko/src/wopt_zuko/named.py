@@ -23,7 +23,7 @@ class CouplingBlock(ZukoBlock):
 
     Args:
         dim: Dimension d, supplied by wopt.
-        condition: Number of the last coordinates that are conditions, supplied by wopt.
+        condition: Number k of conditions, supplied by wopt.
         transforms: Couplings in a row; two move every coordinate once.
         hidden: Widths of the hidden layers of (s, t).
         activation: Activation of the nets.
@@ -67,7 +67,7 @@ class MAFBlock(ZukoBlock):
 
     Args:
         dim: Dimension d, supplied by wopt.
-        condition: Number of the last coordinates that are conditions, supplied by wopt.
+        condition: Number k of conditions, supplied by wopt.
         transforms: Maps in a row.
         hidden: Widths of the hidden layers of the masked nets.
         activation: Activation of the nets.
@@ -116,7 +116,7 @@ class SplineBlock(ZukoBlock):
 
     Args:
         dim: Dimension d, supplied by wopt.
-        condition: Number of the last coordinates that are conditions, supplied by wopt.
+        condition: Number k of conditions, supplied by wopt.
         transforms: Maps in a row, their orders alternating.
         bins: Number of pieces of every spline.
         hidden: Widths of the hidden layers of the masked nets.

@@ -14,7 +14,6 @@ from zuko.flows import (
 )
 from zuko.lazy import LazyComposedTransform
 
-import wopt
 from wopt_zuko.univariate import Univariate
 
 __all__ = ["Activation", "Structure", "stack"]
@@ -52,21 +51,13 @@ def stack(
     Args:
         structure: Class name of the lazy transform.
         univariate: Makes the univariate transform of each.
-        features: Number of coordinates that move.
+        features: Dimension d.
         context: Number of conditions.
         transforms: Number of transforms.
         hidden: Widths of the hidden layers of the nets.
         activation: Activation of the nets.
         passes: Passes of the autoregressive inverse; ``features`` of them if not given.
-
-    Raises:
-        ConfigError: There is no feature to move.
     """
-    if features < 1:
-        raise wopt.ConfigError(
-            f"all coordinates are conditions ({context}), so there is none to move: give at least "
-            "one that is not"
-        )
     ascending = torch.arange(features)
     made = []
     for k in range(transforms):

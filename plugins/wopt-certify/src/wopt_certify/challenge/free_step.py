@@ -12,6 +12,7 @@ from wopt.component import Spec, build
 from wopt.errors import PluginError
 from wopt.host import host
 from wopt.interfaces import FlowBlock, Target, new_block
+from wopt.particles import split_conditions
 from wopt.push import in_batches
 from wopt.seeds import derive, seeded
 from wopt.train import adam_and_muon
@@ -81,33 +82,34 @@ class FreeStep:
     def __init__(
         self, options: FreeSteps, fit: Tensor, hold: Tensor, iterations: int, seed: int = 0
     ) -> None:
-        self.target = options.target
+        self.target, self.condition = options.target, options.condition
         # The block starts on standardised rows, conditions as they are.
-        fit, moved = fit.double(), fit.shape[1] - options.condition
+        fit, d = fit.double(), fit.shape[1] - options.condition
         self.shift, self.scale = fit.mean(0), fit.std(0).clamp(min=1e-6)
-        self.shift[moved:], self.scale[moved:] = 0.0, 1.0
+        self.shift[d:], self.scale[d:] = 0.0, 1.0
         with seeded(derive(seed, "free step")), torch.enable_grad():
-            self.block: FlowBlock = new_block(options.spec, fit.shape[1], options.condition)
+            self.block: FlowBlock = new_block(options.spec, d, options.condition)
             name = f"block {type(self.block).__name__}"
             require("a challenger", Capability.LOG_DET, name, self.block.provides)
             self.block.to(torch.float32)
-            inside = self._inside(fit).float()
+            inside = self._inside(fit)
             with torch.no_grad():
-                self.block.initialise(inside)
+                self.block.initialise(*inside)
             self._train(inside, hold, iterations)
         self.block.freeze()
 
     @torch.no_grad()
     def __call__(self, points: Tensor) -> Tensor:
         """Return log r in nats by the audited map, shape ``(n, d)`` to ``(n,)``, float64."""
-        y, log_det = in_batches(self.block.audit, self._inside(points).float())
+        y, log_det = in_batches(self.block.audit, *self._inside(points))
         log_density = -self.target.potential(y).double() + log_det.double() - self.scale.log().sum()
         return log_density.nan_to_num(nan=-math.inf, posinf=-math.inf)
 
-    def _inside(self, points: Tensor) -> Tensor:
-        return (points.double() - self.shift) / self.scale
+    def _inside(self, points: Tensor) -> tuple[Tensor, ...]:
+        rows = (points.double() - self.shift) / self.scale
+        return split_conditions(rows.float(), self.condition)
 
-    def _train(self, inside: Tensor, hold: Tensor, iterations: int) -> None:
+    def _train(self, inside: tuple[Tensor, ...], hold: Tensor, iterations: int) -> None:
         optimisers = adam_and_muon(self.block, _RATE, _MATRIX_RATE, _DECAY)
         peaks = [(group, group["lr"]) for o in optimisers for group in o.param_groups]
         best, kept = -math.inf, self.block.state_dict()
@@ -123,10 +125,11 @@ class FreeStep:
                 break
         self.block.load_state_dict(kept)
 
-    def _step(self, inside: Tensor, optimisers: list[torch.optim.Optimizer]) -> bool:
+    def _step(self, inside: tuple[Tensor, ...], optimisers: list[torch.optim.Optimizer]) -> bool:
         """Make one iteration; return whether the loss was finite."""
-        rows = torch.randint(len(inside), (min(_BATCH, len(inside)),))
-        y, log_det = self.block(inside[rows])
+        n = len(inside[0])
+        rows = torch.randint(n, (min(_BATCH, n),))
+        y, log_det = self.block(*(part[rows] for part in inside))
         loss = (self.target.potential(y) - log_det).mean()
         if not math.isfinite(float(loss.detach())):
             return False

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from wopt.bijection import given
 from wopt.capabilities import Capability, require
 from wopt.errors import CapabilityError, DataError
 from wopt.interfaces import Target
@@ -75,7 +76,7 @@ class ChallengeRows:
         Args:
             target: q, normalised.
             start: x, shape ``(n, d)``, in the flow's coordinates.
-            moved: F(x) with log_det.
+            moved: F(x) with log_det; the rows have its context as last coordinates.
             columns: A, shape ``(d, d)``, and b, shape ``(d,)``, of the columns A x + b that x was
                 made of.
 
@@ -89,10 +90,12 @@ class ChallengeRows:
             raise CapabilityError("a challenge needs LOG_DET of every block on the way")
         if moved.weights is not None:
             raise DataError("a challenge judges by samples; these particles are weighted nodes")
-        y = moved.points.detach().double().cpu()
+        y, x = (
+            torch.cat(given(points.detach(), moved.context), dim=1).double().cpu()
+            for points in (moved.points, start)
+        )
         log_q = -target.potential(moved.points.detach()).double().cpu()
         log_model = moved.log_det.detach().double().cpu() + log_q
-        x = start.detach().double().cpu()
         views = {"noise": View(y, log_q), "data": View(x, log_model)}
         if columns is not None:
             views["columns"] = _in_columns(views["data"], *columns)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import wopt
-from wopt import Capability, ConfigError
+from wopt import Bijection, Capability, ConfigError
 from wopt.interfaces import Compiler
 from wopt_jko.ode import adaptive, options
 from wopt_jko.ode.integrate import DORMAND_PRINCE, EULER, MIDPOINT, RK4, integrate, uniform_grid
@@ -61,8 +61,8 @@ class ODEBlock(wopt.FlowBlock):
     tolerance. :meth:`audit` integrates by Dormand and Prince's method on fixed grids instead,
     doubling the grid until the log-det stands still.
 
-    The last ``condition`` coordinates stay; the velocity of the others depends on them. With
-    ``latent`` k only the first k coordinates move, and the velocity does not see the others.
+    Given conditions the velocity depends on them. With ``latent`` k only the first k coordinates
+    move, and the velocity does not see the others.
     Where the coordinates are white principal components (``preprocess = "principal"``) and the
     target is normal, the model is then a flow of k components times the Gaussian that is fitted in
     their orthogonal complement: a density of all coordinates, whose likelihood is exact.
@@ -73,7 +73,7 @@ class ODEBlock(wopt.FlowBlock):
 
     Args:
         dim: Dimension d, supplied by wopt.
-        condition: Coordinates that are conditions, supplied by wopt.
+        condition: Number k of conditions, supplied by wopt.
         width: Width of the hidden layers.
         activation: ``softplus`` (sharp drawings), ``silu`` or ``tanh``.
         sharpness: Factor inside the activation: larger resolves finer detail, needs more steps.
@@ -135,8 +135,7 @@ class ODEBlock(wopt.FlowBlock):
         latent: options.Latent = None,
     ) -> None:
         super().__init__()
-        self.moves = _moving(dim, condition, latent)
-        self.condition = condition
+        self.moves = _moving(dim, latent)
         shape = NetShape(self.moves, width, activation, sharpness, time, condition)
         self.net = make_net(net, shape, depth, window)
         self.estimates = divergence == "hutchinson"
@@ -162,24 +161,26 @@ class ODEBlock(wopt.FlowBlock):
         """Compile the velocity, which a pass calls many times."""
         self._call = None if compiler is None else compiler(_called)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return T(x) ``(n, d)`` and its log-det ``(n,)`` in nats, or in training its estimate."""
-        y, log_det, _ = self._solve(x)
+        y, log_det, _ = self._solve(x, c)
         return y, log_det
 
-    def move(self, x: Tensor) -> Tensor:
+    def move(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Return T(x), shape ``(n, d)``, without the divergence."""
-        return self._solve(x, divergence=False)[0]
+        return self._solve(x, c, divergence=False)[0]
 
-    def forward_with_action(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward_with_action(
+        self, x: Tensor, c: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Return T(x) ``(n, d)``, the log-det in nats and int |v|^2 dt, shapes ``(n,)``."""
-        return self._solve(x, action=True)
+        return self._solve(x, c, action=True)
 
-    def half_way(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def half_way(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return (x + T(x))/2 ``(n, d)`` and log |det (I + DT)/2| ``(n,)``, by the Jacobian."""
         tableau = self.tableau
         if tableau is None:
-            return super().half_way(x)
+            return super().half_way(x, c)
         # The grid is drawn here, since nothing may be drawn inside vmap.
         grid = self._grid()
 
@@ -189,19 +190,19 @@ class ODEBlock(wopt.FlowBlock):
             y = integrate(field, point[None], grid, tableau)[0][0]
             return y, y
 
-        z, c = self._split(x)
+        z = x[:, : self.moves]
         each = (0, None if c is None else 0)
         jacobian, y = torch.func.vmap(torch.func.jacrev(one, has_aux=True), each)(z, c)
         half = (jacobian + torch.eye(self.moves, dtype=x.dtype, device=x.device)) / 2
         return self._joined((z + y) / 2, x), torch.linalg.slogdet(half)[1]
 
-    def velocity(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def velocity(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the time mean u of v, ``(n, d)``, and div u, ``(n,)``, by Simpson's rule.
 
         To first order in u, T is id + u, and the flow of u for unit time. A velocity that does not
         depend on time is its own mean.
         """
-        z, c = self._split(x)
+        z = x[:, : self.moves]
         field = self._field(z, c)
         if self.net.time is None:
             u, divergence = field(0.0, z)
@@ -214,22 +215,22 @@ class ODEBlock(wopt.FlowBlock):
             u, divergence = u + weight * v, divergence + weight * rate
         return self._still(u, x), divergence
 
-    def field(self, t: Tensor, x: Tensor) -> Tensor:
-        """Return v(t, x), shape ``(n, d)``, times of shape ``(n,)``; zero for the conditions."""
-        z, c = self._split(x)
+    def field(self, t: Tensor, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return v(t, x; c), shape ``(n, d)``, times of shape ``(n,)``."""
+        z = x[:, : self.moves]
         return self._still(self.net.field(False, c)(t[:, None], z)[0], x)
 
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return T^-1(y) ``(n, d)`` and its log-det ``(n,)`` in nats, backwards in time."""
-        x, log_det, _ = self._solve(y, reverse=True)
+        x, log_det, _ = self._solve(y, c, reverse=True)
         return x, log_det
 
-    def differentiable_inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return :meth:`inverse`, shapes ``(n, d)`` and ``(n,)``: autograd can follow it."""
-        return self.inverse(y)
+    differentiable_inverse = Bijection.differentiable_inverse  # autograd follows the inverse
 
     @torch.no_grad()
-    def audit(self, x: Tensor, tolerance: float = 1e-3) -> tuple[Tensor, Tensor]:
+    def audit(
+        self, x: Tensor, c: Tensor | None = None, tolerance: float = 1e-3
+    ) -> tuple[Tensor, Tensor]:
         """Return T(x) ``(n, d)`` and its log-det ``(n,)`` on grids refined until they agree.
 
         The method differs from that of training. All rows go on finer grids until they agree in the
@@ -237,10 +238,11 @@ class ODEBlock(wopt.FlowBlock):
 
         Args:
             x: Points, shape ``(n, d)``.
+            c: Conditions, shape ``(n, k)``.
             tolerance: Mean change of the log-det (nats) under which a grid counts as fine; a single
                 row may change by ten times as much.
         """
-        z, c = self._split(x)
+        z = x[:, : self.moves]
         steps = self._count
         y, log_det = self._fine(z, c, steps)
         rows = torch.arange(len(z), device=z.device)
@@ -305,10 +307,15 @@ class ODEBlock(wopt.FlowBlock):
             raise ValueError(f"`tightened` is {self._digits}, and no tolerance has so many digits")
 
     def _solve(
-        self, x: Tensor, divergence: bool = True, reverse: bool = False, action: bool = False
+        self,
+        x: Tensor,
+        c: Tensor | None,
+        divergence: bool = True,
+        reverse: bool = False,
+        action: bool = False,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return positions, log-det and action at the other end."""
-        z, c = self._split(x)
+        z = x[:, : self.moves]
         field = self._field(z, c) if divergence else self._compiled(self.net.field(False, c))
         if self.tableau is None:
             z, log_det, cost = adaptive.integrate_adaptively(
@@ -345,11 +352,6 @@ class ODEBlock(wopt.FlowBlock):
         # A time given as a number would become a constant of the compiled code.
         return lambda t, z: call(field, torch.tensor(t, dtype=z.dtype), z)
 
-    def _split(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return the coordinates that move, and the conditions if there are any."""
-        given = x[:, x.shape[1] - self.condition :] if self.condition else None
-        return x[:, : self.moves], given
-
     def _joined(self, z: Tensor, x: Tensor) -> Tensor:
         """Return points of all coordinates: the moved ones z, and the rest of x."""
         return z if x.shape[1] == self.moves else torch.cat([z, x[:, self.moves :]], dim=1)
@@ -371,16 +373,11 @@ def _called(field: Field, t: float | Tensor, z: Tensor) -> tuple[Tensor, Tensor 
     return field(t, z)
 
 
-def _moving(dim: int, condition: int, latent: int | None) -> int:
+def _moving(dim: int, latent: int | None) -> int:
     """Return how many coordinates move."""
-    if not 0 <= condition < dim:
+    if latent is not None and latent > dim:
         raise ConfigError(
-            f"ODEBlock: {condition} of {dim} coordinates cannot be conditions: at least one "
-            "must be left to move"
+            f"ODEBlock: latent = {latent}: only {dim} coordinates can move; make it smaller, or "
+            "leave it out"
         )
-    if latent is not None and latent > dim - condition:
-        raise ConfigError(
-            f"ODEBlock: latent = {latent}: only {dim - condition} coordinates can move; make it "
-            "smaller, or leave it out"
-        )
-    return latent or dim - condition
+    return latent or dim

@@ -81,13 +81,13 @@ class _Affine(FlowBlock):
         stretch = torch.linalg.matrix_exp((self.generator + self.generator.T) / 2)
         return self.slope @ stretch, self.slope @ self.step + self.shift
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return T(x), shape ``(n, d)``, and log |det DT|, ``(n,)``."""
         slope, shift = self.whole()
         log_det = self.generator.trace() + torch.linalg.slogdet(self.slope)[1]
         return x @ slope.T + shift, log_det.expand(len(x))
 
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the inverse, shape ``(n, d)``, and its log |det|, ``(n,)``."""
         slope, shift = self.whole()
         log_det = torch.linalg.slogdet(slope)[1]
