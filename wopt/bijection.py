@@ -60,6 +60,7 @@ def given(*tensors: Tensor | None) -> tuple[Tensor, ...]:
     """Return arguments, of any shape, without those that are ``None``.
 
     Example:
+        >>> import torch
         >>> len(given(torch.ones(2), None))
         1
     """

@@ -15,7 +15,7 @@ SHIPPED = {
         "block": "affine autoregressive fitted_mixture icnn mixture particles residual"
     },
     "wopt-certify": {
-        "measurement": "certificate dual lower_side mass two_sample",
+        "measurement": "certificate dual first_order lower_side mass resolution two_sample",
         "command": "certify compare",
     },
     "wopt-evolution": {

@@ -151,9 +151,8 @@ def test_values_that_are_no_real_numbers_are_refused(kind):
         wopt.fit(np.arange(40).reshape(20, 2).astype(kind), listener=False)
 
 
-def test_rows_of_sizes_far_apart_have_no_certificate_and_end_well():
-    """Equations of its fits are singular: that is said, and the run stands."""
-    from wopt.errors import CertificateError
+def test_parts_of_a_certificate_that_rows_of_sizes_far_apart_break_are_left_out():
+    """Equations of some fits are singular: that is said, and the others stand."""
     from wopt.stein import SteinForm
     from wopt_certify.fields import RadialField
 
@@ -165,8 +164,9 @@ def test_rows_of_sizes_far_apart_have_no_certificate_and_end_well():
         rows, block={"name": "ode", "width": 4, "steps": 1}, scheme={"name": "jko", "step_size": 1},
         solver={"iterations": 3}, stop={"steps": 1}, preprocess="whiten", listener=False,
     )  # fmt: skip
-    with pytest.raises(CertificateError, match="very different sizes"):
-        made.certificate()
+    found = made.certificate()
+    assert "not positive-definite" in found.effort.left_out
+    assert found.gap.lower > 0
 
 
 # What was not whitened, and is far off.

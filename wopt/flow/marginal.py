@@ -82,7 +82,8 @@ def log_marginal(
     whole, known = ~gaps.any(1), ~gaps[:, flow.dim - flow.condition :].any(1)
     value = x.new_full((len(x),), math.nan, dtype=torch.float64)
     error = value.clone()
-    value[whole], error[whole] = flow.log_prob(x[whole], audit=audit).to(value), 0.0
+    if bool(whole.any()):
+        value[whole], error[whole] = flow.log_prob(x[whole], audit=audit).to(value), 0.0
     where = known & ~whole
     if not bool(where.any()):
         return value, error

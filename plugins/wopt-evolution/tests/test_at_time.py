@@ -8,7 +8,7 @@ import torch
 
 import wopt
 from wopt.config.model import validate
-from wopt.data.snapshots import Clock, LeftOut, MeasuredPopulations, PopulationsReport
+from wopt.data.snapshots import EvolutionClock, LeftOut, MeasuredPopulations, PopulationsReport
 from wopt.runs.loading import LoadedRun
 from wopt.testing import AffineBlock
 from wopt_evolution.populations import at_times
@@ -29,32 +29,32 @@ def flow():
 
 
 def test_places_and_velocities_of_two_shifts(flow):
-    clock, x = Clock((0.0, 2.0, 6.0)), torch.zeros(3, 2).double()
+    clock, x = EvolutionClock((0.0, 2.0, 6.0)), torch.zeros(3, 2).double()
     where, speed = at_times(flow, clock, x, 0.0, [0.0, 1.0, 2.0, 3.0, 6.0])
     assert where[:, 0].tolist() == [[0, 0], [2, 0], [4, 0], [4, 2], [4, 8]]
     assert speed[:, 1].tolist() == [[2, 0], [2, 0], [2, 0], [0, 2], [0, 2]]
 
 
 def test_particles_that_begin_later_skip_the_steps_before(flow):
-    clock, x = Clock((0.0, 2.0, 6.0)), torch.zeros(1, 2).double()
+    clock, x = EvolutionClock((0.0, 2.0, 6.0)), torch.zeros(1, 2).double()
     where, speed = at_times(flow, clock, x, 2.0, [4.0, 2.0])
     assert where[:, 0].tolist() == [[0, 4], [0, 0]]
     assert speed[:, 0].tolist() == [[0, 2], [0, 2]]  # also at once: no step has led there
 
 
 def test_particles_that_begin_at_the_end_stay(flow):
-    where, speed = at_times(flow, Clock((0.0, 2.0, 6.0)), torch.ones(3, 2), 6.0, [6.0])
+    where, speed = at_times(flow, EvolutionClock((0.0, 2.0, 6.0)), torch.ones(3, 2), 6.0, [6.0])
     assert where.tolist() == torch.ones(1, 3, 2).tolist()
     assert speed.tolist() == torch.zeros(1, 3, 2).tolist()
 
 
 def test_times_that_are_not_covered(flow):
-    clock, x = Clock((0.0, 2.0, 6.0)), torch.zeros(1, 2)
+    clock, x = EvolutionClock((0.0, 2.0, 6.0)), torch.zeros(1, 2)
     for times, says in (([7.0], "0 to 6"), ([-1.0], "0 to 6"), ([1.0], "is before 2")):
         with pytest.raises(wopt.DataError, match=says):
             at_times(flow, clock, x, 2.0, times)
     with pytest.raises(wopt.DataError, match="0 to 0"):
-        Clock((0.0,)).place(0.0)
+        EvolutionClock((0.0,)).place(0.0)
 
 
 def test_a_clock_ends_where_the_steps_do():

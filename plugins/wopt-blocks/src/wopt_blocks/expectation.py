@@ -75,8 +75,9 @@ def chosen_mixture(x: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
 
     Example:
         >>> z = torch.randn(2000, 2, generator=torch.Generator().manual_seed(0)).double()
-        >>> len(chosen_mixture(z, 8)[0]), len(chosen_mixture(torch.cat([z, z + 9]), 8)[0])
-        (4, 5)
+        >>> weights, means, _ = chosen_mixture(torch.stack([z, z + 9], 1).flatten(0, 1), 8)
+        >>> round(float(weights[means[:, 0] > 4.5].sum()), 3)
+        0.5
     """
     x = x[: max(2000, _VALUES // x.shape[1] ** 2)]
     few = x[: _FOLDS * _JUDGES]

@@ -44,6 +44,7 @@ class LowerSide(Typed):
         rows: Number of fresh rows that evaluated it.
         escalation: What was found by effort; in the file ``ladder``.
         tried: Number of densities that were fitted, by which the result repeats.
+        asked: Most rows that were to evaluate it, by which it repeats, too.
 
     Source: docs/theory.md 4; the chain rule of KL with a density that is not the truth.
 
@@ -60,6 +61,7 @@ class LowerSide(Typed):
     rows: int
     escalation: Annotated[tuple[EscalationStep, ...], Field(validation_alias="ladder")] = ()
     tried: int | None = None
+    asked: int | None = None
 
     @classmethod
     def _key(cls, name: str) -> str:

@@ -102,10 +102,12 @@ class Rivals(Measurement):
         """Return the lower side that challengers find in the budget."""
         known = None if recorded is None else recorded.challengers
         limited = budget is not None and budget.left is not None and not run.fresh
-        rows = (self.rows or _JUDGES[not limited]) if known is None else known.rows
+        asked = self.rows or _JUDGES[not limited]
+        rows = asked if known is None else known.asked or known.rows
         challenge = Challenge(run.prepared, _blocks(run), run.state, rows, run.fresh)
         tried = None if known is None else known.tried
-        return challenge.lower_side(budget, settings_of(run).level, tried)
+        found = challenge.lower_side(budget, settings_of(run).level, tried)
+        return dataclasses.replace(found, asked=rows)
 
 
 @fields
