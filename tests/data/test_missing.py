@@ -202,7 +202,7 @@ def test_score_after_drop(tmp_path, command, config):
     answer = command("score", tmp_path / "run", path, "-o", tmp_path / "scores.csv")
     gaps = int(people().isna().any(axis=1).sum())
     assert answer.status == 0
-    assert f"{gaps} of {N} rows have a missing value, which training always had" in answer.err
+    assert f"{gaps} of {N} rows have a missing value where training rows had none" in answer.err
     assert pd.read_csv(tmp_path / "scores.csv").log_likelihood.notna().all()
     saved = json.loads((tmp_path / "run" / "result.json").read_text())
     assert saved["status"] == "done"

@@ -51,14 +51,15 @@ def command(
         loaded = load_run(directory)
         flow = precise(loaded.flow)
         x = _rows(loaded, data, key)
-        scores = log_mass_bound(flow, x, audit=True).double().cpu()
-        gaps = x.isnan().any(1)
-        guessed = log_marginal(flow, x[gaps])[1]
+        gaps, bound = x.isnan().any(1), flow.columns is not None and flow.columns.discrete
+        scores, errors = log_marginal(flow, x, audit=True)
+        if bound:  # of whole cells
+            scores = log_mass_bound(flow, x, audit=True)
+        scores, guessed = scores.double().cpu(), errors[gaps]
     write_table(out, scores[:, None].numpy(), ("log_likelihood",))
     values = scores[~scores.isnan() & ~gaps]
     lost = int((scores.isnan() & ~gaps).sum())
     mean, error = mean_and_error(values)
-    bound = flow.columns is not None and flow.columns.discrete
     if as_json:
         print_json(
             {
@@ -86,8 +87,8 @@ def _tell(lost: int, guessed: Tensor, rows: int) -> None:
         )
     if len(guessed):
         click.echo(
-            f"{len(guessed)} of {rows} rows have a missing value, which training always had: their "
-            "likelihood is an estimate of that of what is seen (standard error about "
+            f"{len(guessed)} of {rows} rows have a missing value where training rows had none: "
+            "their likelihood is an estimate of that of what is seen (standard error about "
             f"{float(guessed.median()):.2g} nats; NaN where a condition is missing)",
             err=True,
         )
