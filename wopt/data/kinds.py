@@ -13,9 +13,8 @@ from torch import Tensor
 
 from wopt.data.column import Category, Column, Kind
 from wopt.data.derived import Derived
-from wopt.data.files import is_number
 from wopt.data.supports import FEW
-from wopt.data.tables import floats, is_numeric
+from wopt.data.tables import floats, is_number, is_numeric
 from wopt.data.times import column_of_times, is_time, times
 from wopt.errors import DataError
 
