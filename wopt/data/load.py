@@ -16,7 +16,7 @@ from wopt.data.dataset import Dataset, TableFacts, check_finite, split
 from wopt.data.dependence import independent_columns
 from wopt.data.derived import Derived
 from wopt.data.description import blame, described_columns
-from wopt.data.kinds import column_of, grid_offset, is_text, numbers_of
+from wopt.data.kinds import column_of, gridded, is_text, numbers_of
 from wopt.data.order import in_found_order
 from wopt.data.rows import masked
 from wopt.data.tables import floats, is_numeric
@@ -222,22 +222,8 @@ def to_dataset(
     if len(splits[0]) < 2:
         raise DataError(f"{len(x)} row(s) leave one for training; give more data")
     del rows, x, noisy
-    try:
-        made = assemble(splits, preprocess, columns.names, columns=columns)
-    except DataError as error:
-        continuous = not any(column.width for column in columns.moved)
-        if continuous and all(_whole(part) for part in splits):
-            raise DataError(
-                f"{error}; these are integers, so noise of one unit gives them a density: "
-                "`dequantise = 1`"
-            ) from None
-        raise
+    made = assemble(splits, preprocess, columns.names, columns=columns)
     return dataclasses.replace(made, table=facts)
-
-
-def _whole(x: Tensor) -> bool:
-    """Whether all values are integers that float64 represents exactly."""
-    return bool(((x == x.round()) & (x.abs() < 2**53)).all())
 
 
 def _read_all(
@@ -297,14 +283,6 @@ def _read(
     if choices.dequantise and not given and column.kind == "continuous":
         column = gridded(column, x, choices.dequantise)
     return column, x
-
-
-def gridded(column: Column, x: Tensor, width: float) -> Column:
-    """Return a column for values ``(n,)`` with noise; it is rounded if they lie on a grid."""
-    origin = grid_offset(x, width)
-    if origin is None:
-        return dataclasses.replace(column, width=width)
-    return dataclasses.replace(column, kind="integer", width=width, origin=origin)
 
 
 def _weights(table: Any, name: str, origin: str) -> Tensor:
