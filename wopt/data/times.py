@@ -49,16 +49,7 @@ def column_of_times(name: str, values: Any) -> Column:
 
 
 def times(values: Any, column: Column, origin: str) -> Tensor:
-    """Return times as numbers, shape ``(n,)``: days or seconds, NaN where one is missing.
-
-    Args:
-        values: An Arrow column of times.
-        column: Description of the column.
-        origin: The file, for messages.
-
-    Raises:
-        DataError: The values are no times.
-    """
+    """Return times as numbers, shape ``(n,)``: days or seconds, NaN where one is missing."""
     import pyarrow
 
     try:

@@ -24,10 +24,6 @@ def in_own_units(flow: Flow, target: Target | None) -> Flow:
     """Return the flow with samples and densities in the coordinates of the target's author.
 
     A model of data is in the data's units and returned unchanged.
-
-    Args:
-        flow: A flow in the coordinates of :meth:`Target.potential`.
-        target: The target of its blocks.
     """
     if flow.pulls_back or target is None or target.support is None:
         return flow
@@ -78,11 +74,7 @@ def log_mass_bound(
 
 @torch.no_grad()
 def between(flow: Flow, x: Any, fraction: float) -> Tensor:
-    """Return particles at a fraction of the way, shape ``(n, d)``, see :meth:`Flow.between`.
-
-    Raises:
-        DataError: ``fraction`` is not in [0, 1].
-    """
+    """Return particles at a fraction of the way, shape ``(n, d)``, see :meth:`Flow.between`."""
     if not 0 <= fraction <= 1:
         raise DataError(f"share is one of the way, from 0 to 1, got {fraction}")
     path = flow.trajectory(x)
@@ -104,9 +96,6 @@ def as_zuko(flow: Flow) -> Any:
     """Return a flow of zuko, see :meth:`Flow.to_zuko <wopt.flow.flow.Flow.to_zuko>`.
 
     The core imports no plugin: the converter is found beside the registered block ``zuko``.
-
-    Raises:
-        PluginError: The plugin is missing or does not load; the message says how to get it.
     """
     entries = [e for e in host().registry.entries("block") if e.name == _BLOCK]
     if not entries:

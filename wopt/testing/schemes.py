@@ -41,10 +41,6 @@ def check_scheme(
     Returns:
         The names of the laws that were checked.
 
-    Raises:
-        LawError: Which law is broken, and by how much.
-        UserError: The scheme cannot be used on KL to a Gaussian.
-
     Example:
         >>> from wopt.component import build
         >>> check_scheme(lambda h: build("scheme", {"name": "jko", "step_size": h}))[2:]
@@ -79,9 +75,6 @@ def measured_order(
         problem: The problem.
         time: End of the flow.
         counts: Numbers of steps up to that time.
-
-    Raises:
-        LawError: A step was rejected.
     """
     errors = []
     for count in counts:
