@@ -192,7 +192,7 @@ Context = Annotated[
     list[str | int] | None,
     Field(
         description="columns that the others are conditioned on, by name or index; the model is "
-        "then the conditional law of the others",
+        "then the conditional law of the others"
     ),
 ]
 Kinds = Annotated[
@@ -205,10 +205,7 @@ Kinds = Annotated[
 Support = Annotated[
     dict[
         str,
-        Annotated[
-            Literal["positive", "infer"] | tuple[float, float],
-            AfterValidator(_interval),
-        ],
+        Annotated[Literal["positive", "infer"] | tuple[float, float], AfterValidator(_interval)],
     ]
     | None,
     BeforeValidator(_mapping),

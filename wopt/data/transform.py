@@ -169,11 +169,7 @@ class AffineTransform(Bijection):
 
     @classmethod
     def fit(
-        cls,
-        x: Tensor,
-        how: Affine,
-        names: tuple[str, ...] | None = None,
-        condition: int = 0,
+        cls, x: Tensor, how: Affine, names: tuple[str, ...] | None = None, condition: int = 0
     ) -> AffineTransform:
         """Fit the map on training rows.
 

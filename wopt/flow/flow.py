@@ -216,13 +216,7 @@ class Flow(nn.Module):
         return imputed(self, x, how, generator)
 
     @torch.no_grad()
-    def sample(
-        self,
-        shape: Shape = (),
-        *,
-        generator: Rng = None,
-        conditions: Any = None,
-    ) -> Any:
+    def sample(self, shape: Shape = (), *, generator: Rng = None, conditions: Any = None) -> Any:
         """Return new samples, shape ``shape + (d,)`` or ``shape + (d + k,)``; integers are whole.
 
         Args:
@@ -242,11 +236,7 @@ class Flow(nn.Module):
         return self.frame.frame(self.table(x.reshape(-1, x.shape[-1])))
 
     def rsample(
-        self,
-        shape: Shape = (),
-        *,
-        generator: Rng = None,
-        conditions: Any = None,
+        self, shape: Shape = (), *, generator: Rng = None, conditions: Any = None
     ) -> Tensor:
         """Return samples, shape ``shape + (d,)``, with gradients; discrete columns not rounded."""
         return self._draw(shape, generator, conditions, audit=False, whole=False)[0]
@@ -353,12 +343,7 @@ class Flow(nn.Module):
         return save_flow(self, Path(path))
 
     def _draw(
-        self,
-        shape: Shape,
-        generator: Rng,
-        conditions: Any,
-        audit: bool,
-        whole: bool = True,
+        self, shape: Shape, generator: Rng, conditions: Any, audit: bool, whole: bool = True
     ) -> tuple[Tensor, Tensor]:
         size = torch.Size([shape] if isinstance(shape, int) else shape)
         generator = generator or torch.Generator().manual_seed(int(torch.randint(2**62, ())))

@@ -24,10 +24,7 @@ Make = Callable[[float], ProximalScheme]
 
 
 def check_scheme(
-    make: Make,
-    *,
-    problem: GaussianProblem | None = None,
-    tolerance: float = 1e-8,
+    make: Make, *, problem: GaussianProblem | None = None, tolerance: float = 1e-8
 ) -> list[str]:
     """Check a scheme on KL between Gaussians, in float64, with affine maps.
 
