@@ -20,7 +20,7 @@ from wopt.data.kinds import column_of, gridded, is_text, numbers_of
 from wopt.data.order import in_found_order
 from wopt.data.rows import masked
 from wopt.data.tables import floats, is_numeric
-from wopt.data.times import is_time
+from wopt.data.times import is_time, seconds
 from wopt.data.transform import How
 from wopt.errors import DataError
 from wopt.seeds import generator
@@ -177,7 +177,7 @@ def chosen_rows(table: Any, choices: Choices, origin: str) -> TableRows:
 def _converted(column: Column) -> str:
     """Return what numbers of a column count, if its values were none."""
     if is_time(column.type):
-        return "seconds" if column.kind == "continuous" else "days"
+        return "seconds" if seconds(column) == 1 else "days"
     return "numbers" if column.type == "string" and column.kind != "categorical" else ""
 
 

@@ -23,6 +23,7 @@ from wopt.flow.chain import Chain, Inverse
 from wopt.flow.exact import warn_of_missed
 from wopt.flow.marginal import Fill, density_of_seen, imputed
 from wopt.flow.views import FlowDistribution
+from wopt.host import host
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.target import Law
 from wopt.particles import split_conditions
@@ -332,9 +333,7 @@ class Flow(nn.Module):
         Raises:
             PluginError: The plugin is not installed: ``pip install wopt-zuko``.
         """
-        from wopt.flow.conversions import as_zuko
-
-        return as_zuko(self)
+        return host().registry.function("zuko")(self)
 
     def save(self, path: str | Path) -> Path:
         """Write the flow to one file, which :func:`wopt.load` reads; see :mod:`wopt.flow.save`."""

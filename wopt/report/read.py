@@ -57,11 +57,12 @@ class Grid(Typed):
 
 @dataclasses.dataclass(frozen=True)
 class Labels(Typed):
-    """Names of the data's columns and of the flow's coordinates, and the grids of columns."""
+    """Names of columns and of the flow's coordinates; grids, and the seconds that dates count."""
 
     columns: list[Name]
     coordinates: list[Name]
     grids: dict[Name, Grid] = dataclasses.field(default_factory=dict)
+    dates: dict[Name, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
