@@ -165,13 +165,6 @@ def test_a_certificate_is_shown(tmp_path):
     assert "optimal map" not in page.text  # this one has no such measurements
 
 
-def test_the_model_pushed_forward_is_named_so(tmp_path):
-    paths = {"paths": torch.randn(3, 20, 2, generator=torch.Generator().manual_seed(0))}
-    result = parts.RESULT | {"model": "push_forward"}
-    page = parts.Page(render(parts.write_run(tmp_path, tensors=paths, result=result, steps=1)))
-    assert "The flow in motion: from the start to the target" in page.text
-
-
 def test_many_blocks_and_wild_values(tmp_path):
     paths = torch.randn(31, 200, 4).cumsum(0)
     paths[-1, 0] = torch.nan
