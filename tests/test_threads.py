@@ -228,7 +228,7 @@ def test_plans_are_timed_with_the_number(tiny, monkeypatch, default):
 def test_more_threads_are_tried_while_the_cost_falls(monkeypatch, seconds, tried):
     now, number = {"wall": 0.0, "cpu": 0.0}, {"of": 1}
     clock = types.SimpleNamespace(perf_counter=lambda: now["wall"], process_time=lambda: now["cpu"])
-    monkeypatch.setattr(threads, "time", clock)
+    monkeypatch.setattr(wopt.clock, "time", clock)
     monkeypatch.setattr(torch, "set_num_threads", lambda n: number.update(of=n))
     timing = threads._Timing(max(seconds))
 
