@@ -12,7 +12,6 @@ from torch import Tensor
 from wopt.component import config_of
 from wopt.config.model import RunConfig
 from wopt.data.columns import Columns
-from wopt.data.table_transform import TableTransform
 from wopt.data.transform import AffineTransform
 from wopt.errors import DamagedError, RunError
 from wopt.interfaces.block import FlowBlock, new_block
@@ -325,8 +324,7 @@ def load_transform(
         conditions = tensors.pop("conditions", None)
         width = 0 if conditions is None else conditions.shape[1]
         transform = AffineTransform.of_columns(**tensors, condition=width)
-        if columns is not None:
-            transform = TableTransform(transform, columns)
+        transform.columns = columns
         return transform, names, conditions
     except (KeyError, ValueError) as error:
         text = printable(f"{error}", one_line=True)[:200]

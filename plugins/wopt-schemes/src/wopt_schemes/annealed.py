@@ -9,7 +9,6 @@ from pydantic import Field
 import wopt
 from wopt import History, Objective, Subproblem
 from wopt.component import fields
-from wopt.targets import TemperedTarget
 
 __all__ = ["Annealed"]
 
@@ -74,5 +73,6 @@ class Annealed(wopt.ProximalScheme):
                 f"annealed tempers the target, and {type(objective).__name__} has none; use kl "
                 "with a target, or jko"
             )
-        target = TemperedTarget(objective.target, b, self.scale)
+        tempered = {"target": objective.target, "inverse_temperature": b, "scale": self.scale}
+        target = wopt.build("target", {"name": "tempered", **tempered})
         return objective.with_options(target=target)
