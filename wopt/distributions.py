@@ -54,8 +54,8 @@ SHIPPED = {
         "name": "Posterior sample",
     },
     "wopt-schemes": {
-        "scheme": "accelerated annealed bdf2 crank_nicolson explicit explicit_midpoint "
-        "extragradient forward_backward local_flow_matching midpoint replace sdirk2 "
+        "scheme": "accelerated bdf2 crank_nicolson explicit explicit_midpoint "
+        "extragradient forward_backward kl_proximal local_flow_matching midpoint replace sdirk2 "
         "semi_forward_backward sliced_jko",
         "step_size": "arc_length backtracking",
     },

@@ -94,12 +94,9 @@ class ParticleHistory:
             start: The particles before the first step.
             log_density: Log-density of the start, where it is known.
         """
-        return History(
-            *(self.particles, self.previous, self.gradient),
-            *(step, step_size, previous_step_size, plan),
-            start=start,
-            log_density=log_density,
-        )
+        past = self.particles, self.previous, self.gradient
+        known = *past, step, step_size, previous_step_size, plan
+        return History(*known, start=start, log_density=log_density)
 
     def after(
         self,

@@ -278,7 +278,7 @@ def _new_block(block: Spec | FlowBlock, like: Particles) -> FlowBlock:
 def first_of(problem: Problem, particles: Particles) -> Subproblem:
     """Return the subproblem of the first step (its first stage) at particles."""
     scheme, objective = problem.scheme, problem.objective.of_step(0)
-    about = 0, scheme.step_size(0, None), None, {}, particles, problem.log_density
-    history = ParticleHistory(particles).history(*about)
+    history = ParticleHistory(particles).history(0, scheme.step_size(0, None), None, {})
+    history = dataclasses.replace(history, log_density=problem.log_density)
     history = dataclasses.replace(history, plan=scheme.plan(history, objective))
     return scheme.subproblem(history, objective)
