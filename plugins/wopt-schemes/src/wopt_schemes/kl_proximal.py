@@ -52,8 +52,8 @@ class KLProximal(wopt.ProximalScheme):
         >>> x = wopt.Particles.start(torch.linspace(-2, 2, 5)[:, None].double())
         >>> log_density = lambda x: -x[:, 0].square() / 2
         >>> history = wopt.History(x, None, None, 0, 1e12, None, start=x, log_density=log_density)
-        >>> far = wopt.build("objective", {"name": "kl", "target": {"name": "gaussian", "mean": 9.0,
-        ...     "dim": 1}})
+        >>> far = {"name": "gaussian", "mean": [9.0]}
+        >>> far = wopt.build("objective", {"name": "kl", "target": far})
         >>> plan = KLProximal(even=0.5).plan(history, far)
         >>> 0 < plan["power"] < 0.2, plan["power"] == plan["reached"]
         (True, True)
