@@ -146,7 +146,6 @@ def test_a_run_measures_in_float64_what_it_trained_in_bf16(tmp_path, monkeypatch
         ({"dtype": "float64"}, 'not dtype = "float64"'),
         ({"solver": {"optimiser": "lbfgs"}}, "solver lbfgs does not bear"),
         ({"solver": {"by_step": [1.0, {"optimiser": "lbfgs"}]}}, "solver lbfgs does not bear"),
-        ({"run": {"compile": True, "shards": 2}}, "leave one of them out"),
     ],
 )
 def test_what_does_not_go_together_is_refused(change, told):

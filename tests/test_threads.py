@@ -132,12 +132,6 @@ def test_a_number_in_the_configuration_is_obeyed(tiny, monkeypatch, default, tmp
     assert watch.numbers == {1}
 
 
-def test_shards_keep_their_threads(tiny, monkeypatch, default):
-    unmeasured(monkeypatch)
-    prepared = prepare(validate({**tiny, "run": {"shards": 2}}))
-    assert with_threads(prepared) is prepared
-
-
 def test_several_processes_keep_their_threads(tiny, monkeypatch, default):
     unmeasured(monkeypatch)
     prepared = prepare(validate(tiny))

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from wopt.data.assembly import check_context
+from wopt.data.assembly import check_context, pick_columns
 from wopt.data.columns import Kind
-from wopt.data.tables import is_numeric, pick_columns
+from wopt.data.tables import is_numeric
 from wopt.data.transform import How
 from wopt.errors import ConfigError, DataError
 
@@ -36,7 +36,6 @@ __all__ = [
     "Wish",
     "filtered",
     "parse_where",
-    "with_conditions",
 ]
 
 _OPERATORS = {
@@ -334,17 +333,15 @@ class Choices:
         for name in wished:
             assert name is not None
             pick_columns(names, [name], origin)
-        columns = self.columns if self.columns is not None else self.default_columns(names)
-        picked = [names[j] for j in pick_columns(names, columns, origin)]
-        check_context(with_conditions(picked, self.conditions, names), self.conditions)
+        self.chosen(names, origin)
 
+    def chosen(self, known: Sequence[str], origin: str) -> tuple[tuple[str, ...], list[int]]:
+        """Return the columns that are used, of those of a table, and which are conditions.
 
-def with_conditions(
-    picked: list[str], conditions: Sequence[str | int], known: Sequence[str]
-) -> tuple[str, ...]:
-    """Return the columns, followed by those conditions that are not among them.
-
-    A condition given as an index refers to the picked columns.
-    """
-    more = [name for name in conditions if isinstance(name, str) and name not in picked]
-    return (*picked, *(name for name in more if name in known))
+        A condition given as an index refers to the columns picked.
+        """
+        columns = self.default_columns(known) if self.columns is None else self.columns
+        picked = [known[j] for j in pick_columns(known, columns, origin)]
+        more = [name for name in self.conditions if name in known and name not in picked]
+        names = (*picked, *map(str, more))
+        return names, check_context(names, self.conditions)

@@ -9,17 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wopt.data.assembly import assemble, check_context
-from wopt.data.choices import Choices, filtered, with_conditions
+from wopt.data.assembly import assemble
+from wopt.data.choices import Choices, filtered
 from wopt.data.columns import Column, Columns
 from wopt.data.dataset import Dataset, TableFacts, check_finite, split
 from wopt.data.dependence import independent_columns
 from wopt.data.derived import Derived
 from wopt.data.description import blame, described_columns
-from wopt.data.kinds import column_of, grid_offset, is_text, numbers_of
+from wopt.data.kinds import column_of, gridded, is_text, numbers_of
 from wopt.data.order import in_found_order
 from wopt.data.rows import masked
-from wopt.data.tables import floats, is_numeric, pick_columns
+from wopt.data.tables import floats, is_numeric
 from wopt.data.times import is_time
 from wopt.data.transform import How
 from wopt.errors import DataError
@@ -155,8 +155,7 @@ def chosen_rows(table: Any, choices: Choices, origin: str) -> TableRows:
         table = filtered(table, f"`{choices.time}` == {choices.at!r}", origin)
     if choices.where is not None:
         table = filtered(table, choices.where, origin)
-    names = _names(table, choices, origin)
-    given = check_context(names, choices.conditions)
+    names, given = choices.chosen(table.column_names, origin)
     order = [*(j for j in range(len(names)) if j not in given), *given]
     read, left = _read_all(table, tuple(names[j] for j in order), len(given), choices, origin)
     x = _stacked([values for _, values in read])
@@ -223,29 +222,8 @@ def to_dataset(
     if len(splits[0]) < 2:
         raise DataError(f"{len(x)} row(s) leave one for training; give more data")
     del rows, x, noisy
-    try:
-        made = assemble(splits, preprocess, columns.names, columns=columns)
-    except DataError as error:
-        continuous = not any(column.width for column in columns.moved)
-        if continuous and all(_whole(part) for part in splits):
-            raise DataError(
-                f"{error}; these are integers, so noise of one unit gives them a density: "
-                "`dequantise = 1`"
-            ) from None
-        raise
+    made = assemble(splits, preprocess, columns.names, columns=columns)
     return dataclasses.replace(made, table=facts)
-
-
-def _whole(x: Tensor) -> bool:
-    """Whether all values are integers that float64 represents exactly."""
-    return bool(((x == x.round()) & (x.abs() < 2**53)).all())
-
-
-def _names(table: Any, choices: Choices, origin: str) -> tuple[str, ...]:
-    known = table.column_names
-    columns = choices.default_columns(known) if choices.columns is None else choices.columns
-    picked = [known[j] for j in pick_columns(known, columns, origin)]
-    return with_conditions(picked, choices.conditions, known)
 
 
 def _read_all(
@@ -305,14 +283,6 @@ def _read(
     if choices.dequantise and not given and column.kind == "continuous":
         column = gridded(column, x, choices.dequantise)
     return column, x
-
-
-def gridded(column: Column, x: Tensor, width: float) -> Column:
-    """Return a column for values ``(n,)`` with noise; it is rounded if they lie on a grid."""
-    origin = grid_offset(x, width)
-    if origin is None:
-        return dataclasses.replace(column, width=width)
-    return dataclasses.replace(column, kind="integer", width=width, origin=origin)
 
 
 def _weights(table: Any, name: str, origin: str) -> Tensor:

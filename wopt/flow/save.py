@@ -13,7 +13,6 @@ import torch
 from wopt.component import build, config_of
 from wopt.data.columns import Columns
 from wopt.data.frames import FrameType
-from wopt.data.table_transform import TableTransform
 from wopt.data.transform import AffineTransform
 from wopt.errors import CapabilityError, ConfigError, DamagedError, WoptError
 from wopt.flow.base import DistributionLaw, SourceLaw
@@ -60,7 +59,7 @@ def save_flow(flow: Flow, path: Path) -> Path:
     """
     columns, support = flow.transform.columns, flow.chain.support
     about = {
-        "format": _least_format(flow),
+        "format": FORMAT,
         "wopt-core": version("wopt-core"),
         "names": list(flow.names),
         "dim": flow.dim,
@@ -69,9 +68,8 @@ def save_flow(flow: Flow, path: Path) -> Path:
         "base": _table_of(flow),
         "columns": None if columns is None else columns.to_json(),
         "support": None if support is None else support.intervals(),
+        "frame": None if flow.frame is None else flow.frame.to_json(),
     }
-    if flow.frame is not None:  # so that earlier versions read the others
-        about["frame"] = flow.frame.to_json()
     tensors: dict[str, torch.Tensor] = {
         f"{_start(flow)}transform.{k}": v for k, v in flow.transform.of_all_columns().items()
     }
@@ -128,8 +126,7 @@ def _assemble(path: Path, tensors: dict[str, torch.Tensor], about: _About) -> Fl
     own = {k.removeprefix(start): tensors.pop(k) for k in [*tensors] if k.startswith(start)}
     own = check_tensors(path, own, SCHEMAS["transform"], prefix=start, d=dim)
     transform = AffineTransform.of_columns(**own, condition=condition)
-    if about.columns is not None:
-        transform = TableTransform(transform, Columns.from_json(about.columns))
+    transform.columns = None if about.columns is None else Columns.from_json(about.columns)
     blocks = []
     for k, table in enumerate(about.blocks):
         block = new_block(build("block", table), dim - condition, condition)
@@ -148,18 +145,6 @@ def _assemble(path: Path, tensors: dict[str, torch.Tensor], about: _About) -> Fl
     frame = None if about.frame is None else FrameType.from_json(about.frame)
     flow = Flow(Chain(blocks, transform, support), base, about.names, frame, conditions)
     return flow.inverted() if isinstance(base, SourceLaw) else flow
-
-
-def _least_format(flow: Flow) -> int:
-    columns = flow.transform.columns
-    later = columns is not None and (columns.derived or any(c.later for c in columns.columns))
-    if later or flow.frame is not None:
-        return 6
-    if columns is not None and any(column.curve for column in columns.columns):
-        return 5
-    if flow.chain.support is not None:
-        return 4
-    return 1 if columns is None else 2 if columns.shown == columns.columns else 3
 
 
 def _table_of(flow: Flow) -> dict[str, Any]:

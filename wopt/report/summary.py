@@ -14,6 +14,7 @@ from wopt.report.read import Run
 from wopt.store.result import RunResult
 
 __all__ = [
+    "METRICS",
     "Card",
     "Section",
     "Status",
@@ -24,6 +25,15 @@ __all__ = [
     "status",
     "subtitle",
 ]
+
+
+METRICS = (
+    ("sym_kl", "KL both ways from the exact solution, nats"),
+    ("l1", "L1 from the exact solution"),
+    ("w2_at_most", "W2 at most from the exact solution"),
+    ("second_moment_error", "second moment against the exact one, relative"),
+)
+"""Distances from an exact law, the strongest first: the name of the field, and words."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -259,7 +259,7 @@ def _computing(config: RunConfig, out: Path) -> Iterator[Runtime]:
     run, folder = config.run, RunDirectory(out).particles
     # The other processes end while the first still measures.
     with (
-        launched(run.shards, run.timeout, config.device) as of,
+        launched(run.timeout, config.device) as of,
         memmap_scope(folder, run.memory, passing=of.first) as memory,
     ):
         yield Runtime(of, memory, _by_shard(config, of), run.precision, run.compile)

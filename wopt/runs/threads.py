@@ -73,11 +73,11 @@ def with_threads(prepared: Prepared) -> Prepared:
     A number that is in the configuration stays. A number that the user has set (``OMP_NUM_THREADS``
     or ``MKL_NUM_THREADS``, or :func:`torch.set_num_threads` to another number than torch's own) is
     recorded. Otherwise iterations of the run are measured, see :func:`laps_of` and
-    :func:`best_of`. Runs by several processes, by shards and on other devices than the CPU are
+    :func:`best_of`. Runs by several processes and on other devices than the CPU are
     returned as they are.
     """
     run, device = prepared.config.run, prepared.train.points.device.type
-    if run.threads is not None or device != "cpu" or _shared(prepared.config):
+    if run.threads is not None or device != "cpu" or _several():
         return prepared
     number, note = torch.get_num_threads(), ""
     if number > 1 and not _set_by_user(number):
@@ -114,7 +114,7 @@ def training_threads(config: RunConfig) -> Iterator[None]:
         3
     """
     number, before = config.run.threads, torch.get_num_threads()
-    if number in (None, before) or _shared(config):
+    if number in (None, before) or _several():
         yield
         return
     torch.set_num_threads(number)
@@ -221,9 +221,9 @@ def _own_numbers() -> set[int]:
     return numbers
 
 
-def _shared(config: RunConfig) -> bool:
-    """Whether several processes, or shards, make the run, which have their own numbers."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1 or config.run.shards is not None
+def _several() -> bool:
+    """Whether several processes make the run, which have their own numbers."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def _told(laps: Mapping[int, Lap], number: int) -> str:

@@ -21,7 +21,6 @@ from wopt.report import (
     Chart,
     Picture,
     Run,
-    against_reference,
     flat,
     line_range,
     page,
@@ -31,6 +30,7 @@ from wopt.report import (
 )
 from wopt.store import RunResult
 from wopt_certify.compare.pairs import PairwiseComparison
+from wopt_certify.compare.reference import against_reference
 
 __all__ = ["ComparedRun", "challenged", "compare", "rows"]
 
