@@ -41,6 +41,7 @@ SHIPPED = {
         "step_size": "constant geometric sequence",
     },
     "wopt-measures": {
+        "command": "data",
         "exact": "barenblatt equilibrium ornstein_uhlenbeck second_moment",
         "target": "barenblatt circle funnel gaussian logistic many_wells mixture "
         "mustache posteriordb potential python random_gaussian random_mixture samples tempered",
