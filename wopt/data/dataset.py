@@ -169,32 +169,17 @@ def split(x: Tensor, fractions: Sequence[float], seed: int) -> tuple[Tensor, ...
 
 
 def subsample_eval(dataset: Dataset, rows: int | None, seed: int) -> Dataset:
-    """Return a dataset with at most so many held-out and test rows, float64, chosen by the seed.
-
-    Args:
-        dataset: The data.
-        rows: Largest number of rows of either split; ``None`` for all.
-        seed: Seed of the choice.
-    """
-    if rows is None or max(len(dataset.valid), len(dataset.test)) <= rows:
-        valid, test = dataset.valid.double(), dataset.test.double()
-        return dataclasses.replace(dataset, valid=valid, test=test)
-    rng = torch.Generator().manual_seed(seed)
-    valid, test = (
-        torch.randperm(len(part), generator=rng)[:rows].sort().values
-        for part in (dataset.valid, dataset.test)
-    )
-    groups, weights = dataset.groups, dataset.weights
-    if weights is not None:  # part of a quadrature rule is not a rule
-        return dataclasses.replace(dataset, test=dataset.test.double()[test])
-    if groups is not None:
-        groups = groups[0], groups[1][valid], groups[2][test]
-    return dataclasses.replace(
-        dataset,
-        valid=dataset.valid[valid].double(),
-        test=dataset.test[test].double(),
-        groups=groups,
-    )
+    """Return a dataset with at most so many held-out and test rows, float64, chosen by the seed."""
+    valid, test, groups = dataset.valid, dataset.test, dataset.groups
+    if rows is not None and max(len(valid), len(test)) > rows:
+        rng = torch.Generator().manual_seed(seed)
+        at = [torch.randperm(len(x), generator=rng)[:rows].sort().values for x in (valid, test)]
+        test = test[at[1]]
+        if dataset.weights is None:  # part of a quadrature rule is not a rule
+            valid = valid[at[0]]
+            groups = groups and (groups[0], groups[1][at[0]], groups[2][at[1]])
+    valid, test = valid.double(), test.double()
+    return dataclasses.replace(dataset, valid=valid, test=test, groups=groups)
 
 
 def one_of_each(groups: Tensor, seed: int) -> Tensor:
@@ -252,23 +237,16 @@ def smooth_dataset(dataset: Dataset, time: float, seed: int) -> Dataset:
     """Return the dataset with smoothed rows, each by one fixed draw.
 
     Smoothing is done in the flow's coordinates, after the preprocessing. The exact density and
-    entropy are dropped.
-
-    Args:
-        dataset: The dataset of a source.
-        time: Time t; 0 returns the dataset unchanged.
-        seed: Seed of the noise.
+    entropy are dropped; a time of 0 changes nothing.
     """
     if time == 0:
         return dataset
     transform, draw = dataset.transform, dataset.sample
 
     def rows(x: Tensor, rng: torch.Generator) -> Tensor:
-        """Return smoothed rows, shape ``(n, d)``, in the data's units."""
         return transform.inverse(smoothed(transform.move(x), time, rng))[0]
 
     def sample(n: int, rng: torch.Generator) -> Tensor:
-        """Return fresh smoothed rows, shape ``(n, d)``."""
         assert draw is not None
         return rows(draw(n, rng), rng)
 
