@@ -147,7 +147,6 @@ def split(x: Tensor, fractions: Sequence[float], seed: int) -> tuple[Tensor, ...
     Args:
         x: Rows, shape ``(n, d)``.
         fractions: Fractions of the rows in each part, train first; they sum to one.
-        seed: Seed of the shuffle.
 
     Raises:
         DataError: A part would be empty.
@@ -218,8 +217,6 @@ def smoothed(z: Tensor, time: float, rng: torch.Generator) -> Tensor:
 
     Args:
         z: Rows in the flow's coordinates, shape ``(n, d)``.
-        time: Time t of the process.
-        rng: Random numbers for xi.
 
     Source: docs/theory.md 1.8.
 

@@ -47,7 +47,6 @@ class Derived:
 
         Args:
             known: The modelled columns by name, shapes ``(n,)``.
-            n: Number of rows.
         """
         if self.table:
             code = known[self.of[0]]

@@ -31,9 +31,6 @@ def described_columns(
     Args:
         columns: Descriptions by types, conditions last.
         x: Rows, shape ``(n, d)``, NaN where a value is missing.
-        left: Columns that are left out already.
-        choices: What was asked for.
-        origin: The file, for messages.
     """
     made, kept = list[Column](), list[int]()
     derived = list(left)
@@ -65,7 +62,6 @@ def blame(missing: Tensor, names: tuple[str, ...]) -> str:
 
     Args:
         missing: Whether a value is missing, shape ``(n, d)``.
-        names: Names of the columns.
 
     Example:
         >>> blame(torch.tensor([[True, False], [True, False], [False, True]]), ("a", "b"))
@@ -132,7 +128,6 @@ def described(column: Column, x: Tensor, missing: int = 0, *, plain: bool = Fals
     Args:
         column: The column, whose bounds, if they are finite, are kept.
         x: Its values, shape ``(n,)``, float64, finite, at least one.
-        missing: Number of values that are missing.
         plain: Whether nothing but gaps is added to the column as it is.
 
     Example:
@@ -236,7 +231,6 @@ def grid_step(values: Tensor, origin: float, digits: int = 10) -> float | None:
 
     Args:
         values: Distinct values, shape ``(k,)``, float64.
-        origin: One of the values.
         digits: Significant digits that the values can have.
 
     Example:

@@ -114,7 +114,6 @@ def arrow_table(x: Tensor, columns: Columns) -> Any:
 
     Args:
         x: Shape ``(n, d)``, or without the conditions; discrete columns are rounded.
-        columns: Kinds of the columns.
 
     Example:
         >>> import torch

@@ -39,9 +39,7 @@ def column_support(
 
     Args:
         x: Values, shape ``(n,)``.
-        column: Description of the column.
         wish: ``(low, high)``, ``"positive"``, or ``"infer"``.
-        origin: The file, for messages.
     """
     half = column.width / 2 if column.discrete else 0.0
     known = x[torch.isfinite(x)]
@@ -128,9 +126,6 @@ def numbers_of(
     """Return an Arrow column as numbers, shape ``(n,)``, float64; NaN where a value is missing.
 
     Args:
-        column: Description of the column.
-        values: The Arrow column.
-        origin: The file, for messages.
         codes: Whether numbers may stand for categories that are texts, as in an array.
         single: Whether the values are float32 and stay so; the result may share the column's
             memory, which must not be written to.

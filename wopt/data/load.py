@@ -59,7 +59,6 @@ def resampled(w: Tensor, rng: torch.Generator) -> Tensor:
 
     Args:
         w: Weights, shape ``(n,)``.
-        rng: Random numbers.
 
     Example:
         >>> w = torch.tensor([1.0, 2.0, 1.0, 0.0])

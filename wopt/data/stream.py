@@ -48,11 +48,6 @@ def streamed(
 
     Args:
         path: A ``.npy`` or ``.parquet`` file of floating-point numbers.
-        choices: Options for rows and columns.
-        fractions: Fractions of the splits.
-        preprocess: The preprocessing to fit.
-        seed: Seed of the shuffle.
-        runtime: What loads it.
 
     Raises:
         DataError: The table is too large and cannot be streamed, or as for ``from_table``.

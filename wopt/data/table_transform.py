@@ -46,7 +46,6 @@ def gaussianised(columns: Columns, encoded: Tensor) -> Columns:
     Categories and conditions have no curve.
 
     Args:
-        columns: Kinds of the columns.
         encoded: Training rows in random order, mapped to the line, shape ``(n, d)``, float64.
     """
     moved = [

@@ -145,7 +145,6 @@ def write_table(path: str | Path, array: NDArray[Any], names: Sequence[str]) -> 
     Args:
         path: Path that ends in ``.npy``, ``.csv`` or ``.parquet``; an existing file is replaced.
         array: Rows, shape ``(n, d)``.
-        names: Names of the d columns.
 
     Raises:
         DataError: Unknown suffix, a missing folder, or a wrong number of names.

@@ -179,7 +179,6 @@ class AffineTransform(Bijection):
                 mean 0 and identity covariance (by the inverse Cholesky factor); ``rotate``
                 likewise, to the principal components of the standardised columns in falling order
                 of their variance.
-            names: Column names, for messages.
             condition: Number k of columns, the last ones, that are conditions, which are
                 standardised, or left as they are too.
 
@@ -203,8 +202,6 @@ class AffineTransform(Bijection):
         Args:
             shift: Shift, shape ``(d + k,)``.
             matrix: Shape ``(d + k, d + k)``, of two blocks.
-            inverse_matrix: Inverse of ``matrix``.
-            condition: Number k of conditions.
         """
         d = len(shift) - condition
         of = [cls(shift[s], matrix[s, s], inverse_matrix[s, s]) for s in (slice(d), slice(d, None))]

@@ -172,10 +172,8 @@ def carried(
     """Return points z with conditions, samples x = back(z; c), ``(n, d)``, and log-dets, ``(n,)``.
 
     Args:
-        law: The law of the points.
         back: The map from z to x, with its log-det.
         inputs: Points z, shape ``(n, d)``, and conditions c, ``(n, k)``, if there are any.
-        rng: Random numbers.
         again: Whether points whose samples overflow are drawn anew; their conditions are kept.
     """
     z, *c = inputs
@@ -196,10 +194,6 @@ def noise(
     """Return draws of a law, ``(n, dim)``, and conditions drawn for them, ``(n, k)``, if any.
 
     Args:
-        law: The law at which a flow ends.
-        n: Number of draws.
-        dim: The dimension.
-        rng: Random numbers.
         conditions: Rows of conditions, shape ``(m, k)``.
     """
     z = draw(law, n, dim, rng)

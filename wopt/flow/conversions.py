@@ -51,10 +51,7 @@ def log_mass_bound(
     value is missing, the density of what is seen is estimated, see :func:`wopt.flow.log_marginal`.
 
     Args:
-        flow: The flow.
         x: Rows in the data's units, shape ``(n, d)``.
-        draws: Draws of u at each row.
-        seed: Seed of the draws.
         audit: As for :meth:`Flow.log_prob <wopt.flow.flow.Flow.log_prob>`.
 
     Source: Theis, van den Oord and Bethge (2016), A note on the evaluation of generative models.

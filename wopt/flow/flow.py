@@ -299,7 +299,6 @@ class Flow(nn.Module):
 
         Args:
             x: Rows before the first block, in their own units, shape ``(n, d + k)``.
-            fraction: Fraction of the way, from 0 to 1.
         """
         from wopt.flow.conversions import between
 

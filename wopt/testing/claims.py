@@ -307,10 +307,6 @@ def check_claims(objective: Objective, *, seed: int = 0) -> list[str]:
 
     A claim that passes is not proved, and one that fails is false.
 
-    Args:
-        objective: The objective, with its target.
-        seed: Seed of the random laws.
-
     Returns:
         The names of the laws that were checked.
 
