@@ -19,10 +19,7 @@ from wopt.data.times import is_time, of_times
 from wopt.errors import DataError
 from wopt.reading import parsed_json
 
-__all__ = ["FrameType", "array_of", "arrow_table", "as_table", "columns_of", "is_frame"]
-
-_BLOCK = 4096
-"""Rows that are transposed at a time."""
+__all__ = ["FrameType", "array_of", "arrow_table", "as_table", "is_frame"]
 
 
 def is_frame(x: Any) -> bool:
@@ -97,16 +94,9 @@ def _of_array(x: Any, pyarrow: Any) -> Any:
         array = array.astype(np.float64)
     if array.ndim != 2 or not array.shape[1]:
         raise DataError(f"x has rows, shape (n, d); got shape {array.shape}")
-    return pyarrow.table({f"x{j}": column for j, column in enumerate(columns_of(array))})
-
-
-def columns_of(array: NDArray[Any]) -> NDArray[Any]:
-    """Return an array's columns as contiguous rows, shape ``(d, n)``."""
-    # By blocks of rows, as a column at a time would read the whole array for each.
-    columns = np.empty(array.shape[::-1], array.dtype)
-    for row in range(0, len(array), _BLOCK):
-        columns[:, row : row + _BLOCK] = array[row : row + _BLOCK].T
-    return columns
+    return pyarrow.table(
+        {f"x{j}": column for j, column in enumerate(np.ascontiguousarray(array.T))}
+    )
 
 
 def arrow_table(x: Tensor, columns: Columns) -> Any:

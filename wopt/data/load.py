@@ -88,10 +88,6 @@ def thinned_rows(w: Tensor, rng: torch.Generator, what: str) -> Tensor:
     return kept
 
 
-_BLOCK = 4096
-"""Rows that are transposed at a time."""
-
-
 @dataclasses.dataclass(frozen=True)
 class TableRows:
     """A table as numbers: the rows that are used, with descriptions of their columns.
@@ -150,7 +146,7 @@ def chosen_rows(table: Any, choices: Choices, origin: str) -> TableRows:
     names, given = choices.chosen(table.column_names, origin)
     order = [*(j for j in range(len(names)) if j not in given), *given]
     read, left = _read_all(table, tuple(names[j] for j in order), len(given), choices, origin)
-    x = _stacked([values for _, values in read])
+    x = torch.stack([values for _, values in read], dim=1)
     columns = Columns(tuple(column for column, _ in read), len(given), order=names)
     texts = tuple(field.name for field in table.schema if is_text(field.type))
     weights = None if choices.weights is None else _weights(table, choices.weights, origin)
@@ -241,15 +237,6 @@ def _read_all(
         whys = "; ".join(f"column {one.column.name!r} {one.why}" for one in left)
         raise DataError(f"{origin}: no column is left to be modelled: {whys}")
     return read, tuple(left)
-
-
-def _stacked(columns: list[Tensor]) -> Tensor:
-    """Return columns as rows, by blocks of rows, which fit the cache."""
-    blocks = zip(*(column.split(_BLOCK) for column in columns), strict=True)
-    x = torch.empty(len(columns[0]), len(columns), dtype=columns[0].dtype)
-    for into, block in zip(x.split(_BLOCK), blocks, strict=True):
-        torch.stack(block, dim=1, out=into)
-    return x
 
 
 def _single(table: Any, choices: Choices) -> bool:

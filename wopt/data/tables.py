@@ -303,11 +303,9 @@ def _member(path: Path, keys: list[str], key: str | None) -> str:
 def _of_array(array: NDArray[Any]) -> Any:
     import pyarrow
 
-    from wopt.data.frames import columns_of
-
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     names = _numbered(array.shape[1])
-    return pyarrow.table(dict(zip(names, columns_of(array), strict=True)))
+    return pyarrow.table(dict(zip(names, np.ascontiguousarray(array.T), strict=True)))
 
 
 def _of_columns(path: Path) -> Any:
