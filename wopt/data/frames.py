@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wopt.data.columns import Column, Columns
+from wopt.data.tables import of_array
 from wopt.data.times import is_time, of_times
 from wopt.errors import DataError
 from wopt.reading import parsed_json
@@ -53,7 +54,7 @@ def as_table(x: Any) -> Any:
             return pyarrow.Table.from_pandas(
                 x.rename(columns=str) if len(x.columns) else x, preserve_index=False
             )
-        return _of_array(x, pyarrow)
+        return _of_numbers(x)
     except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, TypeError, ValueError) as error:
         text = " ".join(str(error).split())
         raise DataError(
@@ -81,7 +82,7 @@ def _instead(x: Any) -> str:
     return ""
 
 
-def _of_array(x: Any, pyarrow: Any) -> Any:
+def _of_numbers(x: Any) -> Any:
     if hasattr(x, "detach"):
         x = x.detach().cpu()
     array = np.asarray(x)
@@ -94,9 +95,7 @@ def _of_array(x: Any, pyarrow: Any) -> Any:
         array = array.astype(np.float64)
     if array.ndim != 2 or not array.shape[1]:
         raise DataError(f"x has rows, shape (n, d); got shape {array.shape}")
-    return pyarrow.table(
-        {f"x{j}": column for j, column in enumerate(np.ascontiguousarray(array.T))}
-    )
+    return of_array(array)
 
 
 def arrow_table(x: Tensor, columns: Columns) -> Any:
