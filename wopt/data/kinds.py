@@ -107,10 +107,8 @@ def column_of(name: str, values: Any, kind: Kind | None, origin: str) -> Column 
     if kind == "categorical" or (kind is None and not numeric):
         if texts and kind is None and (why := _names(values)):
             few = [v for v in values.unique().to_pylist() if v is not None][:CATEGORIES]
-            return Derived(_pool(name, tuple(few), dtype), why, step=1.0)
-        categories = _categories(name, values, origin)
-        bounds = (-0.5, len(categories) - 0.5)
-        return Column(name, "categorical", bounds, 1.0, 0.0, categories, _plain_type(dtype))
+            return Derived(_categorical(name, tuple(few), dtype), why, step=1.0)
+        return _categorical(name, _categories(name, values, origin), dtype)
     if not numeric:
         raise _refused(name, f"holds {dtype} and cannot be {kind}", origin)
     if kind == "integer" or (kind is None and types.is_integer(dtype)):
@@ -196,10 +194,14 @@ def is_text(dtype: Any) -> bool:
     return bool(pyarrow.types.is_string(dtype) or pyarrow.types.is_large_string(dtype))
 
 
-def _pool(name: str, categories: tuple[Category, ...], dtype: Any) -> Column:
-    """Return the column of a left-out one, of which samples repeat values."""
+def _categorical(name: str, categories: tuple[Category, ...], dtype: Any) -> Column:
+    import pyarrow.types
+
+    if pyarrow.types.is_dictionary(dtype):
+        dtype = dtype.value_type
+    kind = "string" if is_text(dtype) else str(dtype)
     ends = (-0.5, len(categories) - 0.5)
-    return Column(name, "categorical", ends, 1.0, 0.0, categories, _plain_type(dtype))
+    return Column(name, "categorical", ends, 1.0, 0.0, categories, kind)
 
 
 def _are_numbers(values: Any, kind: Kind | None) -> bool:
@@ -230,14 +232,6 @@ def _counts_rows(values: Any) -> bool:
 def _row_number(column: Column, values: Any) -> Derived:
     first = float(values[len(values) - 1].as_py()) + 1
     return Derived(column, "counts the rows", intercept=first, step=1.0)
-
-
-def _plain_type(dtype: Any) -> str:
-    import pyarrow.types
-
-    if pyarrow.types.is_dictionary(dtype):
-        dtype = dtype.value_type
-    return "string" if is_text(dtype) else str(dtype)
 
 
 def _categories(name: str, values: Any, origin: str) -> tuple[Category, ...]:
