@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from wopt.data.derived import Derived
+from wopt.data.column import Derived
 from wopt.data.transform import AffineTransform
 from wopt.errors import DataError
 from wopt.particles import split_conditions

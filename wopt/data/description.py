@@ -11,9 +11,8 @@ from torch import Tensor
 
 from wopt.data.cells import Cells
 from wopt.data.choices import Choices
-from wopt.data.column import Column
+from wopt.data.column import Column, Derived
 from wopt.data.columns import Columns
-from wopt.data.derived import Derived
 from wopt.data.kinds import FEW, column_support
 from wopt.data.quantile_transform import Interval
 from wopt.errors import DataError

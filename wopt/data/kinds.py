@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wopt.data.column import Category, Column, Kind
-from wopt.data.derived import Derived
+from wopt.data.column import Category, Column, Derived, Kind
 from wopt.data.tables import floats, is_number, is_numeric
 from wopt.data.times import column_of_times, is_time, times
 from wopt.errors import DataError

@@ -11,13 +11,12 @@ from torch import Tensor
 
 from wopt.data.assembly import assemble
 from wopt.data.choices import Choices, filtered
+from wopt.data.column import Derived
 from wopt.data.columns import Column, Columns
 from wopt.data.dataset import Dataset, TableFacts, check_finite, split
-from wopt.data.dependence import independent_columns
-from wopt.data.derived import Derived
+from wopt.data.dependence import in_found_order, independent_columns
 from wopt.data.description import blame, described_columns
 from wopt.data.kinds import column_of, gridded, is_text, numbers_of
-from wopt.data.order import in_found_order
 from wopt.data.rows import masked
 from wopt.data.tables import floats, is_numeric
 from wopt.data.times import is_time, seconds
