@@ -158,6 +158,7 @@ TYPES = {
     "days": (np.arange(N).astype("datetime64[D]").astype("datetime64[ns]"), "integer"),
     "seconds": (np.arange(N).astype("datetime64[s]").astype("datetime64[ns]"), "integer"),
     "texts": ([str(i % 50) for i in range(N - 1)] + ["?"], "integer"),
+    "codes": (["01234", "98765"] * (N // 2), "categorical"),
     "tenths": (np.arange(N) / 10, "integer"),
     "ages": (np.arange(N) % 50 + 0.0, "integer"),
     "bytes": ((np.arange(N) % 200).astype(np.uint8), "integer"),

@@ -206,10 +206,9 @@ def _categorical(name: str, categories: tuple[Category, ...], dtype: Any) -> Col
 def _are_numbers(values: Any, kind: Kind | None) -> bool:
     """Whether texts are numbers, but for few that stand for missing values."""
     cells = [cell for cell in values.to_pylist() if cell is not None]
-    bad = [cell for cell in cells if not is_number(cell)]
-    if kind is None and bad and len(set(cells)) <= FEW:
-        return False  # codes, some of which are letters
-    return 2 * len(bad) < len(cells)
+    if kind is None and len(set(cells)) <= FEW:
+        return False  # codes, which come back as they were
+    return 2 * sum(map(is_number, cells)) > len(cells)
 
 
 def _names(values: Any) -> str:
