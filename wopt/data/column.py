@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import decimal
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -204,12 +205,18 @@ class Column:
             # An end itself belongs to the cell inside of it.
             cells = (x / self.width - origin).round()
             cells = cells.clamp(min=low - origin + 0.5, max=high - origin - 0.5)
-            y = self.origin + self.width * cells
+            y = torch.round(self.origin + self.width * cells, decimals=self._decimals)
         if self.cells is not None:
             k, inside = self.cells.at(x)
             values = x.new_tensor(self.cells.values)[k]
             y = values if self.finite else torch.where(inside, values, y)
         return y
+
+    @property
+    def _decimals(self) -> int:
+        """Digits after the point of the grid's values."""
+        numbers = (decimal.Decimal(repr(v)).as_tuple().exponent for v in (self.width, self.origin))
+        return max(-int(exponent) for exponent in numbers)
 
     def noise(self, x: Tensor) -> Tensor:
         """Return the width of the cell around each value, of the shape of x; 0 for none."""

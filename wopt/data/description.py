@@ -276,6 +276,7 @@ def _ends(column: Column, values: Tensor) -> tuple[float, float]:
     if column.kind != "continuous":
         # The middle of the first cell is the first point of the grid from zero on.
         end = least - column.width * (math.floor(least / column.width + _ROUNDING) + 0.5)
+        end = float(f"{end:.12g}")
     return (end, math.inf) if side > 0 else (-math.inf, -end)
 
 
