@@ -261,17 +261,18 @@ def _gridded(column: Column, values: Tensor) -> Column:
     """Return the column on its grid, if it has one."""
     if column.kind == "categorical" or column.bounded:
         return column
-    origin = float(values[values.abs().argmin()])
-    step = grid_step(values, origin, _DIGITS.get(column.type, _DOUBLE))
+    origin, digits = float(values[values.abs().argmin()]), _DIGITS.get(column.type, _DOUBLE)
+    step = grid_step(values, origin, digits)
     if not step:
         return column
-    return dataclasses.replace(column, kind="integer", width=step, origin=origin)
+    point = float(f"{origin:.{digits}g}")
+    return dataclasses.replace(column, kind="integer", width=step, origin=point)
 
 
 def _ends(column: Column, values: Tensor) -> tuple[float, float]:
     """Return the support of values that are all on one side of zero; zero may be a cell."""
     side = -1.0 if bool((values <= 0).all()) else 1.0
-    least = float((side * values).min())
+    least = abs(column.origin) or float((side * values).min())
     end = 0.0
     if column.kind != "continuous":
         # The middle of the first cell is the first point of the grid from zero on.
