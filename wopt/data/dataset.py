@@ -19,7 +19,6 @@ __all__ = [
     "Dataset",
     "TableFacts",
     "check_finite",
-    "one_of_each",
     "smooth_dataset",
     "smoothed",
     "split",
@@ -179,21 +178,6 @@ def subsample_eval(dataset: Dataset, rows: int | None, seed: int) -> Dataset:
             groups = groups and (groups[0], groups[1][at[0]], groups[2][at[1]])
     valid, test = valid.double(), test.double()
     return dataclasses.replace(dataset, valid=valid, test=test, groups=groups)
-
-
-def one_of_each(groups: Tensor, seed: int) -> Tensor:
-    """Return the index of one random row of each group, shape ``(groups,)``, in random order.
-
-    Example:
-        >>> chosen = one_of_each(torch.tensor([7, 7, 7, 2, 2]), seed=0)
-        >>> sorted(torch.tensor([7, 7, 7, 2, 2])[chosen].tolist())
-        [2, 7]
-    """
-    order = torch.randperm(len(groups), generator=torch.Generator().manual_seed(seed))
-    numbers, at = torch.unique(groups[order], return_inverse=True)
-    first = torch.full((len(numbers),), len(groups), dtype=torch.long)
-    first = first.scatter_reduce(0, at, torch.arange(len(groups)), "amin")
-    return order[first.sort()[0]]
 
 
 def check_finite(x: Tensor, names: tuple[str, ...], where: str) -> None:

@@ -28,16 +28,7 @@ _FAR = 1e3
 
 
 def check_size(x: Tensor, names: tuple[str, ...], where: str = "") -> None:
-    """Raise if columns of rows ``(n, d)`` are too small or too large for squares in float32.
-
-    Example:
-        >>> check_size(torch.tensor([[1.0], [1e150]], dtype=torch.float64), ("price",))
-        Traceback (most recent call last):
-        ...
-        wopt.errors.DataError: column(s) price have values of size 1e+150, beyond what samples and \
-figures, in float32, can hold (1e-36 to 1e+36): multiply or divide them by a constant, take their \
-logarithm, or say by `support` where they can lie
-    """
+    """Raise if columns of rows ``(n, d)`` are too small or too large for squares in float32."""
     if not len(x):
         return
     size = torch.stack([part.abs().amax(0) for part in x.split(_PIECE)]).amax(0)
