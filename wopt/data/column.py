@@ -215,8 +215,8 @@ class Column:
     @property
     def _decimals(self) -> int:
         """Digits after the point of the grid's values."""
-        numbers = (decimal.Decimal(repr(v)).as_tuple().exponent for v in (self.width, self.origin))
-        return max(-int(exponent) for exponent in numbers)
+        numbers = (decimal.Decimal(repr(v)).normalize() for v in (self.width, self.origin))
+        return max(-int(one.as_tuple().exponent) for one in numbers)
 
     def noise(self, x: Tensor) -> Tensor:
         """Return the width of the cell around each value, of the shape of x; 0 for none."""
