@@ -26,9 +26,6 @@ class DefensiveTails(nn.Module):
 
     Source: Owen, Zhou, *Safe and effective importance sampling*, 2000 (defensive mixtures).
 
-    Args:
-        dim: Number d of coordinates.
-
     Example:
         >>> tails = DefensiveTails(1)
         >>> tails.initialise(torch.randn(1000, 1))

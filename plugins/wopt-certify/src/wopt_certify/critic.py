@@ -43,10 +43,6 @@ class CriticOptions:
         net: A block that provides VELOCITY: its velocity is a field, with exact divergence.
         iterations: Adam iterations of the first net, doubled from net to net; 0 leaves affine
             fields alone.
-        learning_rate: Peak of a cosine schedule.
-        batch_size: Rows per iteration.
-        level: Confidence of the interval.
-        seed: Seed of initialisation and batches.
         seconds: CPU seconds within which nets are trained; the first is trained in any case.
         rungs: Number of nets at most, instead of the seconds; the result then repeats.
         closed_forms: Whether waves and kernel scores take part.
@@ -76,10 +72,6 @@ def stein_norm(form: SteinForm, options: CriticOptions) -> Estimate:
 
     Args:
         form: From :meth:`SteinForm.of`.
-        options: Options of the critic.
-
-    Raises:
-        CapabilityError: The net has no velocity.
     """
     return seen_by_fields(form, options)[TOGETHER]
 
@@ -98,7 +90,6 @@ def seen_by_fields(form: SteinForm, options: CriticOptions) -> dict[str, Estimat
 
     Args:
         form: From :meth:`SteinForm.of`.
-        options: Options of the critic.
 
     Source: docs/theory.md 4.2 (b), (4.1).
     """

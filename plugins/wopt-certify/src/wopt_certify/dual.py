@@ -64,8 +64,6 @@ def step_map(
 
     Args:
         mean, covariance: m, shape ``(d,)``, and C, shape ``(d, d)``.
-        to_mean, to_covariance: n and S.
-        h: Step size.
 
     Source: docs/theory.md 3.1 and 4.5.
     """
@@ -81,10 +79,8 @@ def log_partition(phi: Quadratic, mean: Tensor, covariance: Tensor, h: float) ->
     """Return log E exp(-phi(Y)/h) for Y of N(n, S), nats; infinite where it diverges.
 
     Args:
-        phi: The quadratic.
         mean: n, shape ``(d,)``.
         covariance: S, shape ``(d, d)``.
-        h: Step size.
 
     Example:
         >>> one = torch.ones(1, 1, dtype=torch.float64)
@@ -136,7 +132,6 @@ class DualReport(Typed):
     """Steps bounded from both sides.
 
     Attributes:
-        steps: The steps.
         exact: Whether the target's log E exp(-phi/h) is in closed form, and not a mean over draws.
         convexity: lambda of the objective, which the bounds on W2 and KL stand on.
     """

@@ -37,7 +37,6 @@ class Effort(Typed):
     Attributes:
         particles: Number of particles at most.
         iterations: Iterations of the first net of each critic.
-        score_rows: Rows whose score is pushed.
         rungs: Nets of each critic at most, each with twice the iterations of the one before.
         last_only: Whether first-order errors are measured after the last step alone.
         two_sample: Rows that two-sample tests compare at most; ``None`` without such tests.
@@ -71,9 +70,7 @@ def efforts(
     """Yield efforts that double; the first one looks at the last step alone.
 
     Args:
-        options: Options; those that are set are kept.
         budget: CPU seconds, which the efforts record.
-        rows: Number of particles that there are.
         scored: Whether the score of the start is known.
 
     Example:

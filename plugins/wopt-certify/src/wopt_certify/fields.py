@@ -32,10 +32,7 @@ class WaveField:
     (4.1).
 
     Args:
-        fit: The form to which the field is fitted.
-        validation: The form on which the ridge is chosen.
         bandwidth: Bandwidth in units of the standard deviation of a coordinate.
-        seed: Seed of the waves.
     """
 
     def __init__(self, fit: SteinForm, validation: SteinForm, bandwidth: float, seed: int) -> None:
@@ -96,7 +93,6 @@ class KernelScore:
 
     Args:
         centres: x_i, shape ``(n, d)``; at most 3000 are used.
-        bandwidth: h.
 
     Example:
         >>> x = torch.zeros(1, 2, dtype=torch.float64)  # p^ is N(0, I)
@@ -130,9 +126,6 @@ class MixtureScore:
         div phi = sum_k c_k (|g_k|^2 - tr P_k) - |phi|^2.
 
     The field is smooth, so its divergence has no singular part.
-
-    Args:
-        density: The mixture r, with precisions P_k.
 
     Example:
         >>> rng = torch.Generator().manual_seed(0)
@@ -175,10 +168,6 @@ class RadialField:
 
     The ten coefficients, in any dimension, maximise  2 <xi, phi> - E|phi|^2  with the ridge that is
     best on other rows.
-
-    Args:
-        fit: The form to which the field is fitted.
-        validation: The form on which the ridge is chosen.
 
     Example:
         >>> rng = torch.Generator().manual_seed(0)
@@ -254,20 +243,7 @@ def sharper(net: Spec, rung: int) -> Spec:
 
 
 class NetField:
-    """phi(y) = s u((y - m)/s) for a block's velocity u, trained to maximise docs/theory.md (4.1).
-
-    Args:
-        train: The form on which the field is trained.
-        validation: The form on which the best state is chosen.
-        net: A block that provides VELOCITY.
-        iterations: Iterations of Adam, on a cosine schedule.
-        learning_rate: Peak of the schedule.
-        batch_size: Rows per iteration.
-        seed: Seed of initialisation and batches.
-
-    Raises:
-        CapabilityError: The net has no velocity.
-    """
+    """phi(y) = s u((y - m)/s) for a block's velocity u, trained to maximise (4.1) of the theory."""
 
     def __init__(
         self,

@@ -52,10 +52,8 @@ def evidence_of(
     """Return the particles of a certificate, shape ``(n, d)``, with their score if asked for.
 
     Args:
-        prepared: The run's data and parts.
         particles: Particles to use; ``None`` leaves the choice to the run: held-out rows, or fresh
             draws of its start.
-        effort: Numbers of particles and rows.
         scored: Whether the start's score is pushed through the maps too.
     """
     if particles is not None:
@@ -187,13 +185,7 @@ def compare_samples(
     rows carried through them with draws of the target.
 
     Args:
-        prepared: The run's data and parts, which can be compared.
-        blocks: The run's maps.
-        level: Confidence level.
         most: Largest number of rows of either kind.
-
-    Raises:
-        WoptError: Rows are too few, or samples cannot be drawn.
     """
     data, target = prepared.dataset, prepared.problem.objective.target
     assert data is not None

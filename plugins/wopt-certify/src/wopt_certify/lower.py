@@ -39,7 +39,6 @@ class LowerSide(Typed):
         value: What was found so far: the mean on fresh rows, nats.
         error: Standard error of the mean, nats.
         low: The lower end of a one-sided interval, nats.
-        level: Confidence of the interval.
         by: The challengers of largest weight.
         rows: Number of fresh rows that evaluated it.
         escalation: What was found by effort; in the file ``ladder``.

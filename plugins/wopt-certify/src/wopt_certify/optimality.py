@@ -46,7 +46,6 @@ class Optimality(TransportGap):
     of the best quadratic potential (``high``), which is far too large where laws are not Gaussian.
 
     Attributes:
-        symmetry: Symmetry of DT.
         residual_low, residual_high: The first-order error that allows for the gap.
     """
 
@@ -111,12 +110,9 @@ def optimality_of(
     """Return the transport gap, the symmetry of DT, and the residual that allows for the gap.
 
     Args:
-        passage: The step.
         looked: From :func:`symmetry_of`.
         residual: The first-order error, with the block as the map.
         rows: Rows of each plan; 0 leaves all out.
-        level: Confidence of the intervals.
-        seed: Seed of the subsamples.
     """
     x, y = passage.before.points, passage.after.points
     # With conditions the map is optimal for each of them, which joint plans do not show.

@@ -148,7 +148,6 @@ class Certify(Measurement):
 
         Args:
             iterations: Iterations of its first net.
-            seed: Seed of the critic.
             rungs: Nets at most, each with twice the iterations of the one before.
         """
         return CriticOptions(

@@ -35,10 +35,8 @@ class EvaluationData:
     """Particles at the start that nothing was trained on, in the flow's coordinates.
 
     Attributes:
-        particles: The particles.
         origin: The source of the particles, in words.
         score: The start's score at the first m of them, shape ``(m, d)``; ``None`` if unknown.
-        transform: The preprocessing.
         smooth_time: Time of the smoothing that made the start from the data; 0 for none.
         data: The rows before smoothing, shape ``(n, d)``; the particles' points without it.
         conditions: Rows of conditions, shape ``(m, k)``, in the flow's coordinates, for noise.
@@ -98,7 +96,6 @@ def pushed_score(block: FlowBlock, x: Tensor, score: Tensor, c: Tensor | None = 
     by one backward pass per dimension, through the block's own grid.
 
     Args:
-        block: T, which provides LOG_DET.
         x: Points, shape ``(n, d)``.
         score: s at the points, shape ``(n, d)``.
         c: Conditions, shape ``(n, k)``.
@@ -137,7 +134,6 @@ class ReplayedStep:
 
     Attributes:
         record: The run's record of the step.
-        block: The step's map.
         before, after: The particles before it, and moved by the audited map.
         subproblem: The subproblem that the map solves at these particles; ``None`` for schemes of
             several stages, or whose maps replace each other, since earlier maps are not kept.
@@ -186,14 +182,7 @@ class _Known:
 def replay(
     problem: Problem, blocks: Sequence[FlowBlock], records: Sequence[StepRecord], start: Particles
 ) -> Iterator[ReplayedStep]:
-    """Yield every step of a run.
-
-    Args:
-        problem: The problem: objective, scheme, solver.
-        blocks: The maps.
-        records: One record per step: its step size and what its scheme planned.
-        start: The particles at the start.
-    """
+    """Yield every step of a run."""
     scheme = problem.scheme
     trace = ParticleHistory(start)
     previous_h: float | None = None

@@ -103,12 +103,9 @@ def resolutions(
 
     Args:
         y: Rows of p that nothing was fitted to, shape ``(n, d)``, independent of each other.
-        target: q.
         sigmas: The blurs; by default those at which a pilot of a few hundred rows predicts
             intervals about 0.3, 0.1 and 0.03 nats wide.
-        level: Confidence of each limit.
         rows: Rows in each of A and B, at most.
-        seed: Seed of the noise.
 
     Returns:
         One entry per blur, or ``None`` if q's blur is not known or the rows are too few.

@@ -93,7 +93,6 @@ class Energy(Typed):
 
     Attributes:
         value, error: The energy and its standard error.
-        label: The kind of the figure.
     """
 
     value: Number
@@ -117,10 +116,7 @@ class StepCertificate(Typed):
 
     Attributes:
         step: The number of the step: 1, 2, ...
-        step_size: h.
-        effective_step_size: h' of its subproblem.
         gap: The gap after the step, where it is known.
-        energy: The objective.
         residual: The best estimate of the first-order error.
         residuals: The first-order error by every method.
         movement: Root mean square of the proximal step's displacement: y - a, or y - x with an
@@ -129,7 +125,6 @@ class StepCertificate(Typed):
         inversion_error: Root mean square of T^-1(T(x)) - x.
         transport: The block's distance from the optimal map; ``None`` if it was not measured.
         not_optimal: Why the map is not optimal; empty without evidence against it.
-        bounds: The bounds that follow.
         seen: The part of ``gradient`` that each test field sees, and all ``together``; empty where
             no field was needed.
     """
@@ -155,9 +150,7 @@ class NamedBound(Typed):
     """A bound with its name.
 
     Attributes:
-        value: The bound.
         label: The status of the bound: exact, or given some eps.
-        by: Name of the bound.
         needs: Its assumptions, besides its theorem's conditions.
     """
 
@@ -172,11 +165,8 @@ class StepsWished(Typed):
     """The number of steps that a wished gap needs.
 
     Attributes:
-        target_kl: The wished gap.
         steps: The number; ``None`` if no number suffices.
         residual_needed: The first-order error below which some number suffices.
-        text: The result in words.
-        label: The status of the bound.
     """
 
     target_kl: Annotated[float, Field(validation_alias="wish")]
@@ -232,24 +222,16 @@ class Certificate(Typed):
 
     Attributes:
         gap: The headline: lower side, estimate, upper side.
-        resolution: Both sides at resolutions.
-        particles: Number of particles.
         origin: The source of the particles, in words.
-        level: Confidence of the intervals.
         convexity: lambda, in the file ``lambda``.
-        smoothness: L of the explicit part.
         base: The starting point of the proximal steps.
         effort: The amount of work of the measurement.
         start: Bounds before the first step.
-        steps: One entry per step.
         final: The best bounds after the last step.
-        round_trip: Errors of the inverse.
         smoothing: The cost of smoothing the data.
         statement: The statement about the model that is sampled.
-        notes: The assumptions of the figures.
         challengers: The lower side with the ladder that found it; ``None`` if none was run.
         two_sample: Held-out rows against samples; ``None`` if they were not compared.
-        conditional: Calibration of a conditional model.
         mass: The integral of the model's density; ``None`` if it was not estimated.
     """
 

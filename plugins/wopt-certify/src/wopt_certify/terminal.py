@@ -15,7 +15,6 @@ def show(certificate: Certificate, console: Console | None = None) -> None:
     """Print a certificate.
 
     Args:
-        certificate: The certificate.
         console: Console to print on; by default the terminal.
     """
     to = console or Console(highlight=False)

@@ -23,14 +23,12 @@ class SamplePlans(Typed):
     """Exact plans between samples at one sample size; means over disjoint groups.
 
     Attributes:
-        size: Rows in each sample.
         gap: mean |x - y|^2 minus the squared distance of the same x and y. Its mean is at most
             the gap of the laws and grows with the size; it is 0 for an optimal map at any size.
         w2_squared_independent: The squared distance of x and y from different rows; its mean is too
             large.
         w2_squared_noise: The squared distance of two independent samples of x, which is all bias:
             ``w2_squared_independent`` cannot resolve distances below it.
-        label: The kind of the figures.
     """
 
     size: int
@@ -88,15 +86,9 @@ def transport_gap(
         y: T(x), shape ``(n, d)``.
         size: Rows of the larger subsamples; two of them have to fit into n.
         groups: Number of disjoint pairs of subsamples at most.
-        level: Confidence of the intervals.
-        seed: Seed of the subsamples.
 
     Returns:
         The gap and its parts, in the squared unit of x.
-
-    Raises:
-        DataError: The shapes differ, or there are fewer than 4 (d + 1) rows.
-        UserError: ``size`` or ``groups`` is too small.
 
     Source: docs/theory.md 4.2 (d), the dual by Gelbrich 1990; the plan by Crouse, *On
     implementing 2D rectangular assignment algorithms*, 2016.
@@ -213,8 +205,6 @@ class Symmetry(Typed):
         relative: ``antisymmetric`` over the root mean square of |J - I|, in [0, 1]; 0 for the
             identity.
         least_eigenvalue: The least eigenvalue of (J + J^T)/2 at the points.
-        points: Number of points.
-        label: The kind of the figures.
     """
 
     antisymmetric: Number
@@ -233,10 +223,6 @@ def jacobian_symmetry(move: Callable[[Tensor], Tensor], points: Tensor) -> Symme
     Args:
         move: T, row by row, differentiable by autograd, such as ``block.move``.
         points: A few points, shape ``(m, d)``.
-
-    Raises:
-        DataError: ``points`` is empty or not a table.
-        UserError: The map's value cannot be differentiated, or has another shape.
 
     Source: docs/theory.md 4.2 (d).
 

@@ -29,11 +29,6 @@ class Annealed(wopt.ProximalScheme):
     Source: Neal, *Annealed importance sampling*, 2001; Wu, Xie, *Annealing flow generative models
     towards sampling high-dimensional and multi-modal distributions*, 2025.
 
-    Args:
-        step_size: Step size h, or a rule for it.
-        path: Inverse temperatures b of the first steps; none by default.
-        scale: Standard deviation s of the Gaussian at b = 0.
-
     Raises:
         CapabilityError: The objective has no target with a potential.
 

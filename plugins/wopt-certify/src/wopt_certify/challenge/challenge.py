@@ -32,7 +32,6 @@ def portfolio(target: Target, condition: int = 0) -> tuple[Challenger, ...]:
     """Return the challengers in order: those that find much in little time come first.
 
     Args:
-        target: q, normalised.
         condition: Number of coordinates, the last ones, that are conditions.
     """
     block = block_for()
@@ -64,8 +63,6 @@ def challenge(
         challengers: From :func:`portfolio`.
         budget: CPU seconds for fits; by default 10.
         recorded: Number of densities to fit instead, for an equal result.
-        level: Confidence of the limit.
-        seed: Seed of all draws.
         groups: Group numbers of rows that may depend on each other, for ``hold`` and for
             ``judge``, shape ``(n,)`` each.
 

@@ -33,8 +33,6 @@ class FreeSteps(Challenger):
     """The proximal step with h = infinity, from the noise's side or the data's.
 
     Args:
-        spec: The choice of the block, which provides LOG_DET.
-        target: q, normalised.
         condition: Number of coordinates, the last ones, that are conditions.
         iterations: Iterations of Adam and Muon at its first turn.
     """
@@ -61,14 +59,8 @@ class FreeStep:
     """log r(x) = log q(B x) + log |det DB(x)|,  the minimiser of KL(B_# p | q) over a block B.
 
     Args:
-        options: Block, target and conditions.
         fit: Training rows, shape ``(n, d)``.
         hold: Rows that choose the best state, shape ``(m, d)``.
-        iterations: Iterations, on a cosine schedule.
-        seed: Seed of initialisation and batches.
-
-    Raises:
-        CapabilityError: The block has no log-det, or cannot be conditional where it must be.
 
     Example:
         >>> import wopt

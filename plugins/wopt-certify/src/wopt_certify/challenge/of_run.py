@@ -60,7 +60,6 @@ class Challenge:
 
     Attributes:
         prepared: The run's data and parts, which can be challenged.
-        blocks: The run's maps.
         state: State with the particles after the maps.
         rows: Largest number of rows that judge.
         fresh: Whether judging rows are drawn for this state, where possible, and are not test rows,
@@ -80,11 +79,7 @@ class Challenge:
 
         Args:
             budget: CPU seconds for the challengers.
-            level: Confidence level.
             recorded: Number of challengers, instead of those that there is time for.
-
-        Raises:
-            WoptError: Rows are too few, or a challenger cannot be made.
         """
         prepared = self.prepared
         target = prepared.problem.objective.target
@@ -113,7 +108,6 @@ class Challenge:
         """Return both sides of KL between the blurred laws, where the target's blur is known.
 
         Args:
-            level: Confidence level.
             rows: Largest number of rows that are compared; time grows with its square.
         """
         target = self.prepared.problem.objective.target
@@ -180,14 +174,8 @@ def rival_of(prepared: Prepared, blocks: Sequence[FlowBlock], path: Path) -> Low
     """Return a lower bound of KL(data | model), by a rival's log-densities at the test rows.
 
     Args:
-        prepared: The run's data and parts.
-        blocks: The run's maps.
         path: A run directory, a file that ``Flow.save`` wrote, or a table with one column: the
             rival's log-density at each test row, in the data's units and in the data's order.
-
-    Raises:
-        DataError: The rival does not score these rows.
-        CapabilityError: The run is not a model of data with a density.
     """
     dataset, target = prepared.dataset, prepared.problem.objective.target
     known = target is not None and Capability.NORMALISED in target.provides

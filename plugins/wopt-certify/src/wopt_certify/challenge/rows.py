@@ -74,7 +74,6 @@ class ChallengeRows:
         """Return the rows of a flow.
 
         Args:
-            target: q, normalised.
             start: x, shape ``(n, d)``, in the flow's coordinates.
             moved: F(x) with log_det; the rows have its context as last coordinates.
             columns: A, shape ``(d, d)``, and b, shape ``(d,)``, of the columns A x + b that x was
@@ -136,9 +135,7 @@ class Fitted:
     """A normalised density on one side of the flow.
 
     Attributes:
-        name: Its name.
         side: Key of :attr:`ChallengeRows.views`, in whose coordinates it is a density.
-        density: The log-density.
     """
 
     name: str
@@ -162,7 +159,6 @@ class Stack:
     Since r >= w_0 model, log r - log model >= log w_0 at every point, whatever the challengers.
 
     Attributes:
-        names: Names of the k challengers.
         weights: w, the model's first, shape ``(k + 1,)``.
 
     Example:
@@ -186,10 +182,8 @@ class Stack:
         """Find the weights that maximise the mean of log r, by EM, with a floor for the model.
 
         Args:
-            names: Names of the challengers.
             ratios: log r_k - log model on rows, nats, shape ``(n, k)``.
             floor: Least weight of the model.
-            iterations: Iterations of EM, from equal weights.
         """
         logs = _with_model(ratios)
         scaled = (logs - logs.amax(1, keepdim=True)).exp().clamp(min=torch.finfo(logs.dtype).tiny)

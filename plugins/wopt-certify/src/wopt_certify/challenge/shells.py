@@ -89,7 +89,6 @@ class Shell:
 
     Attributes:
         centre, factor: m, shape ``(d,)``, and lower triangular W, shape ``(d, d)``.
-        curve: g.
     """
 
     centre: Tensor

@@ -66,8 +66,6 @@ class Tree:
 
     Attributes:
         centre, factor: m, shape ``(d,)``, and W, shape ``(d, d)``.
-        curves: Densities of the columns.
-        planes: Densities of the edges.
 
     Example:
         >>> rng = torch.Generator().manual_seed(0)
@@ -116,7 +114,6 @@ class PairDensity:
     """log c(u_j | u_i) - log phi(u_j):  what score i says of score j, which are N(0, 1) alone.
 
     Attributes:
-        i, j: The two columns.
         table: A density at the nodes of a grid, shape ``(nodes, nodes)``, bilinear between them.
         apart: Weight of the product of two N(0, 1).
     """

@@ -131,9 +131,6 @@ def fit_classifier(
     Args:
         train: Rows in unit coordinates, shape ``(n, d)``, and their labels ``(n,)``, 1 for real
             ones.
-        valid: Validation rows and labels, of the same kind.
-        iterations: Training iterations of the net.
-        seed: Seed of the net.
     """
     with seeded(seed):
         sees = (lambda z: z, features, _cosines(train[0]))
@@ -263,8 +260,6 @@ def classifier_test(
     Args:
         rows: Shape ``(n, d)``, n >= 20.
         samples: Shape ``(m, d)``; min(n, m) of each are used.
-        seed: Seed of splits, nets and permutations.
-        iterations: Training iterations.
 
     Source: Lopez-Paz, Oquab, Revisiting classifier two-sample tests, 2017; Kim, Ramdas, Singh,
     Wasserman, Classification accuracy as a proxy for two-sample testing, 2021.
@@ -318,7 +313,6 @@ class Region(Typed):
     Attributes:
         favours: ``rows``: the model has too little mass there; ``samples``: too much.
         rows_share, samples_share: The fractions of the rows, and of the samples, in the region.
-        error: Standard error of their difference.
         centre: The median of the region's points, in the data's units, shape ``(d,)``.
         columns: The columns in which the centre is furthest from the median of all, with the
             distance in standard deviations.
@@ -337,7 +331,6 @@ def regions_of(judged: ClassifierOutput, names: Sequence[str]) -> tuple[Region, 
 
     Args:
         judged: Rows and samples that the classifier was not trained on, and its logits there.
-        names: Names of the columns.
     """
     pooled = torch.cat([judged.row_logits, judged.sample_logits])
     high, low = pooled.quantile(1 - _SHARE), pooled.quantile(_SHARE)

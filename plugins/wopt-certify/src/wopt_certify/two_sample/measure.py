@@ -67,7 +67,6 @@ def mmd_test(rows: Tensor, samples: Tensor, *, seed: int = 0, most: int = 700) -
     Args:
         rows: Shape ``(n, d)``.
         samples: Shape ``(m, d)``.
-        seed: Seed of the subset and the permutations.
         most: Rows of each kind at most; time and memory are quadratic.
 
     Source: Gretton et al., A kernel two-sample test, 2012; aggregation as in Schrab et al., MMD
@@ -104,7 +103,6 @@ class ColumnDifference(Typed):
     """One column of rows against samples.
 
     Attributes:
-        name: Name of the column.
         distance: Kolmogorov-Smirnov statistic, the largest difference of the distribution
             functions.
         p_value: p-value of "one law in this column", after Holm's correction over all columns.
@@ -127,7 +125,6 @@ def column_differences(
     Args:
         rows: Shape ``(n, d)``.
         samples: Shape ``(m, d)``.
-        names: Names of the d columns.
 
     Example:
         >>> x = torch.arange(100.0).double()[:, None]
@@ -195,8 +192,6 @@ class TwoSampleReport(Typed):
     """The result of two-sample tests of held-out rows against a model's samples.
 
     Attributes:
-        classifier: The classifier test.
-        mmd: The kernel test.
         p_value: p-value of "one law", of both tests together (Bonferroni).
         level: Confidence; the laws are said to differ where p is at most 1 - level.
         columns: Columns by difference, the largest first; p-values corrected for their number.
@@ -272,10 +267,6 @@ def two_sample(
     Args:
         rows: Shape ``(n, d)``.
         samples: Samples of the model, shape ``(m, d)``.
-        names: Names of the columns.
-        level: Confidence.
-        seed: Seed of all draws.
-        iterations: Training iterations of the classifier.
         kernel_rows: Rows of each kind that the kernel test compares at most.
 
     Raises:

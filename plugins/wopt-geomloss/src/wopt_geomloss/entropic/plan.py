@@ -68,13 +68,8 @@ def solve_between(
         a: Weights, summing to one, shape ``(n,)``; zeros are allowed.
         y: Points, shape ``(m, d)``.
         b: Positive weights, shape ``(m,)``.
-        epsilon: Weight of the entropy, a squared length.
         tolerance: Error of the second marginal, in L1; the first is exact.
         iterations: Largest number of iterations.
-        accept: Error that is accepted when the iterations are used up.
-
-    Raises:
-        NotConverged: The error is above ``tolerance`` and ``accept`` after all iterations.
 
     Example:
         >>> x, half = torch.tensor([[0.0], [3.0]]).double(), torch.full((2,), 0.5).double()
@@ -114,9 +109,6 @@ def solve_within(
 
     There is one potential, which starts at zero. The averaged iteration (Feydy et al., 2019) at
     least halves the error every time, whatever epsilon is, unlike POT's alternating one.
-
-    Raises:
-        NotConverged: The tolerance was not reached after all iterations.
 
     Example:
         >>> x, half = torch.tensor([[0.0], [9.0]]).double(), torch.full((2,), 0.5).double()

@@ -42,9 +42,6 @@ def exact_plan(x: Tensor, a: Tensor, y: Tensor, b: Tensor) -> TransportPlan:
         y: Points, shape ``(m, d)``.
         b: Weights, summing to one, shape ``(m,)``.
 
-    Raises:
-        DivergenceError: The network simplex did not end.
-
     Example:
         >>> x, y = torch.tensor([[0.0], [1.0]]).double(), torch.tensor([[5.0], [2.0]]).double()
         >>> half = torch.full((2,), 0.5).double()

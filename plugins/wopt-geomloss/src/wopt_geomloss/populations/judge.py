@@ -29,11 +29,8 @@ def judged_populations(
     """Return the distances between populations carried by a flow and measured ones.
 
     Args:
-        snapshots: The populations.
         carry: Function of rows, their time and another time, to rows at that time.
-        blocks: Number of steps that were made.
         most: Largest number of rows of a population that are compared.
-        seed: Seed of the choice of rows.
     """
     end = snapshots.clock(blocks).times[-1]
     chosen = [subsample(x, most, seed, str(k)) for k, x in enumerate(snapshots.rows)]
@@ -109,7 +106,6 @@ def displacement_interpolation(
 
     Args:
         before, after: Rows, shapes ``(n, d)`` and ``(m, d)``.
-        fraction: The fraction s of the way.
 
     Returns:
         The pairs' points, shape ``(k, d)`` with k < n + m, and their masses, shape ``(k,)``.

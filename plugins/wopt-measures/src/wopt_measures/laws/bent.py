@@ -22,7 +22,6 @@ class BananaLaw(KnownLaw):
     The bend keeps areas. In odd dimensions the last coordinate is l z_d.
 
     Attributes:
-        dim: Dimension d.
         bend, centre: The bend b and the constant c; x_2 has mean zero for c = l^2.
         length, across: Standard deviations l along the banana and s across.
 
@@ -78,7 +77,6 @@ class FunnelLaw(KnownLaw):
     Source: Neal, *Slice sampling*, Annals of Statistics 2003 (s = 3).
 
     Attributes:
-        dim: Dimension d.
         scale: The standard deviation s of v.
 
     Example:
