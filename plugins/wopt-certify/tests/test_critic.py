@@ -12,7 +12,7 @@ from wopt.interfaces.block import FlowBlock
 from wopt.seeds import generator
 from wopt.stein import SteinForm
 from wopt_certify.challenge.mixture import MixtureDensity
-from wopt_certify.critic import TOGETHER, CriticOptions, seen_by_fields, stein_norm
+from wopt_certify.critic import TOGETHER, CriticOptions, seen_by_fields
 from wopt_certify.estimate import root_mean_square
 from wopt_certify.fields import KernelScore, MixtureScore, RadialField, WaveField
 from wopt_certify.replay import pushed_score, score_of
@@ -75,6 +75,10 @@ def problem(dim, n, seed=0):
 def options(iterations, seed=0):
     net = wopt.build("block", {"name": "ode", "width": 64, "time": False, "sharpness": 3.0})
     return CriticOptions(net, iterations, 1e-2, 1000, 0.95, seed)
+
+
+def stein_norm(form, options):
+    return seen_by_fields(form, options)[TOGETHER]
 
 
 def test_the_pushed_score_is_that_of_the_image_density_by_finite_differences():
@@ -167,15 +171,6 @@ def test_an_exact_step_leaves_nothing_to_find(dim):
     assert found.high < 0.1
 
 
-def test_the_same_seed_gives_the_same_estimate():
-    form, _ = problem(2, 400)
-    first, second, other = (stein_norm(form, options(20, seed)) for seed in (0, 0, 1))
-    # Not to the bit: how sums are rounded depends on where tensors lie in memory.
-    assert first.value == pytest.approx(second.value, rel=1e-12)
-    assert first.error == pytest.approx(second.error, rel=1e-12)
-    assert first.value != other.value
-
-
 def test_a_net_without_a_velocity_is_refused():
     class Blind(Bent):
         pass
@@ -219,15 +214,6 @@ def test_nets_by_number_repeat():
     one, other = seen_by_fields(form, counted), seen_by_fields(form, counted)
     assert one == other
     assert sum(name.startswith("net") for name in one) <= 2
-
-
-def test_nets_grow_while_there_is_time():
-    form, _ = problem(2, 1000)
-    short = seen_by_fields(form, dataclasses.replace(options(5), seconds=0.0))
-    long = seen_by_fields(form, dataclasses.replace(options(5), seconds=1.0))
-    assert [name for name in short if name.startswith("net")] == ["net 5"]
-    assert {"net 5", "net 10"} <= set(long)
-    assert long[TOGETHER].value >= 0.95 * short[TOGETHER].value
 
 
 def test_fields_depend_on_conditions():

@@ -67,14 +67,6 @@ def test_checkerboard_is_uniform_on_half_the_square():
     assert data.log_density(data.train).min() == data.log_density(data.train).max()
 
 
-@pytest.mark.parametrize("noise", [0.05, 1.0])
-def test_noise_is_an_option(noise):
-    near = ToySource("circles", noise=noise).load(seed=0)
-    surprise = -near.log_density(near.test)
-    error = float(surprise.std()) / len(surprise) ** 0.5
-    assert float(surprise.mean()) == pytest.approx(near.entropy, abs=4 * error)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

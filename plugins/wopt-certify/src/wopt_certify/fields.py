@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -14,6 +16,7 @@ from wopt.particles import split_conditions
 from wopt.seeds import generator, seeded
 from wopt.stein import SteinForm
 from wopt_certify.challenge.mixture import MixtureDensity
+from wopt_certify.training import train as trained
 
 __all__ = ["KernelScore", "MixtureScore", "NetField", "RadialField", "WaveField", "sharper"]
 
@@ -74,9 +77,7 @@ class WaveField:
         for ridge in _RIDGES_OF_WAVES:
             matrix = vectors @ (rotated / (values.clamp(min=0) + ridge)[:, None])
             phi, divergence = self._of(*waves, matrix)
-            gain = float(
-                validation.mean(2 * validation.along(phi, divergence) - phi.square().sum(1))
-            )
+            gain = _gain(validation, phi, divergence)
             if gain > best:
                 best, self.matrix = gain, matrix
 
@@ -221,9 +222,7 @@ class RadialField:
             self.coefficients, singular = torch.linalg.solve_ex(gram + ridge * size * eye, linear)
             if singular:  # all rows are one point in float64
                 continue
-            phi, divergence = self(*validation.inputs)
-            squares = phi.square().sum(1)
-            gain = float(validation.mean(2 * validation.along(phi, divergence) - squares))
+            gain = _gain(validation, *self(*validation.inputs))
             if gain > best:
                 best, kept = gain, self.coefficients
         self.coefficients = kept
@@ -255,22 +254,24 @@ class NetField:
         batch_size: int,
         seed: int,
     ) -> None:
-        y = torch.cat(train.inputs, dim=1)
+        y, d = torch.cat(train.inputs, dim=1), train.points.shape[1]
         self.shift = train.mean(y)
         self.scale = train.mean((y - self.shift).square()).sqrt().clamp(min=1e-12)
-        self.value = 0.0
         with seeded(seed):
-            self.net: FlowBlock = new_block(
-                net, train.points.shape[1], y.shape[1] - train.points.shape[1]
-            )
+            self.net: FlowBlock = new_block(net, d, y.shape[1] - d)
             if Capability.VELOCITY not in self.net.provides:
                 raise CapabilityError(
                     f"block {type(self.net).__name__} cannot be the critic: it provides no "
                     "VELOCITY; choose another certify.critic, such as ode"
                 )
             self.net.to(dtype=torch.float32, device=y.device)
-            with torch.enable_grad():
-                self._train(train, validation, iterations, learning_rate, batch_size)
+            self.value = trained(
+                self.net,
+                [torch.optim.Adam(self.net.parameters(), lr=learning_rate)],
+                self._loss(train, batch_size),
+                lambda: _gain(validation, *self(*validation.inputs)),
+                iterations,
+            )
         self.net.freeze()
 
     def __call__(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -284,31 +285,22 @@ class NetField:
         inside = ((torch.cat(given(y, c), dim=1) - self.shift) / self.scale).float()
         return split_conditions(inside, inside.shape[1] - y.shape[1])
 
-    def _train(
-        self, train: SteinForm, validation: SteinForm, iterations: int, rate: float, batch: int
-    ) -> None:
+    def _loss(self, train: SteinForm, batch: int) -> Callable[[], Tensor]:
+        """Return  E|phi|^2 - 2 <xi, phi>  on random rows."""
         inside, scale = self._inside(*train.inputs), self.scale[: train.points.shape[1]]
         by_point, scale = (train.by_point * scale).float(), scale.float()
-        by_log_det = train.by_log_det.float()
-        shares = None if train.weights is None else (train.weights * len(by_point)).float()
-        optimiser = torch.optim.Adam(self.net.parameters(), lr=rate)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, iterations)
-        kept = {k: v.clone() for k, v in self.net.state_dict().items()}
-        for iteration in range(1, iterations + 1):
-            rows = torch.randint(len(by_point), (min(batch, len(by_point)),))
+        by_log_det, n = train.by_log_det.float(), len(train.points)
+        shares = torch.ones(n) if train.weights is None else (train.weights * n).float()
+
+        def loss() -> Tensor:
+            rows = torch.randint(n, (min(batch, n),))
             v, divergence = self.net.velocity(*(part[rows] for part in inside))
             along = (by_point[rows] * v).sum(1) + by_log_det[rows] * divergence
-            terms = (scale * v).square().sum(1) - 2 * along
-            loss = terms.mean() if shares is None else (shares[rows] * terms).mean()
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            if iteration % 25 == 0 or iteration == iterations:
-                v, divergence = self(*validation.inputs)
-                size = 2 * validation.along(v, divergence) - v.square().sum(1)
-                value = float(validation.mean(size))
-                if value > self.value:
-                    self.value = value
-                    kept = {k: p.clone() for k, p in self.net.state_dict().items()}
-        self.net.load_state_dict(kept)
+            return (shares.to(v)[rows] * ((scale * v).square().sum(1) - 2 * along)).mean()
+
+        return loss
+
+
+def _gain(form: SteinForm, phi: Tensor, divergence: Tensor) -> float:
+    """Return  2 <xi, phi> - E|phi|^2."""
+    return float(form.mean(2 * form.along(phi, divergence) - phi.square().sum(1)))

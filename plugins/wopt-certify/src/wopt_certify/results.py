@@ -8,12 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from torch import Tensor
 
-from wopt.html import paragraph, table
 from wopt.interfaces import Objective
 from wopt.particles import Particles
 from wopt.statistics import mean_and_error
 from wopt.typed import Number, Typed
-from wopt_certify.bounds import Base, Entry, Label, StepBounds, least
+from wopt_certify.bounds import Base, Entry, Label, StepBounds
 from wopt_certify.effort import Effort
 from wopt_certify.estimate import Estimate, MethodEstimate
 from wopt_certify.gap import Gap
@@ -32,59 +31,7 @@ __all__ = [
     "Statement",
     "StepCertificate",
     "StepsWished",
-    "certificate_cells",
-    "certificate_html",
 ]
-
-_HEAD = ("step", "h", "known", "eps seen", "movement/h", "least bound", "by")
-
-
-def certificate_html(certificate: Certificate) -> str:
-    """Return a certificate as HTML: the statement, each step with its least bound, the notes.
-
-    Intervals are those of estimates; refuted bounds are listed apart.
-    """
-    parts = [paragraph(certificate.statement.text, bold=True)]
-    parts += [
-        paragraph(f"Refuted: {one.name} <= {one.value:.4g}, by {one.by}")
-        for one in certificate.gap.refuted
-    ]
-    title = f"{certificate.of} after each step: estimates, and the least bound given what was seen"
-    parts.append(
-        table(
-            _HEAD,
-            [
-                (str(step.step), f"{step.step_size:g}", *certificate_cells(step))
-                for step in certificate.steps
-            ],
-            title,
-        )
-    )
-    if certificate.two_sample is not None:
-        parts.append(paragraph(f"Samples: {certificate.two_sample.text()}"))
-    parts += [paragraph(note) for note in certificate.notes]
-    return "".join(parts)
-
-
-def certificate_cells(step: StepCertificate) -> tuple[str, ...]:
-    """Return the cells of a step: the last five columns of the table."""
-    best = least(step.bounds.gap)
-    refuted = any(entry.refuted for entry in step.bounds.gap.values())
-    return (
-        _interval(step.gap),
-        _interval(step.residual),
-        f"{step.movement.value / step.effective_step_size:.3g}",
-        "-" if best is None else f"{best[1]:.4g}",
-        ("all refuted" if refuted else "") if best is None else best[0],
-    )
-
-
-def _interval(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "-"
-    if estimate.impossible:
-        return f"{estimate.raw:.3g} (false)"
-    return f"{estimate.value:.3g} [{estimate.low:.3g}, {estimate.high:.3g}]"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -277,12 +224,13 @@ class Certificate(Typed):
         return dataclasses.replace(made, statement=statement)
 
     def _repr_html_(self) -> str:
-        """Return the HTML for notebooks: the headline, the steps, the notes."""
-        return certificate_html(self)
+        from wopt_certify.shown import html
+
+        return html(self)
 
     def show(self, console: Any) -> None:
         """Print the certificate on a terminal."""
-        from wopt_certify.terminal import show
+        from wopt_certify.shown import show
 
         show(self, console)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -46,7 +46,7 @@ class TransportGap(Typed):
         cost: E|x - T x|^2.
         dual: A lower bound of W_2^2, up to the sampling error that it states.
         high: An upper bound of the gap, cost - dual, up to the sampling error that it states.
-        plans: Lower bounds in the mean, at two sizes; empty without scipy.
+        plans: Lower bounds in the mean, at two sizes.
         reason: The parts left out, with reasons, in one line.
     """
 
@@ -78,8 +78,8 @@ def transport_gap(
     elsewhere it can be far too large. A and b are fitted on every other row and evaluated on the
     rest, in both ways, so no row tests a map that was fitted to it.
 
-    *From below*, with scipy (on the line without): plans between subsamples, at ``size`` and at
-    half of it, with the bias of plans shown beside them.
+    *From below*: plans between subsamples, at ``size`` and at half of it, with the bias of plans
+    shown beside them.
 
     Args:
         x: Independent rows of the law before the block, shape ``(n, d)``.
@@ -119,13 +119,11 @@ def transport_gap(
     for k in (0, 1):
         fit, judge = slice(k, None, 2), slice(1 - k, None, 2)
         misfits.append((costs[judge], _misfit(x[fit], y[fit], x[judge], y[judge])))
-    plans, reason = _plans(x, y, size, groups, seed)
     return TransportGap(
         cost=Estimate.of(*mean_and_error(costs), level),
         dual=combine([mean_and_error(cost - misfit) for cost, misfit in misfits], level),
         high=combine([mean_and_error(misfit) for _, misfit in misfits], level),
-        plans=plans,
-        reason=reason,
+        plans=_plans(x, y, min(size, len(x) // 2), groups, seed),
     )
 
 
@@ -152,48 +150,27 @@ def _roots(matrix: Tensor) -> tuple[Tensor, Tensor]:
     return vectors * values @ vectors.T, vectors / values @ vectors.T
 
 
-def _plans(
-    x: Tensor, y: Tensor, size: int, groups: int, seed: int
-) -> tuple[tuple[SamplePlans, ...], str]:
-    if x.shape[1] > 1 and _assignment() is None:
-        return (), "plans need scipy, which is not installed: pip install scipy"
-    size = min(size, len(x) // 2)
+def _plans(x: Tensor, y: Tensor, size: int, groups: int, seed: int) -> tuple[SamplePlans, ...]:
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
     plans = []
     for rows in (size // 2, size):
         values = []
         for group in order[: len(x) // (2 * rows) * 2 * rows].reshape(-1, 2, rows)[:groups]:
             (x0, x1), (y0, y1) = x[group], y[group]
-            paired = float((x0 - y0).square().sum(1).mean())
-            values.append(
-                [
-                    max(0.0, paired - _squared_distance(x0, y0)),
-                    _squared_distance(x0, y1),
-                    _squared_distance(x0, x1),
-                ]
-            )
+            gap = float((x0 - y0).square().sum(1).mean()) - _squared_distance(x0, y0)
+            values.append([max(0.0, gap), _squared_distance(x0, y1), _squared_distance(x0, x1)])
         plans.append(SamplePlans(rows, *torch.tensor(values).mean(0).tolist()))
-    return tuple(plans), ""
+    return tuple(plans)
 
 
 def _squared_distance(x: Tensor, y: Tensor) -> float:
     """Return W_2^2 of two sets of equal size: by sorting on the line, else by assignment."""
     if x.shape[1] == 1:
         return float((x[:, 0].sort()[0] - y[:, 0].sort()[0]).square().mean())
-    assign = _assignment()
-    assert assign is not None
+    from scipy.optimize import linear_sum_assignment
+
     cost = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").square().cpu().numpy()
-    return float(cost[assign(cost)].mean())
-
-
-def _assignment() -> Callable[[Any], Any] | None:
-    """Return scipy's assignment solver, or ``None`` without scipy."""
-    try:
-        from scipy.optimize import linear_sum_assignment
-    except ImportError:
-        return None
-    solver: Callable[[Any], Any] = linear_sum_assignment
-    return solver
+    return float(cost[linear_sum_assignment(cost)].mean())
 
 
 @dataclasses.dataclass(frozen=True)

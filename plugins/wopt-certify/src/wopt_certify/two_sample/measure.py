@@ -178,13 +178,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _tail(distance: float, n: int, m: int) -> float:
-    """Return P(D >= distance) under one law, by Kolmogorov's series with Stephens's correction."""
+    """Return P(D >= distance) under one law, by Kolmogorov's law with Stephens's correction."""
+    from scipy.special import kolmogorov
+
     root = math.sqrt(n * m / (n + m))
-    x = (root + 0.12 + 0.11 / root) * distance
-    if x < 0.2:
-        return 1.0
-    terms = (2 * (-1) ** (k - 1) * math.exp(-2 * (k * x) ** 2) for k in range(1, 101))
-    return min(max(sum(terms), 0.0), 1.0)
+    return float(kolmogorov((root + 0.12 + 0.11 / root) * distance))
 
 
 @dataclasses.dataclass(frozen=True)
