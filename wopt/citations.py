@@ -24,18 +24,7 @@ FILE = "citations.toml"
 
 @functools.cache
 def bibliography(package: str) -> dict[str, Entry]:
-    """Return a package's entries by key, empty if it has no ``citations.toml``.
-
-    Args:
-        package: A top-level package, such as ``wopt`` or ``wopt_mine``.
-
-    Raises:
-        PluginError: The file is not TOML, or an entry lacks a type, a title or a year.
-
-    Example:
-        >>> bibliography("wopt")["cheng2024"]["year"]
-        2024
-    """
+    """Return a package's entries by key, empty if it has no ``citations.toml``."""
     try:
         text = importlib.resources.files(package).joinpath(FILE).read_text(encoding="utf-8")
     except (
@@ -60,13 +49,6 @@ def bibliography(package: str) -> dict[str, Entry]:
 def find_citations(keys: Iterable[str], module: str = "wopt") -> dict[str, Entry]:
     """Return the entries of keys that a module cites, from its own package or wopt.
 
-    Args:
-        keys: The BibTeX keys.
-        module: The module whose package comes first, such as ``wopt_mine.moment``.
-
-    Raises:
-        PluginError: A key is in neither file; the message says where to add it.
-
     Example:
         >>> list(find_citations(["ambrosio2008"], "wopt_mine.moment"))
         ['ambrosio2008']
@@ -85,11 +67,6 @@ def find_citations(keys: Iterable[str], module: str = "wopt") -> dict[str, Entry
 
 def bibtex(key: str, entry: Entry) -> str:
     """Return an entry as BibTeX.
-
-    Args:
-        key: Key of the entry.
-        entry: Type and fields of the entry. ``package`` is not a BibTeX field: it is replaced by a
-            note of the installed version of that distribution.
 
     Example:
         >>> print(bibtex("one", {"type": "misc", "title": "A {B}", "year": 2024}))

@@ -373,12 +373,7 @@ def config_of(component: Any) -> dict[str, Any]:
 
 
 def name_of(component: Component) -> str:
-    """Return the name by which a component is registered, or that of its class.
-
-    Example:
-        >>> name_of(build("objective", "kl"))
-        'kl'
-    """
+    """Return the name by which a component is registered, or that of its class."""
     cls = type(component)
     try:
         return host().registry.name_of(cls.kind, cls)

@@ -68,12 +68,7 @@ SHIPPED = {
 
 
 def installed(distribution: str) -> bool:
-    """Whether a package is installed.
-
-    Example:
-        >>> installed("wopt-core"), installed("wopt-of-nobody")
-        (True, False)
-    """
+    """Whether a package is installed."""
     try:
         importlib.metadata.distribution(distribution)
     except importlib.metadata.PackageNotFoundError:

@@ -29,20 +29,7 @@ __all__ = [
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the same folder, which on success replaces ``path``.
-
-    Raises:
-        RunError: The disk is full or the folder cannot be written; nothing is left behind.
-
-    Example:
-        >>> import tempfile
-        >>> folder = tempfile.TemporaryDirectory()
-        >>> with replacing(Path(folder.name) / "a.txt") as temporary:
-        ...     _ = temporary.write_text("whole")
-        >>> (Path(folder.name) / "a.txt").read_text()
-        'whole'
-        >>> folder.cleanup()
-    """
+    """Yield a temporary path in the same folder, which on success replaces ``path``."""
     temporary: Path | None = None
     try:
         handle, name = tempfile.mkstemp(
@@ -64,16 +51,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def check_takes_files(path: Path) -> None:
-    """Raise if no file can be written at ``path``, before work is done that would be lost.
-
-    Raises:
-        RunError: The disk is full, or the folder cannot be written.
-
-    Example:
-        >>> check_takes_files(Path("/not/there.txt"))
-        Traceback (most recent call last):
-        wopt.errors.RunError: cannot write /not/there.txt: /not is gone; ...
-    """
+    """Raise if no file can be written at ``path``, before work is done that would be lost."""
     try:
         handle, name = tempfile.mkstemp(
             dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix
@@ -160,18 +138,6 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder (``flock``), which the system releases when the process ends.
 
     It leaves no file. On a file system without locks nothing is locked.
-
-    Raises:
-        BusyError: Another process, or another part of this one, holds it.
-        RunError: The folder cannot be opened.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder, locked(Path(folder)):
-        ...     with locked(Path(folder)):
-        ...         pass
-        Traceback (most recent call last):
-        wopt.errors.BusyError: ...
     """
     if sys.platform == "win32":  # which has no flock
         yield

@@ -26,15 +26,7 @@ _UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
 def bytes_of(text: str) -> int:
-    """Return the number of bytes of a text such as ``"2GB"``.
-
-    Raises:
-        ConfigError: The text is not an amount of memory.
-
-    Example:
-        >>> bytes_of("2GB"), bytes_of("500 MB")
-        (2000000000, 500000000)
-    """
+    """Return the number of bytes of a text such as ``"2GB"``."""
     found = re.fullmatch(r"\s*([0-9.]+)\s*([KMGT]B)\s*", text, re.IGNORECASE)
     try:
         size = float(found[1]) * _UNITS[found[2].upper()] if found else 0.0
@@ -73,9 +65,6 @@ class Memory:
             shape: Shape of the tensor.
             dtype: Dtype of the tensor.
             mapped: Whether to use a file for any size, if there is a folder.
-
-        Raises:
-            OSError: The disk is too full, so that writing would kill the process (SIGBUS).
         """
         folder, count = self.folder, math.prod(shape)
         size = count * dtype.itemsize

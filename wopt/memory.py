@@ -15,12 +15,7 @@ _UNKNOWN = 2**36
 
 
 def physical() -> int:
-    """Return the bytes of memory of this machine.
-
-    Example:
-        >>> physical() > 2**28
-        True
-    """
+    """Return the bytes of memory of this machine."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
@@ -51,21 +46,7 @@ def check_room(needed: float, what: str) -> None:
 
 @contextlib.contextmanager
 def within_memory(what: str) -> Iterator[None]:
-    """Turn errors of torch and Python about memory into one that says what needs it.
-
-    Args:
-        what: What is made inside, in words, with the option that makes it smaller.
-
-    Raises:
-        UserError: The memory does not suffice.
-
-    Example:
-        >>> import torch
-        >>> with within_memory("a layer; set `width` lower"):
-        ...     torch.empty(10**9, 10**9)
-        Traceback (most recent call last):
-        wopt.errors.UserError: a layer; set `width` lower: there is not enough memory for it
-    """
+    """Turn errors of torch and Python about memory into one that says what needs it."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -78,11 +59,6 @@ _SAID = ("can't allocate memory", "not enough memory", "out of memory", "storage
 
 
 def of_memory(error: Exception) -> bool:
-    """Whether an error means that Python or torch could not get memory.
-
-    Example:
-        >>> of_memory(MemoryError()), of_memory(RuntimeError("shapes do not fit"))
-        (True, False)
-    """
+    """Whether an error means that Python or torch could not get memory."""
     text = str(error).lower()
     return isinstance(error, MemoryError) or any(words in text for words in _SAID)

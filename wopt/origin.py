@@ -22,13 +22,7 @@ _FOREIGN = ("functools.py", "contextlib.py")
 
 
 def origin(cls: type) -> str:
-    """Return a component's class in words: kind, name, plugin, distribution.
-
-    Example:
-        >>> from wopt.testing import AffineBlock
-        >>> origin(AffineBlock)
-        'block AffineBlock (wopt.testing.gaussian)'
-    """
+    """Return a component's class in words: kind, name, plugin, distribution."""
     kind = str(getattr(cls, "kind", ""))
     registry = host().registry
     try:
@@ -44,12 +38,7 @@ def origin(cls: type) -> str:
 
 
 def in_words(error: BaseException) -> str:
-    """Return an error on one line, with its type.
-
-    Example:
-        >>> in_words(ValueError("two", "lines"))
-        "ValueError: ('two', 'lines')"
-    """
+    """Return an error on one line, with its type."""
     return f"{type(error).__name__}: {message_of(error)[:500]}"
 
 
@@ -72,13 +61,7 @@ def culprit(error: BaseException) -> str | None:
 
 
 def a_value(what: Any) -> str:
-    """Return a value in words: its type, and the shape of a tensor or an array.
-
-    Example:
-        >>> import torch
-        >>> a_value([1, 2, 3]), a_value(torch.zeros(3, 2))
-        ('list', 'Tensor of shape (3, 2), float32')
-    """
+    """Return a value in words: its type, and the shape of a tensor or an array."""
     name = type(what).__name__
     if hasattr(what, "shape") and hasattr(what, "dtype"):
         return f"{name} of shape {tuple(what.shape)}, {str(what.dtype).removeprefix('torch.')}"
@@ -88,17 +71,7 @@ def a_value(what: Any) -> str:
 
 
 def check_returned(component: Any, method: str, given: Any, wanted: str | None) -> None:
-    """Raise for a wrong result of a component's method, in one line that names both.
-
-    Args:
-        component: The component.
-        method: Name of the method.
-        given: What it returned.
-        wanted: What it should have returned, in words; ``None`` if it is right.
-
-    Raises:
-        PluginError: The result is wrong.
-    """
+    """Raise for a wrong result of a component's method, in one line that names both."""
     if wanted:
         raise PluginError(
             f"{origin(type(component))}, method {method}: returned {a_value(given)}; "
@@ -112,13 +85,7 @@ def strict() -> bool:
 
 
 def returning(method: Callable[..., Any], lacking: Callable[..., str | None]) -> Callable[..., Any]:
-    """Wrap a method so that its result is checked at every call.
-
-    Args:
-        method: A component's method.
-        lacking: Takes the component, the arguments and the result, and returns what was expected,
-            in words, if the result is wrong.
-    """
+    """Wrap a method so that its result is checked at every call."""
 
     @functools.wraps(method)
     def checked(self: Any, *args: Any, **kwargs: Any) -> Any:

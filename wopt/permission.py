@@ -97,22 +97,12 @@ def allow_tracker() -> Iterator[None]:
 
 
 def tracker_allowed() -> bool:
-    """Return whether trackers that a run directory names are used.
-
-    Example:
-        >>> tracker_allowed()
-        False
-    """
+    """Return whether trackers that a run directory names are used."""
     return _PERMISSION.tracker
 
 
 def changed_data_allowed() -> bool:
-    """Return whether other data are allowed.
-
-    Example:
-        >>> changed_data_allowed()
-        False
-    """
+    """Return whether other data are allowed."""
     return _PERMISSION.data
 
 

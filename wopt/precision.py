@@ -61,12 +61,7 @@ class Rounding(nn.Module):
 
 @contextlib.contextmanager
 def lowered(block: nn.Module, precision: Precision | None) -> Iterator[None]:
-    """Let the nets of a block round their products inside, as in an iteration of training.
-
-    Args:
-        block: A module, of which submodules are :class:`Rounding`.
-        precision: The precision; ``None`` for no rounding.
-    """
+    """Let the nets of a block round their products inside, as in an iteration of training."""
     nets = (
         [] if precision is None else [net for net in block.modules() if isinstance(net, Rounding)]
     )

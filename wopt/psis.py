@@ -33,10 +33,6 @@ def fit_pareto(excesses: Tensor) -> tuple[float, float]:
     Args:
         excesses: Positive values above the threshold, ascending, shape ``(m,)``, m >= 5.
 
-    Returns:
-        k, dimensionless and infinite where it cannot be estimated, and sigma, in the units of the
-        excesses.
-
     Source: Zhang, Stephens, A new and efficient estimation method for the generalized Pareto
     distribution, 2009; Vehtari, Simpson, Gelman, Yao, Gabry, Pareto smoothed importance sampling,
     JMLR 2024, appendix C.
@@ -122,10 +118,6 @@ def k_hat_threshold(count: int) -> float:
     """Return min(1 - 1/log10 S, 0.7) for S draws.
 
     Source: Vehtari et al. 2024, section 3.2.4.
-
-    Example:
-        >>> k_hat_threshold(100), k_hat_threshold(100_000)
-        (0.5, 0.7)
     """
     return min(1 - 1 / math.log10(count), 0.7) if count > 1 else -math.inf
 

@@ -93,14 +93,7 @@ def _room(part: Tensor, x: Tensor, memory: Memory) -> Tensor:
 def push(
     block: FlowBlock, particles: Particles, *, audit: bool = False, runtime: Runtime = ALONE
 ) -> Particles:
-    """Return the particles' image under a block.
-
-    Args:
-        block: The block, which maps each row independently of the others.
-        particles: The particles; each process maps those that it alone holds, without messages.
-        audit: Use the block's finer computation, as reported likelihoods do.
-        runtime: The processes that share the work, and where large results are.
-    """
+    """Return the particles' image under a block."""
     known = Capability.LOG_DET in block.provides
     function = (audit_of(block) if audit else block) if known else block.move
     team = SOLO if isinstance(particles, ShardedParticles) else runtime.team
@@ -124,13 +117,7 @@ def push_all(
 def there_and_back(
     blocks: Sequence[FlowBlock], particles: Particles, *, audit: bool = False
 ) -> Tensor:
-    """Return S(F(x)) - x, shape ``(n, d)``, F the blocks and S their inverses in turn.
-
-    Args:
-        blocks: Blocks T_1, ..., T_N, which all provide INVERSE.
-        particles: Particles at x.
-        audit: Use the blocks' finer computation for F, as reported likelihoods do.
-    """
+    """Return S(F(x)) - x, shape ``(n, d)``, F the blocks and S their inverses in turn."""
     return invert(blocks, apply(blocks, particles, audit=audit)).points - particles.points
 
 

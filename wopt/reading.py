@@ -50,16 +50,7 @@ _ESCAPED = re.compile(
 
 @contextlib.contextmanager
 def opened(path: Path, most: int | None = None) -> Iterator[int]:
-    """Yield a descriptor of a regular file, opened without following a link and without waiting.
-
-    Args:
-        path: The file.
-        most: Largest number of bytes; any by default.
-
-    Raises:
-        FileNotFoundError: The file does not exist.
-        DamagedError: The path is a link, a pipe or a device, too large, or cannot be read.
-    """
+    """Yield a descriptor of a regular file, opened without following a link and without waiting."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     check_no_link(path)
     try:
@@ -94,12 +85,7 @@ def read_bytes(path: Path, most: int = MOST_TEXT) -> bytes:
 
 
 def read_text(path: Path, most: int = MOST_TEXT) -> str:
-    """Return the text of a file in UTF-8.
-
-    Raises:
-        FileNotFoundError: The file does not exist.
-        DamagedError: As :func:`opened`, or the file is not text.
-    """
+    """Return the text of a file in UTF-8."""
     try:
         return read_bytes(path, most).decode("utf-8")
     except UnicodeDecodeError as error:
@@ -107,18 +93,7 @@ def read_text(path: Path, most: int = MOST_TEXT) -> str:
 
 
 def parsed_json(text: str | bytes) -> Any:
-    """Return the value of a JSON text.
-
-    Raises:
-        ValueError: The text is not JSON, is nested too deeply, or holds an invalid number or text.
-
-    Example:
-        >>> parsed_json('{"a": [1, 2.5]}')
-        {'a': [1, 2.5]}
-        >>> parsed_json("[" * 100_000)
-        Traceback (most recent call last):
-        ValueError: it is nested too deeply
-    """
+    """Return the value of a JSON text."""
     try:
         return _sane(json.loads(text))
     except RecursionError:
@@ -157,12 +132,7 @@ def printable(text: str, *, one_line: bool = False) -> str:
 
 
 def message_of(error: BaseException) -> str:
-    r"""Return what an error says, on one line; an error of a plugin may fail to say anything.
-
-    Example:
-        >>> message_of(ValueError("two\nlines"))
-        'two lines'
-    """
+    r"""Return what an error says, on one line; an error of a plugin may fail to say anything."""
     try:
         text = " ".join(str(error).split())
     except Exception:  # its own __str__ raises
@@ -171,11 +141,7 @@ def message_of(error: BaseException) -> str:
 
 
 def check_no_link(path: Path) -> None:
-    """Raise if a path is a link.
-
-    Raises:
-        DamagedError: The path is a link, wherever it leads.
-    """
+    """Raise if a path is a link."""
     if path.is_symlink():
         raise DamagedError(
             f"{path}: is a link, and a run directory holds none, so that nothing outside of it is "
@@ -184,12 +150,7 @@ def check_no_link(path: Path) -> None:
 
 
 def appending(path: Path, text: str) -> None:
-    """Add text to a regular file, created if needed, without following a link.
-
-    Raises:
-        DamagedError: The path is a link, a pipe or a device, or the file has a hard link.
-        OSError: The file cannot be written.
-    """
+    """Add text to a regular file, created if needed, without following a link."""
     check_no_link(path)
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
     flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)

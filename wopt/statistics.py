@@ -34,12 +34,7 @@ def some(x: Tensor) -> Tensor:
 
 
 def stride(n: int) -> int:
-    """Return the stride k of :func:`some` for n rows.
-
-    Example:
-        >>> stride(100), stride(300_000)
-        (1, 3)
-    """
+    """Return the stride k of :func:`some` for n rows."""
     return max(1, math.ceil(n / _ENOUGH))
 
 

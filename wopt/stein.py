@@ -176,13 +176,6 @@ def affine_residual(condition: Stationarity) -> float:
     evaluated on the rest, in both ways, so that a rich class does not bias the estimate upwards;
     weighted particles (quadrature) serve for both.
 
-    Args:
-        condition: The step's first-order condition at its new particles.
-
-    Returns:
-        An estimate of the norm of xi's affine part, in units of length per h: up to sampling error
-        a lower bound of the first-order error.
-
     Source: docs/theory.md 4.2 (4.1).
     """
     if condition.particles.weights is not None:

@@ -93,12 +93,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, st
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return a safetensors file's tensors, of any shape, and metadata.
-
-    Raises:
-        DamagedError: The file is missing, truncated, damaged, not a regular file, or larger than
-            half of the memory.
-    """
+    """Return a safetensors file's tensors, of any shape, and metadata."""
     try:
         with opened(path, physical() // _SHARE) as handle:
             # Read by its descriptor, so that it is the checked file.
@@ -132,18 +127,6 @@ def check_tensors(
     **sizes: int,
 ) -> dict[str, Tensor]:
     """Return the tensors of a file that its schema knows.
-
-    Args:
-        path: The file, for messages.
-        tensors: The tensors by name.
-        schema: What the file may hold.
-        prefix: What the names in the file have before those of the schema, for messages.
-        dtype: Dtype of all its tensors of floating point; any by default.
-        remedy: What to do about a damaged file.
-        sizes: Lengths of axes that are known.
-
-    Raises:
-        DamagedError: A tensor is missing or empty, or has another shape, type or value.
 
     Example:
         >>> schema = {"points": Array("n d", needed=True), "weights": Array("n")}

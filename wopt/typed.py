@@ -70,15 +70,7 @@ class Typed:
 
 
 def of_json(of: type[T], value: Any) -> T:
-    """Return a value of JSON as an object of a type, a dataclass for example.
-
-    Raises:
-        ValueError: The value is of another type; the message names the first part that is.
-
-    Example:
-        >>> of_json(tuple[str, ...], ["age", "size"])
-        ('age', 'size')
-    """
+    """Return a value of JSON as an object of a type, a dataclass for example."""
     try:
         # JSON mode is strict about numbers and words and takes lists for tuples.
         adapter = _adapter(of)  # type: ignore[arg-type]  # mypy doubts that classes hash

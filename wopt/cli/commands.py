@@ -63,12 +63,7 @@ _OF_SEVERAL = ("run", "resume")
 
 
 def wants_help(words: Sequence[str]) -> bool:
-    """Return whether a command line asks for help, which one process answers.
-
-    Example:
-        >>> wants_help(["run", "--help"]), wants_help(["run", "help.toml"])
-        (True, False)
-    """
+    """Return whether a command line asks for help, which one process answers."""
     return not words or any(word in ("-h", "--help", "--version") for word in words)
 
 

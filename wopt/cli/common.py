@@ -48,16 +48,7 @@ def config_table(
 
 
 def rows_of(source: Source, path: Path, key: str | None = None) -> tuple[Any, bool]:
-    """Return a data file as an Arrow table, and whether the file names its columns.
-
-    Args:
-        source: Source of the run that the rows are for; it reads files of its own kind.
-        path: The file.
-        key: Name of the array in an npz file.
-
-    Raises:
-        DataError: The file cannot be read.
-    """
+    """Return a data file as an Arrow table, and whether the file names its columns."""
     if path.suffix.lower() in source.suffixes:
         return source.table(path), True
     from wopt.data.tables import read_frame

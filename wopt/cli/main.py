@@ -31,10 +31,6 @@ def quit_while_importing() -> Iterator[None]:
 
     Importing torch takes seconds, mostly in C, where KeyboardInterrupt is swallowed or becomes an
     ImportError. During imports nothing needs to be cleaned up.
-
-    Example:
-        >>> with quit_while_importing():
-        ...     pass
     """
     ours = threading.current_thread() is threading.main_thread()
     if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:

@@ -37,12 +37,6 @@ def written_out(table: Mapping[str, Any]) -> dict[str, Any]:
     the target ``python`` with that ``log_prob``. A target whose dimension is known, by ``dim``,
     ``names`` or itself, is reached from N(0, I) if there is no ``[source]``.
 
-    Args:
-        table: Table as read from TOML.
-
-    Raises:
-        ConfigError: The target is given twice.
-
     Example:
         >>> full = written_out({"target": {"python": "my_model.py:log_prob", "dim": 3}})
         >>> full["objective"]["target"]
@@ -243,11 +237,7 @@ def validate(table: dict[str, Any], where: str = "") -> RunConfig:
 
 
 def to_table(config: RunConfig) -> dict[str, Any]:
-    """Return the resolved table: every option with its value.
-
-    Raises:
-        PluginError: A component is not registered, so no file can name it.
-    """
+    """Return the resolved table: every option with its value."""
     try:
         return config.model_dump(mode="json", exclude_none=True)
     except PydanticSerializationError as error:
@@ -255,13 +245,7 @@ def to_table(config: RunConfig) -> dict[str, Any]:
 
 
 def described(config: RunConfig) -> dict[str, Any]:
-    """Return the table of :func:`to_table`, with only the name of parts that files cannot hold.
-
-    Example:
-        >>> config = validate({"source": {"name": "toy", "shape": "moons"}, "seed": 3})
-        >>> described(config) == to_table(config)
-        True
-    """
+    """Return the table of :func:`to_table`, with only the name of parts that files cannot hold."""
     table: dict[str, Any] = {}
     for name in RunConfig.model_fields:
         try:
@@ -278,11 +262,7 @@ def _name(part: Any) -> dict[str, str]:
 
 
 def check_precision(config: RunConfig) -> None:
-    """Raise unless ``run.precision`` and ``run.compile`` fit the other options.
-
-    Raises:
-        ConfigError: They do not fit; the message names the other option, and a remedy.
-    """
+    """Raise unless ``run.precision`` and ``run.compile`` fit the other options."""
     precision, kind = config.run.precision, config.device.split(":")[0]
     if config.run.compile and config.run.shards is not None:
         raise ConfigError(

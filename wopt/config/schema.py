@@ -32,12 +32,7 @@ def installed_components(kind: str) -> dict[str, type[Component]]:
 
 
 def schema() -> dict[str, Any]:
-    """Return a JSON Schema (2020-12) of configurations, made from the live registry.
-
-    Example:
-        >>> schema()["$schema"]
-        'https://json-schema.org/draft/2020-12/schema'
-    """
+    """Return a JSON Schema (2020-12) of configurations, made from the live registry."""
     definitions: dict[str, Any] = {}
     for kind in KINDS.values():
         choices = []
@@ -117,9 +112,6 @@ def template(
         names: The component to use by kind; where a kind is missing, the usual one.
         values: Options of the source, objective, ... that are not the defaults.
         about: Lines to begin with, as comments.
-
-    Raises:
-        PluginError: A name is unknown.
     """
     lines = [
         "# A wopt run. Every option is shown with its default; delete what you do not need.",

@@ -105,13 +105,7 @@ SILENT = Listener()
 
 
 class OfStep(Listener):
-    """Passes a solver's progress on as that of a step.
-
-    Args:
-        listener: Receives the progress.
-        step: Number of the step: 1, 2, ...
-        what: The work, in words.
-    """
+    """Passes a solver's progress on as that of a step."""
 
     def __init__(self, listener: Listener, step: int, what: str) -> None:
         self.listener, self.step_made, self.what = listener, step, what

@@ -130,12 +130,7 @@ def document_of(name: str) -> type[Typed] | None:
 
 
 def show(document: Any, console: Any) -> None:
-    """Print a document by its own method, or its fields one by one.
-
-    Args:
-        document: Result of a measurement; it may have a method ``show(console)``.
-        console: A :class:`rich.console.Console`.
-    """
+    """Print a document by its own method, or its fields one by one."""
     if hasattr(document, "show"):
         document.show(console)
         return

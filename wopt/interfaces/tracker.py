@@ -31,12 +31,7 @@ class Tracker(Component, abc.ABC):
 
 
 class Tracked(Listener):
-    """A tracker as a listener: its errors are reported once for each event and never end the run.
-
-    Args:
-        tracker: The tracker that receives the events.
-        failed: Receives a report of an error, in one line.
-    """
+    """A tracker as a listener: its errors are reported once an event and never end the run."""
 
     def __init__(self, tracker: Tracker, failed: Callable[[str], None]) -> None:
         self.tracker = tracker

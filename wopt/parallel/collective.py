@@ -31,10 +31,6 @@ def numbers_in(value: Any) -> list[Number]:
     """Return the numbers in a value, and ``None``, in order, without texts and tensors.
 
     It looks into tuples, lists, mappings and dataclasses.
-
-    Example:
-        >>> numbers_in({"momentum": 0.5, "why": "uphill", "past": (1, None)})
-        [0.5, 1, None]
     """
     if value is None or isinstance(value, float | int):
         return [value]
@@ -42,12 +38,7 @@ def numbers_in(value: Any) -> list[Number]:
 
 
 def with_numbers(value: T, numbers: Iterator[float | None]) -> T:
-    """Return a value with its numbers replaced by others.
-
-    Example:
-        >>> with_numbers({"momentum": 0.5, "past": (1, None)}, iter([0.25, 2.0, None]))
-        {'momentum': 0.25, 'past': (2, None)}
-    """
+    """Return a value with its numbers replaced by others."""
     made: Any
     if value is None or isinstance(value, float | int):
         number = next(numbers)
@@ -142,15 +133,7 @@ def exchange(whole: Tensor, spans: Sequence[slice], rank: int) -> None:
 
 
 def raise_first(own: WoptError | None, size: int) -> None:
-    """Raise on every process the error of the first that has one.
-
-    Args:
-        own: This process's error, if any.
-        size: Number of processes.
-
-    Raises:
-        WoptError: An error of the same class and text.
-    """
+    """Raise on every process the error of the first that has one."""
     reported = b"" if own is None else f"{type(own).__name__}: {own}".encode()[:_TEXT]
     padded = torch.zeros(_TEXT, dtype=torch.uint8)
     padded[: len(reported)] = torch.tensor(list(reported), dtype=torch.uint8)

@@ -24,11 +24,7 @@ class Interrupt:
     noted = False
 
     def heed(self, anyone: bool) -> None:
-        """Raise if any process was interrupted; ``anyone`` has to be agreed on by all.
-
-        Raises:
-            KeyboardInterrupt: A process was interrupted.
-        """
+        """Raise if any process was interrupted; ``anyone`` has to be agreed on by all."""
         if anyone:
             self.noted = False
             raise KeyboardInterrupt

@@ -25,17 +25,7 @@ _POLL = 0.05
 
 @contextlib.contextmanager
 def launched(shards: int | None, timeout: float, device: str = "cpu") -> Iterator[Team]:
-    """Yield the team of this process, which is joined inside.
-
-    Args:
-        shards: Value of ``run.shards``.
-        timeout: Seconds after which a process that does not answer ends the others.
-        device: Device of the run: gloo serves CPUs, nccl also CUDA devices.
-
-    Raises:
-        ConfigError: The shards cannot be divided among the processes.
-        TeamError: The processes cannot connect.
-    """
+    """Yield the team of this process, which is joined inside."""
     size, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     of = Team(rank, size, shards)
     threads = torch.get_num_threads()
@@ -104,12 +94,7 @@ def restarted() -> bool:
 
 
 def by_first(of: Team, action: Callable[[], None]) -> None:
-    """Run an action, such as writing, on the first process; if it fails, end all.
-
-    Raises:
-        WoptError: The action failed (on the first process).
-        SystemExit: The action failed (on the others), with the same exit status.
-    """
+    """Run an action, such as writing, on the first process; if it fails, end all."""
     failed = None
     if of.first:
         try:
@@ -124,12 +109,7 @@ def by_first(of: Team, action: Callable[[], None]) -> None:
 
 
 def of_first(of: Team, make: Callable[[], T]) -> T | None:
-    """Return the result of the first process; ``None`` on the others. If it fails, all end.
-
-    Raises:
-        WoptError: As :func:`by_first`.
-        SystemExit: As :func:`by_first`.
-    """
+    """Return the result of the first process; ``None`` on the others. If it fails, all end."""
     made: list[T] = []
     by_first(of, lambda: made.append(make()))
     return made[0] if made else None
@@ -139,14 +119,6 @@ def told_by_first(of: Team, key: str, make: Callable[[], str]) -> str:
     """Return a text that the first process makes, which may take any time.
 
     Other processes poll for it, so that signals reach them meanwhile.
-
-    Args:
-        of: The processes.
-        key: Name of the text, which must be new each time.
-        make: Makes the text; called on the first process only.
-
-    Raises:
-        SystemExit: The text could not be made (on the other processes).
     """
     if of.size == 1:
         return make()

@@ -45,20 +45,7 @@ ALWAYS = ("wopt", "cheng2024")
 
 
 def cited_by(path: Path | None = None) -> list[Cited]:
-    """Return the sources of everything that a run used; without a run wopt and its paper.
-
-    Args:
-        path: A run directory, finished or not.
-
-    Raises:
-        ConfigError: The run does not exist.
-        PluginError: A component cites a key that is in no file of sources.
-        RunError: The run is damaged.
-
-    Example:
-        >>> [key for one in cited_by() for key in one.entries]
-        ['wopt', 'cheng2024']
-    """
+    """Return the sources of everything that a run used; without a run wopt and its paper."""
     made = [cited("wopt, and the theory it rests on", ALWAYS)]
     if path is None:
         return made
@@ -105,12 +92,7 @@ def components(value: Any) -> Iterator[Component | Spec]:
 
 
 def as_bibtex(cited: Iterable[Cited]) -> str:
-    """Return BibTeX: each entry once, below a comment on its use.
-
-    Example:
-        >>> print(as_bibtex([Cited("a scheme", find_citations(["cheng2024"]))]).splitlines()[1])
-        @article{cheng2024,
-    """
+    """Return BibTeX: each entry once, below a comment on its use."""
     blocks, written = [], set[str]()
     for one in cited:
         keys = ", ".join(one.entries) or "nothing to cite"

@@ -64,14 +64,6 @@ def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> Ru
 
     For a start pushed forward the test rows are draws of the start, not data: their likelihood does
     not measure the model and is left out.
-
-    Args:
-        prepared: The run's data and parts.
-        blocks: The run's maps.
-        test: The test rows as particles.
-
-    Returns:
-        The scores; the caller fills in status, reason and times.
     """
     audited, coarse = push_all(blocks, test, audit=True), push_all(blocks, test)
     objective, dataset = prepared.problem.objective, prepared.dataset

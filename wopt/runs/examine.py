@@ -52,13 +52,6 @@ def examine(path: Path, *, data: bool = True) -> DamageReport:
     """Read every file of a run directory, and return what is damaged and can be rescued.
 
     Nothing is written.
-
-    Args:
-        path: The run directory.
-        data: Whether the run's data are read too, as by `wopt resume`.
-
-    Raises:
-        ConfigError: The directory does not exist.
     """
     run = RunDirectory(path)
     if not path.is_dir():
@@ -187,12 +180,7 @@ def _advice(
 
 
 def rescued(path: Path) -> Flow:
-    """Return the model of all steps whose maps can be read.
-
-    Raises:
-        ConfigError: No map can be read, or the model is a start pushed forward.
-        DamagedError: Configuration or preprocessing cannot be read.
-    """
+    """Return the model of all steps whose maps can be read."""
     run = RunDirectory(path)
     config = validate(run.read_config(), str(run.config))
     transform, names, conditions = load_transform(run)

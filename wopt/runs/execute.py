@@ -42,18 +42,7 @@ _GO_ON = "go on with `wopt resume {}`"
 
 
 def run_table(table: Mapping[str, Any], where: str, out: Path, listener: Listener) -> RunResult:
-    """Make a run of a table as read from TOML; one that torchrun restarts is resumed.
-
-    Args:
-        table: The table.
-        where: The file, for messages.
-        out: The run directory.
-        listener: Receives messages on progress from the first process.
-
-    Raises:
-        UserError: The configuration, data or parts cannot be used.
-        TeamError: Another process ended or did not answer.
-    """
+    """Make a run of a table as read from TOML; one that torchrun restarts is resumed."""
     config = validate(dict(table), where)
     clock = Stopwatch(report=True)
     with _computing(config, out) as runtime:
@@ -266,16 +255,7 @@ def _check_readable(table: dict[str, Any], out: Path) -> None:
 
 @contextlib.contextmanager
 def _computing(config: RunConfig, out: Path) -> Iterator[Runtime]:
-    """Yield what computes a run: its processes, joined inside, and its memory.
-
-    Args:
-        config: Options of the run; ``[run]`` is used here.
-        out: The run directory.
-
-    Raises:
-        ConfigError: The number of processes does not fit ``run.shards``.
-        TeamError: The processes do not find each other.
-    """
+    """Yield what computes a run: its processes, joined inside, and its memory."""
     run, folder = config.run, RunDirectory(out).particles
     # The other processes end while the first still measures.
     with (
@@ -295,9 +275,6 @@ def hold(prepared: Prepared) -> Prepared:
     """Return the run with only the training particles that ``run.hold`` assigns to this process.
 
     The first process keeps the source's rows, for measuring; the others keep a few.
-
-    Raises:
-        CapabilityError: A component, which the message names, needs all particles.
     """
     config = prepared.config
     if config.run.hold == "all":

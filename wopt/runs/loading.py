@@ -66,12 +66,7 @@ class Fingerprint(Typed):
 
     @classmethod
     def of(cls, data: Dataset, source: Source | None = None) -> Fingerprint:
-        """Return the fingerprint of a split dataset, and of its source's later populations.
-
-        Args:
-            data: The data that the source loaded.
-            source: The source, which may have populations of later times.
-        """
+        """Return the fingerprint of a split dataset, and of its source's later populations."""
         known = None if source is None else source.snapshots()
         later = () if known is None else known.rows[1:]
         parts = [data.train, data.valid, data.test, *later]
@@ -79,13 +74,7 @@ class Fingerprint(Typed):
         return cls(rows, tuple(data.names), *_marks(parts, data.dim))
 
     def differs(self, other: Fingerprint, *, made: bool = False) -> str:
-        """Return a description of the difference of other data, empty if there is none.
-
-        Args:
-            other: Fingerprint of the other data.
-            made: Whether the values are computed and not read, so that another processor may round
-                them differently.
-        """
+        """Return a description of the difference of other data, empty if there is none."""
         if self.columns != other.columns:
             return f"columns {_listed(other.columns)} in place of {_listed(self.columns)}"
         if self.rows != other.rows:

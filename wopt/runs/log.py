@@ -38,12 +38,6 @@ class LossLog(Listener):
     """A listener that writes ``losses.jsonl``: smoothed losses at up to 200 iterations a step.
 
     A step that was trained again has all its trainings in one line, with iterations counted on.
-
-    Args:
-        path: The file, to which lines are appended; lines of repeated steps are replaced.
-
-    Raises:
-        DamagedError: The file is damaged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -85,23 +79,14 @@ class LossLog(Listener):
 
 
 def thinned_losses(seen: list[tuple[int, float]], most: int) -> list[tuple[int, float]]:
-    """Return at most ``most`` pairs, evenly spaced, including the first and the last.
-
-    Example:
-        >>> [k for k, _ in thinned_losses([(k, 0.0) for k in range(1, 1001)], 5)]
-        [1, 251, 501, 750, 1000]
-    """
+    """Return at most ``most`` pairs, evenly spaced, including the first and the last."""
     if len(seen) <= most:
         return seen
     return [seen[round(k * (len(seen) - 1) / (most - 1))] for k in range(most)]
 
 
 class RunLog(Listener):
-    """A listener that writes ``log.txt``.
-
-    Args:
-        path: The file, to which lines are appended.
-    """
+    """A listener that writes ``log.txt``."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -126,11 +111,7 @@ class RunLog(Listener):
         self.write(f"{result.status}: {result.reason}")
 
     def write(self, text: str) -> None:
-        """Write a line with the time; line breaks and control characters are escaped.
-
-        Raises:
-            RunError: The file cannot be written, or is a link.
-        """
+        """Write a line with the time; line breaks and control characters are escaped."""
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
         try:
             appending(self.path, f"{stamp} {printable(text, one_line=True)}\n")

@@ -115,12 +115,7 @@ def _beginning(problem: Prepared, state: State) -> Beginning:
 
 
 class Claims(Listener):
-    """Warns once of each claim of objective and target that an energy refutes.
-
-    Args:
-        problem: The run.
-        listener: Receives the warnings.
-    """
+    """Warns once of each claim of objective and target that an energy refutes."""
 
     def __init__(self, problem: Prepared, listener: Listener) -> None:
         self.problem, self.listener = problem, listener
@@ -150,13 +145,6 @@ class ChallengeListener(Listener):
 
     A challenger is a free step (h = infinity, by maximum likelihood) from the present particles,
     so one that gains is nearly the next step; the last one, which does not, gives the lower side.
-
-    Args:
-        problem: The run.
-        state: The state that it begins from.
-
-    Raises:
-        CapabilityError: ``stop.challenge`` is set, and the run cannot be challenged.
     """
 
     def __init__(self, problem: Prepared, state: State) -> None:

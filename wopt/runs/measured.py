@@ -26,11 +26,7 @@ __all__ = ["Measured", "automatic"]
 
 
 def automatic(config: RunConfig) -> list[Measurement]:
-    """Return the measurements that are made of every run to which they apply.
-
-    Raises:
-        ConfigError: The configuration asks for one whose plugin is not installed.
-    """
+    """Return the measurements that are made of every run to which they apply."""
     names = [entry.qualified for entry in host().registry.entries("measurement")]
     made = [build("measurement", name) for name in names if _is_automatic(name)]
     given = {"exact": config.exact, "snapshots": config.snapshots.times}
@@ -68,10 +64,6 @@ class Measured:
         """Return the documents of automatic measurements, by the field of the result.
 
         Those that the result has no field for are kept for ``measurements.json``.
-
-        Args:
-            prepared: The run as it was trained.
-            flow: Its model.
         """
         run = dataclasses.replace(self.run, prepared=prepared, flow=flow)
         made = dict[str, Any]()
@@ -84,12 +76,7 @@ class Measured:
         return made
 
     def certify(self, status: str, spent: float) -> None:
-        """Write the certificate and what else ``measurements`` asks for.
-
-        Args:
-            status: How the run ended.
-            spent: CPU seconds since training, a part of the budget.
-        """
+        """Write the certificate and what else ``measurements`` asks for."""
         run = dataclasses.replace(self.run, spent=spent)
         if not run.state.records:
             return

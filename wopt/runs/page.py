@@ -24,12 +24,7 @@ __all__ = ["write_page"]
 
 
 def write_page(solution: Solution, path: Path, certificate: Any = None) -> Path:
-    """Write a page of a solution's steps and pictures, see :meth:`Solution.report`.
-
-    Raises:
-        CapabilityError: The solve began with particles, so there are no rows to show.
-        RunError: The page cannot be written.
-    """
+    """Write a page of a solution's steps and pictures, see :meth:`Solution.report`."""
     prepared = solution.prepared
     data, config = prepared.dataset, prepared.config
     if data is None:

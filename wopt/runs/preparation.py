@@ -112,18 +112,7 @@ def prepare(
     placed: tuple[Particles, Particles] | None = None,
     runtime: Runtime = ALONE,
 ) -> Prepared:
-    """Check that parts and data fit together and place the particles.
-
-    Args:
-        config: The options.
-        dataset: The data that the source loads with the run's seed, if already loaded.
-        placed: Training and held-out particles of these data, if already made.
-        runtime: What computes the run; its precision is that of the options.
-
-    Raises:
-        CapabilityError: No part provides a capability that another part needs.
-        DataError: The data cannot be used.
-    """
+    """Check that parts and data fit together and place the particles."""
     check_precision(config)
     if dataset is None:
         dataset = config.source.loaded(derive(config.seed, "source"), runtime)
@@ -192,15 +181,7 @@ def from_particles(
     transform: AffineTransform | None = None,
     runtime: Runtime = ALONE,
 ) -> Prepared:
-    """Return the problem of given particles.
-
-    Args:
-        config: The options, whose source is not used.
-        train: The training particles.
-        valid: The held-out particles.
-        transform: The preprocessing that was applied to them, for the model's units.
-        runtime: What computes the run; its precision is that of the options.
-    """
+    """Return the problem of given particles."""
     check_precision(config)
     objective = config.objective
     known = train.log_density_start is not None

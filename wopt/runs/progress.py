@@ -37,12 +37,7 @@ _PAUSE = 0.3
 
 
 def in_notebook() -> bool:
-    """Return whether an IPython kernel, whose front end shows HTML, runs this code.
-
-    Example:
-        >>> in_notebook()
-        False
-    """
+    """Return whether an IPython kernel, whose front end shows HTML, runs this code."""
     ipython = sys.modules.get("IPython")
     shell = None if ipython is None else ipython.get_ipython()
     return getattr(shell, "kernel", None) is not None
@@ -55,9 +50,6 @@ def steps_table(records: tuple[StepRecord, ...] | list[StepRecord]) -> str:
 
 class Notebook(Listener):
     """A listener that shows a live table of steps, a progress bar and warnings.
-
-    Args:
-        show: Function that shows HTML in place of the last; by default in the cell's output.
 
     Example:
         >>> shown = []
@@ -194,25 +186,14 @@ def listener_of(choice: ListenerLike, nobody: Listener = QUIET) -> Listener:
 
 
 def with_tracker(listener: Listener, tracker: Tracker | None) -> Listener:
-    """Return a listener that also calls a tracker, with the tracker's errors as warnings.
-
-    Args:
-        listener: Listener that is called first.
-        tracker: Tracker that is called after it, so that its errors cannot affect the listener.
-    """
+    """Return a listener that also calls a tracker, with the tracker's errors as warnings."""
     if tracker is None:
         return listener
     return Listeners([listener, Tracked(tracker, listener.warn)])
 
 
 def permitted(config: RunConfig, listener: Listener, path: Path) -> RunConfig:
-    """Return the configuration of a resumed run, without its tracker unless that is allowed.
-
-    Args:
-        config: The configuration.
-        listener: Warned of a tracker that is left out.
-        path: File of the configuration.
-    """
+    """Return the configuration of a resumed run, without its tracker unless that is allowed."""
     if config.tracker is None or tracker_allowed():
         return config
     listener.warn(

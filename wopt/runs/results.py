@@ -41,11 +41,7 @@ _REPORT = 0.5
 
 
 class Stopwatch:
-    """The wall and processor seconds that a run takes, with those of its earlier parts.
-
-    Args:
-        report: Whether the run is to have a page at its end.
-    """
+    """The wall and processor seconds that a run takes, with those of its earlier parts."""
 
     def __init__(self, report: bool) -> None:
         self.report = report

@@ -115,10 +115,6 @@ class Terminal(Listener):
     On a pipe there is no bar. It serves ``wopt run`` and, from Python, any function that takes a
     listener.
 
-    Args:
-        console: Console to print on; by default the terminal.
-        verbose: Print a table of steps and the phases too.
-
     Example:
         >>> import io
         >>> text = io.StringIO()

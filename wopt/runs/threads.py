@@ -58,9 +58,6 @@ def best_of(laps: Mapping[int, Lap]) -> int:
     raise its CPU seconds. Twice the CPU seconds for hardly less time are not paid, and half the
     time for hardly more CPU seconds is.
 
-    Args:
-        laps: What an iteration takes, by the number of threads.
-
     Example:
         >>> best_of({1: Lap(1.0, 1.0), 2: Lap(0.9, 1.8)})
         1
@@ -133,14 +130,6 @@ def laps_of(prepared: Prepared, most: int) -> dict[int, Lap]:
     The inner solver trains a new block on batches of the run for a few iterations, which are thrown
     away. The random numbers and the block of the run stay as they are. This takes a tenth of a
     second a number, or an iteration a number where that is longer.
-
-    Args:
-        prepared: The run, before its first step.
-        most: The largest number of threads.
-
-    Returns:
-        By the number of threads, the median over iterations. It is empty where none can be
-        measured: all steps are solved by other means than iterations on particles.
     """
     problem = prepared.problem
     step = _measured_step(problem)

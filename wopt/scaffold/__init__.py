@@ -17,19 +17,7 @@ __all__ = ["make_plugin"]
 
 
 def make_plugin(name: str, kind: str, out: Path) -> list[Path]:
-    """Write the package ``wopt-NAME`` to a new folder.
-
-    Args:
-        name: The plugin's and its component's name: lower case, digits, underscores.
-        kind: One of :data:`wopt.registry.KINDS`.
-        out: The folder, which must not exist or be empty.
-
-    Returns:
-        The files written.
-
-    Raises:
-        ConfigError: The name or kind cannot be used, or the folder is not empty.
-    """
+    """Write the package ``wopt-NAME`` to a new folder."""
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
         raise ConfigError(
             f"{name!r} cannot be a plugin name: write lower case letters, digits and underscores, "

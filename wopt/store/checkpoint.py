@@ -192,11 +192,7 @@ def load_state(
 def load_blocks(
     run: RunDirectory, config: RunConfig, dim: int, condition: int = 0
 ) -> list[FlowBlock]:
-    """Read the blocks of all finished steps; nothing is written.
-
-    Raises:
-        DamagedError: A file is missing or damaged.
-    """
+    """Read the blocks of all finished steps; nothing is written."""
     known = _known(run)[1]
     refined = _refined(run, known)
     blocks = []
@@ -213,11 +209,7 @@ def kept_steps(config: RunConfig, steps: int) -> range:
 
 
 def known_steps(run: RunDirectory) -> int:
-    """Return the number of finished steps of a run.
-
-    Raises:
-        DamagedError: The state is missing or damaged.
-    """
+    """Return the number of finished steps of a run."""
     return _known(run)[1].step
 
 
@@ -234,11 +226,7 @@ def _known(run: RunDirectory) -> tuple[dict[str, Tensor], Kept]:
 def load_block(
     run: RunDirectory, config: RunConfig, step: int, dim: int, condition: int = 0
 ) -> FlowBlock:
-    """Read the block of one step.
-
-    Raises:
-        DamagedError: The file is missing, damaged, or holds another block than the configuration's.
-    """
+    """Read the block of one step."""
     at = run.block(step)
     return _block(run, at, read_tensors(at)[0], config, step, dim, condition)
 
@@ -329,11 +317,7 @@ def save_transform(
 def load_transform(
     run: RunDirectory,
 ) -> tuple[AffineTransform, tuple[str, ...], Tensor | None]:
-    """Read the preprocessing, the columns' names, and the conditions ``(n, k)``, if any.
-
-    Raises:
-        RunError: The file is missing or damaged.
-    """
+    """Read the preprocessing, the columns' names, and the conditions ``(n, k)``, if any."""
     tensors, metadata = read_tensors(run.transform)
     try:
         names = of_json(tuple[str, ...], parsed_json(metadata["names"]))

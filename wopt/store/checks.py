@@ -50,11 +50,7 @@ class Kept(Typed):
 def check_transform(
     tensors: Mapping[str, Tensor], names: Sequence[str], columns: Columns | None
 ) -> None:
-    """Raise unless a preprocessing, ``(d,)`` and ``(d, d)``, is invertible and fits its columns.
-
-    Raises:
-        ValueError: The preprocessing does not fit; the text says why.
-    """
+    """Raise unless a preprocessing, ``(d,)`` and ``(d, d)``, is invertible and fits its columns."""
     if not bool(torch.linalg.slogdet(tensors["matrix"].double())[1].isfinite()):
         raise ValueError("`matrix` is singular")
     width = tensors["conditions"].shape[1] if "conditions" in tensors else 0
@@ -65,16 +61,7 @@ def check_transform(
 
 
 def same_kinds(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
-    """Raise where tensors, of any shape, would silently change their type.
-
-    Raises:
-        ValueError: A tensor's type differs from the wanted one, or it has NaN.
-
-    Example:
-        >>> same_kinds({"w": torch.ones(2)}, {"w": torch.ones(2, dtype=torch.int64)})
-        Traceback (most recent call last):
-        ValueError: `w` is torch.int64 and not torch.float32
-    """
+    """Raise where tensors, of any shape, would silently change their type."""
     for name, value in given.items():
         if name in wanted and value.dtype != wanted[name].dtype:
             raise ValueError(f"`{name}` is {value.dtype} and not {wanted[name].dtype}")

@@ -96,13 +96,7 @@ def write_index(
 
 
 def count_pieces(tensors: dict[str, Tensor], total: int, of: Team = SOLO) -> int:
-    """Return the number of files of n rows like those of tensors, the same on every process.
-
-    Example:
-        >>> some = {"points": torch.zeros(10, 2)}
-        >>> count_pieces(some, 10), count_pieces(some, 10**8)
-        (1, 12)
-    """
+    """Return the number of files of n rows like those of tensors, the same on every process."""
     row = sum(t[:1].numel() * t.element_size() for t in tensors.values())
     return of.shards * max(1, math.ceil(row * total / of.shards / BYTES))
 
@@ -123,15 +117,6 @@ def read_pieces(
     """Return this process's rows, shapes ``(own, ...)``, and the number of rows of all.
 
     Only files with some of these rows are read.
-
-    Args:
-        folder: Folder of the index.
-        index: Name of the index.
-        of: The processes among which rows are divided.
-        memory: Where large tensors are.
-
-    Raises:
-        DamagedError: The index or one of these files is missing or damaged.
     """
     check_no_link(folder)
     path = folder / _own(folder, index)

@@ -68,10 +68,6 @@ def respaced(problem: Problem, state: State) -> State:
     The energy may end higher, as the total time is the same and equal sizes go furthest in it.
     From N(m, 1) to N(0, 1) n exact steps leave the mean m / prod (1 + h_k), the least where all
     h_k are equal (arithmetic and geometric means), while equal lengths need h_k that grow.
-
-    Args:
-        problem: The problem, with ``refine.respace`` and ``refine.share``.
-        state: The state after the last step.
     """
     for number in range(problem.refine.respace):
         again = _round(problem, state, number)

@@ -121,18 +121,7 @@ def attempt(
     number: int,
     schedules: Sequence[tuple[int, ...]] = (),
 ) -> Attempt:
-    """Train a block for the next step of size h, stage by stage, and judge it.
-
-    Args:
-        problem: What to minimise, and how.
-        state: The state before the step.
-        h: Size of the step.
-        number: How often the step was tried before.
-        schedules: Those of the attempts before, by the clock.
-
-    Raises:
-        Converged: The objective has no further step.
-    """
+    """Train a block for the next step of size h, stage by stage, and judge it."""
     scheme, step = problem.scheme, state.step
     drawn = problem.objective.at(next(problem.draws(f"step {step + 1}")))
     objective = drawn.of_step(step)

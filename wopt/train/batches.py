@@ -35,10 +35,6 @@ def blurred_subproblem(subproblem: S, scale: float) -> S:
 
     Source: Rothfuss et al., *Noise regularization for conditional density estimation*, 2019.
 
-    Args:
-        subproblem: The subproblem at training particles.
-        scale: Standard deviation of the noise, in the flow's coordinates; 0 for none.
-
     Example:
         >>> import torch, wopt
         >>> from wopt.particles import Particles
@@ -62,11 +58,6 @@ class Average:
 
     torch's ``AveragedModel`` computes the same, but reads a counter from the device at every
     update, which waits for the device.
-
-    Args:
-        block: The block to copy.
-        decay: Decay of the average from the k-th parameters on, at most (1 + k)/(10 + k): what
-            comes early is forgotten, however short the training.
 
     Example:
         >>> from wopt.testing import AffineBlock
@@ -101,20 +92,9 @@ class Readings:
     moves nothing. Reading from a device waits for its queue, so losses are kept there until they
     are read together; a block whose loss was not finite meanwhile has to be discarded.
 
-    Args:
-        listener: Receives each loss.
-
     Attributes:
         smooth: The loss, smoothed over iterations.
         bad: The first iteration, 1, 2, ..., whose loss was not finite, and that loss.
-
-    Example:
-        >>> from wopt.interfaces.listener import SILENT
-        >>> readings = Readings(SILENT)
-        >>> [readings.take(torch.tensor(v)) for v in (2.0, 1.0, math.nan)]
-        [True, True, False]
-        >>> readings.bad
-        (3, nan)
     """
 
     def __init__(self, listener: Listener) -> None:
@@ -213,11 +193,7 @@ class Tolerance:
 
 
 class Plateau:
-    """Remembers the best parameters by held-out loss and says when to stop.
-
-    Args:
-        patience: Losses without a new best before the stop; below 1, the fraction of a schedule.
-    """
+    """Remembers the best parameters by held-out loss and says when to stop."""
 
     def __init__(self, patience: float) -> None:
         self.patience = patience

@@ -33,21 +33,7 @@ def check_parts(
     rounded: bool = False,
     compiled: bool = False,
 ) -> None:
-    """Raise unless target, block and start provide what objective and scheme need.
-
-    Args:
-        objective: The objective, with its target.
-        scheme: The scheme of the steps.
-        block: The map, or those of each of the first steps.
-        log_density: Whether the start's density is known.
-        dim: The dimension, on which what a block provides may depend.
-        condition: Number k of conditions.
-        rounded: Whether nets are to be trained in another precision.
-        compiled: Whether maps are to be compiled in training.
-
-    Raises:
-        CapabilityError: A part is missing; the message says what provides it.
-    """
+    """Raise unless target, block and start provide what objective and scheme need."""
     scheme.check(objective)
     if not isinstance(block, Spec | FlowBlock):  # blocks by step, each of which has to fit
         for choice in block:
@@ -147,12 +133,6 @@ def false_claims(
 
     A declared minimum bounds every energy. So does 0 for the energy of KL where the target says
     NORMALISED and the start's density is known, for the energy is then a divergence.
-
-    Args:
-        objective: The objective.
-        energy: Its energy on particles that nothing was trained on.
-        error: The energy's standard error.
-        start_known: Whether the particles' density is known, so that the energy lacks no constant.
 
     Example:
         >>> from wopt.interfaces.objective import Objective

@@ -31,10 +31,6 @@ def relative_ess(target: Target | None, particles: Particles) -> float | None:
     where no particles are. Return ``None`` where V or rho is not known, or the particles are
     weighted nodes instead of draws.
 
-    Args:
-        target: Law with the potential V, up to a constant.
-        particles: n draws of rho, shape ``(n, d)``, with their log-density.
-
     Example:
         >>> import wopt
         >>> x = torch.randn(4000, 1, generator=torch.Generator().manual_seed(0)).double()
@@ -90,17 +86,7 @@ def record_of(
     block: FlowBlock,
     verdict: Verdict,
 ) -> StepRecord:
-    """Return the record of a step from the guard's verdict; fields of training are left empty.
-
-    Args:
-        problem: The objective, the scheme and the other parts of the solve.
-        step: Number of the step: 1, 2, ...
-        step_size: h of the step.
-        energy: The objective before the step.
-        subproblem: The subproblem of the map at the held-out particles.
-        block: The map.
-        verdict: Measurements of the guard.
-    """
+    """Return the record of a step from the guard's verdict; fields of training are left empty."""
     before, moved = subproblem.baseline, verdict.moved
     squared = (moved.points - before.points).square().sum(1)
     stationarity = subproblem.stationarity(spread(block, problem.runtime.team))

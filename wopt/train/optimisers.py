@@ -120,13 +120,7 @@ _SMALL = 16
 
 
 def matrices_of(block: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
-    """Return a block's matrices, shape ``(m, k)``, for Muon, and its other parameters.
-
-    Example:
-        >>> matrices, rest = matrices_of(nn.Linear(32, 64))
-        >>> [tuple(p.shape) for p in matrices], [tuple(p.shape) for p in rest]
-        ([(64, 32)], [(64,)])
-    """
+    """Return a block's matrices, shape ``(m, k)``, for Muon, and its other parameters."""
     groups: tuple[list[Tensor], list[Tensor]] = ([], [])
     for p in block.parameters():
         groups[0 if p.ndim == 2 and min(p.shape) > _SMALL else 1].append(p)

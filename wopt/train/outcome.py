@@ -35,15 +35,7 @@ def advanced(
     retries: Sequence[Retry],
     began: tuple[float, float],
 ) -> State:
-    """Return the state after an accepted step, with its record.
-
-    Args:
-        problem: What is minimised, and how.
-        state: The state before the step.
-        made: The step.
-        retries: What was changed in the attempts before it.
-        began: Wall and processor time at the beginning of the step, s.
-    """
+    """Return the state after an accepted step, with its record."""
     assert made.verdict is not None
     scheme, moved = problem.scheme, made.verdict.moved
     blocks = (made.block,) if scheme.replaces else (*state.blocks, made.block)
@@ -78,14 +70,7 @@ def advanced(
 
 
 def surrendered(problem: Problem, state: State, h: float, last: Attempt) -> WoptError:
-    """Return why the run ends with the steps that it has, after every attempt was rejected.
-
-    Args:
-        problem: What is minimised, and how.
-        state: The state before the step.
-        h: Size that a further attempt would have.
-        last: The last attempt.
-    """
+    """Return why the run ends with the steps that it has, after every attempt was rejected."""
     if problem.guard.keep and state.step:
         return Converged(
             f"no step {state.step + 1} was found that holds on held-out particles "

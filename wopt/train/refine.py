@@ -76,11 +76,7 @@ def _jointly(problem: Problem, state: State) -> State:
 
 
 def check_joint(problem: Problem, state: State) -> None:
-    """Raise unless the steps of a state's scheme add up to one problem of all their maps.
-
-    Raises:
-        CapabilityError: The steps are not one joint problem.
-    """
+    """Raise unless the steps of a state's scheme add up to one problem of all their maps."""
     scheme = problem.scheme
     assert state.start is not None
     history = ParticleHistory(state.start[1]).history(0, state.records[0].step_size, None, {})

@@ -103,15 +103,7 @@ def minimise(
 def clock_of(
     solver: Solver, number: int = 0, made: int = 0, cost: float = 1.0, team: Team = SOLO
 ) -> Clock:
-    """Return the clock of a schedule.
-
-    Args:
-        solver: The solver.
-        number: Number of the block's schedules before.
-        made: Number of the step's schedules before, in which ``solver.recorded`` counts.
-        cost: Cost of an iteration, relative to that of which ``solver.iterations`` are planned.
-        team: Processes that follow the clock of the first one.
-    """
+    """Return the clock of a schedule."""
     longer, recorded = solver.grow**number, solver.recorded
     if solver.seconds is None:
         return Budget().clock(max(1, round(longer / cost * solver.iterations)))

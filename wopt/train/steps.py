@@ -29,15 +29,6 @@ def steps(problem: Problem, state: State | None = None) -> Iterator[State]:
         problem: What to minimise, and how.
         state: A state to go on from, as a checkpoint holds it; by default the beginning.
 
-    Yields:
-        The state after each step, and again after joint refinement of all maps.
-
-    Raises:
-        Converged: A step found nothing that lowers the held-out subproblem; the last state yielded
-            is the end of the run.
-        DivergenceError: The guard rejected a step and all its retries; the last state yielded
-            stands.
-
     Example:
         >>> import torch, wopt
         >>> from wopt.testing import AffineBlock, gaussian_nodes
@@ -65,11 +56,6 @@ def next_state(problem: Problem, state: State) -> State:
 
     A block that the guard rejects is trained again, with a finer grid, at half the rate, and with a
     smaller h where the rule of step sizes says so.
-
-    Raises:
-        Converged: The map lowers the subproblem on the training particles only; or every
-            retry was rejected and the steps before are to be kept.
-        DivergenceError: Every retry was rejected.
     """
     began = time.perf_counter(), time.process_time()
     guard, h = problem.guard, problem.step_size(state)

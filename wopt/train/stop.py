@@ -42,11 +42,6 @@ def is_at(time: float, end: float) -> bool:
 def landed(h: float, time: float, ends: Sequence[float]) -> float:
     """Return h, shortened where the step would pass the next of the ends.
 
-    Args:
-        h: Step size that the rule wants.
-        time: Time before the step.
-        ends: Times at which a step is to end.
-
     Example:
         >>> landed(0.4, 0.8, [0.5, 0.9]), landed(0.4, 0.8, [3.0])
         (0.09999999999999998, 0.4)
@@ -56,11 +51,7 @@ def landed(h: float, time: float, ends: Sequence[float]) -> float:
 
 
 def check_times(scheme: ProximalScheme, ends: Sequence[float]) -> None:
-    """Raise for a time that a scheme of equal steps cannot end at.
-
-    Raises:
-        ConfigError: The time is not a multiple of h.
-    """
+    """Raise for a time that a scheme of equal steps cannot end at."""
     if not scheme.equal_steps:
         return
     h = scheme.step_size(0)

@@ -81,11 +81,7 @@ def _version(block: FlowBlock) -> int:
 
 @contextlib.contextmanager
 def compiled(block: FlowBlock, wanted: bool = True) -> Iterator[None]:
-    """Let a block be trained by compiled code inside, if that is wanted.
-
-    Raises:
-        CapabilityError: The block cannot be compiled.
-    """
+    """Let a block be trained by compiled code inside, if that is wanted."""
     if not wanted:
         yield
         return

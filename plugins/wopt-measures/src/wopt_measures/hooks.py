@@ -9,7 +9,7 @@ import wopt
 if TYPE_CHECKING:
     from wopt.registry import Registry
 
-WOPT_API = (1, 0)
+WOPT_API = (1, 1)
 
 _COMPONENTS = (
     ("exact", "barenblatt", "exact.barenblatt:Barenblatt", "porous medium, also with a pull"),
@@ -56,6 +56,9 @@ _COMPONENTS = (
 
 @wopt.hookimpl
 def wopt_register(registry: Registry) -> None:
-    """Name the components."""
+    """Name the components and the command."""
     for kind, name, path, summary in _COMPONENTS:
         registry.add(kind, name, f"wopt_measures.{path}", summary=summary)
+    registry.add_command(
+        "data", "wopt_measures.command:command", summary="copy a data set of the examples"
+    )
