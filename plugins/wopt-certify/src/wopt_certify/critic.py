@@ -14,7 +14,7 @@ from wopt.seeds import derive
 from wopt.stein import AffineField, SteinForm
 from wopt_certify.challenge.mixture import MixtureDensity
 from wopt_certify.estimate import Estimate, combine
-from wopt_certify.fields import KernelScore, MixtureScore, NetField, RadialField, WaveField, sharper
+from wopt_certify.fields import MixtureScore, NetField, RadialField, WaveField, sharper
 
 __all__ = ["TOGETHER", "CriticOptions", "seen_by_fields"]
 
@@ -27,8 +27,6 @@ TOGETHER = "together"
 
 _BANDWIDTHS = (0.12, 0.35, 1.0)
 """Bandwidths of waves, in units of a typical distance, sqrt(d) standard deviations."""
-_KERNEL_DIM = 5
-_KERNEL_WIDTHS = (0.05, 0.1, 0.2, 0.4)
 _GROWTH = 1.05
 """Least ratio of a net's held-out value to the best before it: below it no further net is made."""
 
@@ -66,9 +64,9 @@ def seen_by_fields(form: SteinForm, options: CriticOptions) -> dict[str, Estimat
     up to the sampling error that the interval states: a finite class cannot see all of xi.
 
     Fields in closed form: an affine one; one that depends on the distance from a centre; random
-    waves at several bandwidths; the score of a mixture of Gaussians; in few dimensions kernel
-    scores. Then nets of growing effort, until the held-out value stops growing. The effort does
-    not depend on that of the run: a weak run must not get a weak critic.
+    waves at several bandwidths; the score of a mixture of Gaussians. Then nets of growing effort,
+    until the held-out value stops growing. The effort does not depend on that of the run: a weak
+    run must not get a weak critic.
 
     Rows are cut into two halves: fields fitted on one are evaluated on the other, and the other
     way round, so no row evaluates a field that was fitted to it. Quadrature nodes (weights) serve
@@ -136,7 +134,7 @@ def _fields(train: SteinForm, validation: SteinForm, options: CriticOptions) -> 
     if not options.iterations:
         return fields
     if train.weights is None:
-        fields |= _closed_forms(train, validation, fields["affine"], options)
+        fields |= _closed_forms(train, validation, options)
     best, how = 0.0, (options.learning_rate, options.batch_size)
     for rung in range(options.rungs):
         iterations = options.iterations * 2**rung
@@ -150,7 +148,7 @@ def _fields(train: SteinForm, validation: SteinForm, options: CriticOptions) -> 
 
 
 def _closed_forms(
-    train: SteinForm, validation: SteinForm, affine: Field, options: CriticOptions
+    train: SteinForm, validation: SteinForm, options: CriticOptions
 ) -> dict[str, Field]:
     seed = options.seed
     d = train.points.shape[1]
@@ -164,8 +162,6 @@ def _closed_forms(
     if train.context is not None:
         return fields
     fields["mixture score"] = MixtureScore(_mixture(train, validation, options))
-    if d <= _KERNEL_DIM:
-        fields["kernel score"] = _kernel_score(train, validation, affine)
     return fields
 
 
@@ -178,17 +174,3 @@ def _mixture(train: SteinForm, validation: SteinForm, options: CriticOptions) ->
     made = MixtureDensity.best(train.points, validation.points, seed)
     options.mixtures.append((train.points, seed, made))
     return made
-
-
-def _kernel_score(train: SteinForm, validation: SteinForm, affine: Field) -> Field:
-    """Return the kernel score whose bandwidth adds most to an affine field on held-out rows."""
-    spread = float(train.points.std(0).mean())
-    judge = validation.rows(slice(1000))
-    reference = affine(judge.points)
-
-    def gain(field: Field) -> float:
-        linear, gram = _system(judge, [reference, field(judge.points)])
-        return float(linear @ torch.linalg.lstsq(gram, linear[:, None], driver="gelsd").solution)
-
-    trials = [KernelScore(train.points, fraction * spread) for fraction in _KERNEL_WIDTHS]
-    return max(trials, key=gain)

@@ -140,8 +140,6 @@ def _score(dataset: Dataset, rows: Tensor) -> tuple[Tensor | None, tuple[str, ..
 
 
 _ROWS = 5000
-_FEW, _QUICK = 1000, 100
-"""Number of rows up to which the classifier makes fewer iterations, and their number."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,8 +210,7 @@ def compare_samples(
     # A finite population is drawn with repetitions, which independent rows do not have.
     samples = torch.unique(samples.double().cpu(), dim=0)
     samples = samples[torch.randperm(len(samples), generator=generator(seed, "order"))]
-    quick = {"iterations": _QUICK, "kernel_rows": most // 2} if most <= _FEW else {}
-    test = two_sample(rows.double().cpu(), samples, names, level=level, seed=seed, **quick)
+    test = two_sample(rows.double().cpu(), samples, names, level=level, seed=seed)
     return SampleComparison(test, _conditional(flow, data, seed, most), tuple(notes), most)
 
 

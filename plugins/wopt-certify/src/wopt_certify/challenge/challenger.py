@@ -23,15 +23,12 @@ class Challenger(abc.ABC):
     Attributes:
         dims: Least and largest number of columns.
         conditional: Whether densities given conditions, the last columns, can be fitted.
-        by_columns: Whether it looks at single columns, so that on the data's side those that
-            preprocessing has mixed are restored.
     """
 
     name: ClassVar[str]
     cites: ClassVar[tuple[str, ...]] = ()
     dims: ClassVar[tuple[int, float]] = (1, float("inf"))
     conditional: ClassVar[bool] = False
-    by_columns: ClassVar[bool] = False
 
     @abc.abstractmethod
     def fit(self, fit: Tensor, hold: Tensor, turn: int, seed: int) -> Density:

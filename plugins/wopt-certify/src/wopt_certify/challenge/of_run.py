@@ -85,10 +85,7 @@ class Challenge:
         target = prepared.problem.objective.target
         assert target is not None
         pairs = (*self._fitted(), self._judges)
-        columns = self._columns()
-        fit, hold, judge = (
-            ChallengeRows.of(target, start.points, moved, columns) for start, moved in pairs
-        )
+        fit, hold, judge = (ChallengeRows.of(target, start.points, moved) for start, moved in pairs)
         if len(fit) > _FIT:
             fit = fit.part(slice(_FIT))
         seed = derive(prepared.config.seed, "challenge", self.state.step)
@@ -96,13 +93,6 @@ class Challenge:
             fit, hold, judge, portfolio(target, fit.condition), budget=budget, recorded=recorded,
             level=level, seed=seed, groups=self._groups(),
         )  # fmt: skip
-
-    def _columns(self) -> tuple[Tensor, Tensor] | None:
-        """Return matrix and shift from the flow's coordinates to columns, unless trivial."""
-        units = self.prepared.transform
-        if units.is_identity or units.condition:
-            return None
-        return units.inverse_matrix.cpu(), units.shift.cpu()
 
     def at_resolutions(self, level: float, rows: int) -> tuple[Resolution, ...]:
         """Return both sides of KL between the blurred laws, where the target's blur is known.

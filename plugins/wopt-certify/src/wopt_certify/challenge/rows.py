@@ -48,7 +48,6 @@ class ChallengeRows:
 
     Attributes:
         views: ``"data"``: x with log_det F(x) + log q(F x). ``"noise"``: F(x) with log q(F x).
-            ``"columns"``, where x is preprocessed: the columns that x was made of, in deviations.
         condition: Number of coordinates, the last ones, that are conditions.
 
     Example:
@@ -69,15 +68,12 @@ class ChallengeRows:
         target: Target,
         start: Tensor,
         moved: Particles,
-        columns: tuple[Tensor, Tensor] | None = None,
     ) -> ChallengeRows:
         """Return the rows of a flow.
 
         Args:
             start: x, shape ``(n, d)``, in the flow's coordinates.
             moved: F(x) with log_det; the rows have its context as last coordinates.
-            columns: A, shape ``(d, d)``, and b, shape ``(d,)``, of the columns A x + b that x was
-                made of.
 
         Raises:
             CapabilityError: q is not normalised, or the maps give no log_det.
@@ -95,10 +91,7 @@ class ChallengeRows:
         )
         log_q = -target.potential(moved.points.detach()).double().cpu()
         log_model = moved.log_det.detach().double().cpu() + log_q
-        views = {"noise": View(y, log_q), "data": View(x, log_model)}
-        if columns is not None:
-            views["columns"] = _in_columns(views["data"], *columns)
-        return cls(views, moved.condition)
+        return cls({"noise": View(y, log_q), "data": View(x, log_model)}, moved.condition)
 
     def __len__(self) -> int:
         return len(next(iter(self.views.values())).points)
@@ -120,14 +113,6 @@ class ChallengeRows:
         for view in self.views.values():
             finite &= torch.isfinite(view.points).all(1) & torch.isfinite(view.log_model)
         return finite
-
-
-def _in_columns(view: View, matrix: Tensor, shift: Tensor) -> View:
-    """Return the view at A x + b in deviations, not centred, so that the place of 0 stays known."""
-    scale = matrix.double().norm(dim=1)
-    matrix, shift = matrix.double() / scale[:, None], shift.double() / scale
-    log_det = torch.linalg.slogdet(matrix).logabsdet
-    return View(view.points @ matrix.T + shift, view.log_model - log_det)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Trees of columns: each column given one other, along the axes or along turned ones."""
+"""Trees of columns: each column given one other, along independent components."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wopt_certify.challenge.challenger import Challenger, Density, rows_of_turn
 from wopt_certify.challenge.mixture import centre_and_whitening
 from wopt_certify.challenge.shells import Curve
 
-__all__ = ["PairDensity", "Tree", "Trees", "TurnedTrees", "information", "rotation", "spanning"]
+__all__ = ["PairDensity", "Tree", "TurnedTrees", "information", "rotation", "spanning"]
 
 _HOLD = 2000
 _NODES, _END = 128, 4.5
@@ -26,25 +26,12 @@ _APART = (0.003, 0.1, 0.3, 0.6, 0.9)
 """Candidate weights of the product of the two columns, which keeps the density above zero."""
 
 
-class Trees(Challenger):
-    """Each column given one other."""
-
-    name = "tree"
-    cites = ("liu2011", "liu2009")
-    dims = (1, 24)
-    by_columns = True
-
-    def fit(self, fit: Tensor, hold: Tensor, turn: int, seed: int) -> Density:
-        """Return a tree along the columns."""
-        return Tree.best(rows_of_turn(fit, turn), hold.double()[:_HOLD])
-
-
 class TurnedTrees(Challenger):
-    """The same along independent components."""
+    """Each independent component given one other."""
 
     name = "turned tree"
     cites = ("liu2011", "liu2009", "hyvarinen1999")
-    dims = (2, 24)
+    dims = (1, 24)
 
     def fit(self, fit: Tensor, hold: Tensor, turn: int, seed: int) -> Density:
         """Return a tree along the independent components of the rows."""

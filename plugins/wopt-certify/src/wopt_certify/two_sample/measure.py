@@ -254,8 +254,6 @@ def two_sample(
     *,
     level: float = 0.95,
     seed: int = 0,
-    iterations: int = 300,
-    kernel_rows: int = 700,
 ) -> TwoSampleReport:
     """Test whether rows and samples come from one law, and report where they differ.
 
@@ -265,14 +263,13 @@ def two_sample(
     Args:
         rows: Shape ``(n, d)``.
         samples: Samples of the model, shape ``(m, d)``.
-        kernel_rows: Rows of each kind that the kernel test compares at most.
 
     Raises:
         DataError: There are fewer than 20 finite rows or samples, or their widths differ.
 
     Example:
         >>> x = torch.randn(600, 2, generator=torch.Generator().manual_seed(0)).double()
-        >>> two_sample(x[:300], x[300:] * 1.5, iterations=50).differs
+        >>> two_sample(x[:300], x[300:] * 1.5).differs
         True
     """
     if rows.ndim != 2 or samples.ndim != 2 or rows.shape[1] != samples.shape[1]:
@@ -289,8 +286,8 @@ def two_sample(
             f"{len(samples)} ({overflowed} samples overflowed)"
         )
     names = names or [f"x{j}" for j in range(rows.shape[1])]
-    classifier, judged = classifier_test(rows, samples, seed=seed, iterations=iterations)
-    mmd = mmd_test(rows, samples, seed=seed, most=kernel_rows)
+    classifier, judged = classifier_test(rows, samples, seed=seed)
+    mmd = mmd_test(rows, samples, seed=seed)
     return TwoSampleReport(
         classifier=classifier,
         mmd=mmd,
