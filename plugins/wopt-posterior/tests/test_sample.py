@@ -19,7 +19,7 @@ def correlated(x):
 
 
 def test_a_gaussian_is_exact_by_the_affine_map_alone():
-    found = wopt.sample(correlated, 2, n=2000)
+    found = wopt.sample(correlated, 2, n=2000, iterations=5)
     assert found.how.startswith("a Gaussian")
     assert abs(found.log_z - 2) < 1e-6
     assert found.report.ess > 1999
@@ -67,7 +67,7 @@ def test_the_same_seed_gives_the_same_draws():
 
 
 def test_resampling_follows_the_weights():
-    found = wopt.sample(lambda x: -x.square().sum(1) / 2, 1, n=100)
+    found = wopt.sample(lambda x: -x.square().sum(1) / 2, 1, n=100, iterations=5)
     heavy = found.log_weights.new_full((100,), -math.inf)
     heavy[7] = 0.0
     one = type(found)(**{**vars(found), "log_weights": heavy})
@@ -130,7 +130,9 @@ def test_a_density_that_is_zero_in_places_is_sampled():
 
 def test_derived_quantities_have_quantiles_and_errors():
     """b is N(1, I) in the plane, so that |b - 1|^2 is exponential of mean 2."""
-    found = wopt.sample(lambda x: -(x - 1).square().sum(1) / 2, 2, names=["b[0]", "b[1]"])
+    found = wopt.sample(
+        lambda x: -(x - 1).square().sum(1) / 2, 2, names=["b[0]", "b[1]"], iterations=5
+    )
     assert found.variables["b"].shape == (4000, 2)
 
     def square(v):

@@ -51,11 +51,6 @@ class MaskedNet(nn.Module):
         ranks: Position of every coordinate in the order, a permutation of 0, ..., d - 1.
         residual: Whether each hidden layer is added to the one before.
         magnitudes: Whether the first layer sees |x| - sqrt(2/pi) beside x.
-
-    Example:
-        >>> net = MaskedNet([1, 0], 0, outputs=5, hidden=[16, 16])
-        >>> net(torch.randn(2, 7)).shape
-        torch.Size([5, 2, 7])
     """
 
     reach: Tensor

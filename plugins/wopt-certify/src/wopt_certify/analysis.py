@@ -45,11 +45,6 @@ def later_fall(now: Tensor | None, end: Tensor | None, level: float) -> Floor | 
     Args:
         now: Contributions after step n, shape ``(m,)``.
         end: Contributions of the same particles after the last step, shape ``(m,)``.
-
-    Example:
-        >>> import torch
-        >>> later_fall(torch.ones(4), torch.zeros(4), 0.95).value
-        1.0
     """
     if now is None or end is None:
         return None

@@ -32,12 +32,6 @@ class Quadratic:
     Attributes:
         matrix: A, shape ``(d, d)``.
         slope: b, shape ``(d,)``.
-
-    Example:
-        >>> one = torch.ones(1, 1, dtype=torch.float64)
-        >>> phi = Quadratic(-one, 0 * one[0])  # |x - y|^2/2 + y^2/2 is least at y = x/2
-        >>> phi.transform(2 * one).tolist()
-        [1.0]
     """
 
     matrix: Tensor
@@ -81,11 +75,6 @@ def log_partition(phi: Quadratic, mean: Tensor, covariance: Tensor, h: float) ->
     Args:
         mean: n, shape ``(d,)``.
         covariance: S, shape ``(d, d)``.
-
-    Example:
-        >>> one = torch.ones(1, 1, dtype=torch.float64)
-        >>> round(log_partition(Quadratic(one, 0 * one[0]), 0 * one[0], 3 * one, 1.0), 12)
-        -0.69314718056
     """
     precision = torch.linalg.inv(covariance)
     tilted = precision + phi.matrix / h

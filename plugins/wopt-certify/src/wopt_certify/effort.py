@@ -72,14 +72,6 @@ def efforts(
     Args:
         budget: CPU seconds, which the efforts record.
         scored: Whether the score of the start is known.
-
-    Example:
-        >>> from wopt_certify.options import Certify
-        >>> made = list(efforts(Certify(iterations=10), rows=5000, scored=False))
-        >>> [one.particles for one in made]
-        [1000, 2000, 4000, 5000]
-        >>> made[0].iterations
-        10
     """
     asked = (options.particles, options.iterations, options.score_rows)
     most = (min(_MOST[0], rows), _MOST[1], _MOST[2] if scored else 0)

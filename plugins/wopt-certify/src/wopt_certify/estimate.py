@@ -38,13 +38,6 @@ class Estimate(Typed):
         error: Its standard error; zero for quadrature nodes.
         low, high: Ends of the interval, not below zero.
         raw: The measured value, which may be negative; ``None`` stands for ``value``.
-
-    Example:
-        >>> found = Estimate.of(0.5, 0.1, level=0.95)
-        >>> round(found.low, 3), round(found.high, 3)
-        (0.304, 0.696)
-        >>> Estimate.of(-58.57, 0.1, level=0.95).impossible
-        True
     """
 
     value: Number
@@ -103,11 +96,6 @@ def root_mean_square(squares: Tensor, weights: Tensor | None, level: float) -> E
     """Return the root of the mean of ``squares``, shape ``(n,)``, by the delta method.
 
     The unit is the square root of the squares' unit; ``weights`` of shape ``(n,)`` sum to one.
-
-    Example:
-        >>> import torch
-        >>> round(root_mean_square(torch.tensor([9.0, 9.0]), None, 0.95).value, 4)
-        3.0
     """
     squares = squares.double()
     mean, error = mean_and_error(squares, weights)

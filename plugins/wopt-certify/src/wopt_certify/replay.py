@@ -56,12 +56,7 @@ class EvaluationData:
 
 
 def score_of(log_density: Callable[[Tensor], Tensor], x: Tensor) -> Tensor | None:
-    """Return grad log p, shape ``(n, d)``, at rows ``(n, d)``, or ``None`` if autograd cannot.
-
-    Example:
-        >>> score_of(lambda x: -x.square().sum(1) / 2, torch.tensor([[1.0, -2.0]])).tolist()
-        [[-1.0, 2.0]]
-    """
+    """Return grad log p, shape ``(n, d)``, at rows ``(n, d)``, or ``None`` if autograd cannot."""
     with torch.enable_grad():
         leaf = x.detach().requires_grad_()
         value = log_density(leaf)
@@ -77,11 +72,6 @@ def obeys_stein(score: Tensor, x: Tensor) -> bool:
 
     A density with jumps has a gradient almost everywhere that is not its score; it fails. Scores
     and draws have shape ``(n, d)``.
-
-    Example:
-        >>> x = torch.randn(1000, 1, generator=torch.Generator().manual_seed(0))
-        >>> obeys_stein(-x, x), obeys_stein(0 * x, x)
-        (True, False)
     """
     terms = (score * (x - x.mean(0))).sum(1).double()
     estimate = mean_and_error(terms)
@@ -104,15 +94,6 @@ def pushed_score(block: FlowBlock, x: Tensor, score: Tensor, c: Tensor | None = 
         s', shape ``(n, d)``, float64.
 
     Source: docs/theory.md 4.2 (a).
-
-    Example:
-        >>> from wopt.testing import AffineBlock
-        >>> block = AffineBlock(1).double()
-        >>> block.matrix.data.mul_(2.0)  # N(0, 1) becomes N(0, 4)
-        tensor([[2.]], dtype=torch.float64)
-        >>> x = torch.tensor([[1.0]], dtype=torch.float64)
-        >>> float(pushed_score(block, x, -x))
-        -0.5
     """
     with torch.enable_grad():
         leaf = x.detach().requires_grad_()

@@ -33,17 +33,6 @@ def at_times(
         Positions and velocities, each of shape ``(len(times), n, d)``, in the data's units (per
         unit of time). Between two steps the velocity is that of the first, at ``begin`` that of
         the step that begins there, or 0 if none does.
-
-    Example:
-        >>> import torch, wopt
-        >>> from wopt.testing import AffineBlock
-        >>> units = wopt.AffineTransform.fit(torch.randn(9, 1), "none")
-        >>> shift = AffineBlock(1)
-        >>> _ = shift.shift.data.fill_(2.0)
-        >>> flow = wopt.Flow(wopt.Chain([shift], units), None)
-        >>> x, v = at_times(flow, EvolutionClock((0.0, 4.0)), torch.zeros(1, 1), 0.0, [1.0])
-        >>> x.flatten().tolist(), v.flatten().tolist()
-        ([0.5], [0.5])
     """
     first, _ = clock.place(begin)
     if begin > clock.times[first]:

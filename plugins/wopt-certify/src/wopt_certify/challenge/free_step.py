@@ -111,12 +111,7 @@ class FreeStep:
 
 
 def block_for(preferred: tuple[str, ...] = ("autoregressive", "spline", "ode")) -> Spec | None:
-    """Return the first of these blocks that is installed, by default ``autoregressive``.
-
-    Example:
-        >>> block_for().cls.__name__
-        'Autoregressive'
-    """
+    """Return the first of these blocks that is installed, by default ``autoregressive``."""
     for name in preferred:
         try:
             host().registry.find("block", name)

@@ -145,12 +145,6 @@ class Stack:
 
     Attributes:
         weights: w, the model's first, shape ``(k + 1,)``.
-
-    Example:
-        >>> ratios = torch.full((100, 1), 1.0).double()  # r_1 is e times the model everywhere seen
-        >>> stack = Stack.fit(["r1"], ratios)
-        >>> [round(w, 3) for w in stack.weights.tolist()]
-        [0.02, 0.98]
     """
 
     names: tuple[str, ...]

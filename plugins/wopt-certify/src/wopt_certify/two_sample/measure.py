@@ -162,12 +162,7 @@ def kolmogorov_smirnov(x: Tensor, y: Tensor) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values corrected by Holm's method, which bounds the chance of any false rejection.
-
-    Example:
-        >>> holm([0.01, 0.04, 0.5])
-        [0.03, 0.08, 0.5]
-    """
+    """Return p-values by Holm's method, which bounds the chance of any false rejection."""
     order = sorted(range(len(p_values)), key=lambda j: p_values[j])
     corrected = [0.0] * len(p_values)
     largest = 0.0

@@ -102,12 +102,6 @@ def transport_shares(anchor: Tensor, moved: Particles, epsilon: float) -> Tensor
 
     Args:
         anchor: Points a, shape ``(n, d)``.
-
-    Example:
-        >>> a = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
-        >>> share = transport_shares(a, Particles(a + 2), epsilon=1e-2)
-        >>> round(float(share.mean()), 2)  # 4, and eps log 2 for a plan that is a permutation
-        4.01
     """
     y, weights = moved.points, moved.shares().double()
     there = weights > 0

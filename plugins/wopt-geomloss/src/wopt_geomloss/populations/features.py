@@ -23,11 +23,6 @@ class Features:
 
     Attributes:
         centres: Centres z_k of the bumps, shape ``(K, d)``.
-
-    Example:
-        >>> x = torch.tensor([[2.0, 3.0]])
-        >>> Features(torch.zeros(0, 2), 1.0).values(x).tolist()
-        [[2.0, 3.0, 2.0, 6.0, 4.5]]
     """
 
     centres: Tensor

@@ -78,10 +78,6 @@ class FunnelLaw(KnownLaw):
 
     Attributes:
         scale: The standard deviation s of v.
-
-    Example:
-        >>> round(float(FunnelLaw(2).log_prob(torch.zeros(1, 2).double())), 4)  # -log 2 pi
-        -1.8379
     """
 
     dim: int = dataclasses.field()
