@@ -21,7 +21,7 @@ def draws(*shape, size=1.0, seed=0):
     return size * torch.randn(*shape, dtype=torch.double, generator=rng)
 
 
-@pytest.mark.parametrize("bins", [2, 3, 6])
+@pytest.mark.parametrize("bins", [2, 3])
 def test_the_written_gradient_is_the_numerical_one(bins):
     raw = draws(3 * bins - 1, 2, 9).requires_grad_()
     x = draws(2, 9, size=3, seed=1).requires_grad_()
