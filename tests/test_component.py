@@ -207,3 +207,8 @@ def test_none_is_always_the_default():
         for name, field in options_model(cls).model_fields.items():
             takes_none = type(None) in typing.get_args(field.annotation)
             assert not takes_none or field.default is None, f"{cls.__name__}.{name}"
+
+
+def test_an_option_that_is_gone_is_read_and_told():
+    with pytest.warns(FutureWarning, match="Running: shards is not an option any more"):
+        assert wopt.RunConfig(source="toy", run={"shards": 4}).run.hold == "all"

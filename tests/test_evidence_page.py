@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "docs" / "_ext"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks" / "evidence"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 

@@ -146,7 +146,6 @@ def test_a_run_measures_in_float64_what_it_trained_in_bf16(tmp_path, monkeypatch
         ({"dtype": "float64"}, 'not dtype = "float64"'),
         ({"solver": {"optimiser": "lbfgs"}}, "solver lbfgs does not bear"),
         ({"solver": {"by_step": [1.0, {"optimiser": "lbfgs"}]}}, "solver lbfgs does not bear"),
-        ({"run": {"compile": True, "shards": 2}}, "leave one of them out"),
     ],
 )
 def test_what_does_not_go_together_is_refused(change, told):
@@ -173,18 +172,6 @@ def test_a_fit_takes_what_a_run_does():
         wopt.solve(nodes, block="affine", precision="bf16", **options)
     with pytest.raises(ConfigError, match='not dtype = "float64"'):
         wopt.solve(nodes, block=block, precision="bf16", dtype="float64", **options)
-
-
-def test_a_block_without_such_a_net_is_refused_by_name():
-    table = {**TABLE, "block": "affine", "run": {"precision": "bf16"}}
-    with pytest.raises(CapabilityError, match=r"run\.precision needs ROUNDED, and block Affine"):
-        prepare(validate(table))
-
-
-def test_a_block_that_is_not_written_for_a_compiler_is_refused_by_name():
-    table = {**TABLE, "block": "affine", "run": {"compile": True}}
-    with pytest.raises(CapabilityError, match=r"block Affine is not written for run\.compile"):
-        prepare(validate(table))
 
 
 @pytest.mark.parametrize("net", ["two_layer", "gradient", "conv"])

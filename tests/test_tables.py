@@ -5,7 +5,8 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from wopt.data.tables import column_names, pick_columns, read_table, write_table
+from wopt.data.assembly import pick_columns
+from wopt.data.tables import column_names, read_table, write_table
 from wopt.errors import DataError, RunError
 
 
@@ -140,7 +141,7 @@ def test_arrays_of_an_archive(tmp_path):
         (np.zeros((2, 3), complex), "complex128, not numbers"),
         (np.array([["a", "b"]]), "not numbers"),
         (np.zeros((0, 3)), "has no rows"),
-        (np.array([{}], dtype=object), "Object arrays"),
+        (np.array([{}], dtype=object), "Python objects"),
     ],
 )
 def test_arrays_that_are_no_tables(tmp_path, array, message):

@@ -76,9 +76,9 @@ def test_an_index_that_no_run_writes(tmp_path, change, says):
 
 def written(folder, tensors):
     """Write tensors of six rows in two pieces, and return the name of the index."""
-    about = folder, "001", tensors, 6, Team(fixed=2)
-    write_pieces(*about)
-    return write_index(*about)
+    for rank, points in enumerate(tensors["points"].split(3)):
+        write_pieces(folder, "001", {"points": points}, 6, Team(rank, 2))
+    return write_index(folder, "001", tensors, 6, Team(size=2))
 
 
 def test_pieces_of_another_length_or_type_are_told(tmp_path):

@@ -36,12 +36,13 @@ DATA: Table = {
 }
 SHARDED: Table = {
     "seed": 5,
+    "dtype": "float64",
     "source": {"name": "toy", "n_train": 300, "n_valid": 100, "n_test": 60},
     "block": {"name": "ode", "width": 8, "steps": 1},
     "solver": {"iterations": 6, "batch_size": 70, "check_every": 3, "patience": 2},
     "stop": {"steps": 3},
     "certify": {"enabled": False},
-    "run": {"shards": 4, "timeout": 30.0},
+    "run": {"timeout": 30.0},
 }
 EVOLUTION: Table = {
     "dtype": "float64",

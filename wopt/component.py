@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import inspect
 import typing
+import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -69,7 +70,10 @@ class Options(BaseModel):
             return data
         made = {key: value for key, value in data.items() if key not in old}
         for key, (new, values) in old.items():
-            if key in data:
+            if key in data and not new:
+                message = f"{cls.component.__name__}: {key} is not an option any more"  # type: ignore[union-attr]
+                warnings.warn(f"{message}, and has no effect", FutureWarning, stacklevel=2)
+            elif key in data:
                 made[new] = values.get(data[key], data[key]) if values else data[key]
         return made
 
@@ -100,7 +104,8 @@ class Component:
     example: ClassVar[dict[str, Any]] = {}
     """Options with which checks make the component, if it has required ones."""
     renamed: ClassVar[dict[str, tuple[str, dict[Any, Any]]]] = {}
-    """Options that had other names: by the old name the new one, and new values by old ones."""
+    """Options that had other names: by the old name the new one, ``""`` for an option that has no
+    effect any more, and new values by old ones."""
     returns: ClassVar[dict[str, Callable[..., str | None]]] = {}
     """Checks of the results of methods, made at every call of classes that are defined under
     ``WOPT_STRICT=1``, see :mod:`wopt.interfaces.returns`."""

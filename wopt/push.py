@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -38,7 +38,6 @@ def in_batches(
     function: Callable[..., Any],
     *inputs: Tensor,
     rows: int = ROWS,
-    cuts: Sequence[slice] | None = None,
     memory: Memory = IN_MEMORY,
 ) -> Any:
     """Return ``function(*inputs)``, shape ``(n, ...)`` or a tuple, computed on chunks of rows.
@@ -50,16 +49,15 @@ def in_batches(
         function: The function of rows.
         inputs: All rows of its arguments, shapes ``(n, d)``, ``(n, k)``, ...
         rows: Largest number of rows of a chunk.
-        cuts: Parts of the rows that chunks must not straddle, as the bits of a product may depend
-            on the rows that are multiplied together.
         memory: Where large results are.
     """
     n = len(inputs[0])
-    if n <= rows and (cuts is None or len(cuts) == 1):
+    if n <= rows:
         return function(*inputs)
     parts: list[Tensor] = []
     single = False
-    for at in (chunk for part in cuts or [slice(0, n)] for chunk in _chunks(part, rows)):
+    for start in range(0, n, rows):
+        at = slice(start, start + rows)
         output = function(*(t[at] for t in inputs))
         single = isinstance(output, Tensor)
         made = (output,) if single else tuple(output)
@@ -67,12 +65,6 @@ def in_batches(
         for into, part in zip(parts, made, strict=True):
             into[at] = part
     return parts[0] if single else tuple(parts)
-
-
-def _chunks(of: slice, rows: int) -> Iterator[slice]:
-    """Yield chunks of a range of rows."""
-    for start in range(of.start, of.stop, rows):
-        yield slice(start, min(start + rows, of.stop))
 
 
 def _room(part: Tensor, x: Tensor, memory: Memory) -> Tensor:

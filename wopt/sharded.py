@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from wopt.parallel import SOLO, Team, collective
-from wopt.parallel.rows import ShardDraws
+from wopt.parallel.rows import own_draws
 from wopt.particles import Particles
 
 __all__ = ["ShardedParticles", "held", "own_rows"]
@@ -20,7 +20,7 @@ _NAMES = ("points", "weights", "log_det", "log_density_start", "context")
 
 @dataclasses.dataclass(frozen=True)
 class ShardedParticles(Particles):
-    """The rows of this process, those of its shards, of particles shared by a team.
+    """The rows of this process of particles shared by a team.
 
     The n rows of a batch are sent by the processes that hold them, and every process receives all
     of them, in one message of at most n (d + k + 3) numbers.
@@ -70,25 +70,9 @@ class ShardedParticles(Particles):
         return self._fetched(index, [values])[0]
 
     def through(self, function: Callable[..., Any]) -> list[Tensor]:
-        """Return a function of this process's rows, shape ``(n, ...)``, shard by shard.
-
-        No rows are sent; if any process fails, all raise.
-        """
-        of, first = self.team, self.team.span(self.total).start
-        bounds = of.bounds(self.total)
-
-        def compute() -> list[Tensor]:
-            """Return the outputs, each of shape ``(n, ...)``."""
-            parts = []
-            for shard in of.mine:
-                draws.begin(shard)
-                at = bounds[shard]
-                made = function(*(t[at.start - first : at.stop - first] for t in self.inputs))
-                parts.append([made] if isinstance(made, Tensor) else list(made))
-            return [torch.cat(each) for each in zip(*parts, strict=True)]
-
-        with ShardDraws() as draws:
-            return of.together(compute)
+        """Return a function of this process's rows, shape ``(n, ...)``, of which none are sent."""
+        with own_draws(self.team):
+            return self.team.together(lambda: self.own.through(function))
 
     def _fetched(self, index: Tensor | slice, values: list[Tensor]) -> list[Tensor]:
         """Return rows of tensors that are spread over processes, sent in one message."""

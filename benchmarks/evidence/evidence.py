@@ -22,7 +22,7 @@ import matplotlib
 matplotlib.use("svg")
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1] / "docs" / "_ext")]
 
 from bench import one_thread  # noqa: E402
 from catalogue import Group, Job, groups, jobs  # noqa: E402

@@ -16,8 +16,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 from page import Figures, current, figures
 from runner import FORMAT
+from wopt_style import page_style
 
-from wopt.report.style import BLUE, GREEN, MUTED, ORANGE, PURPLE, VERMILION, page_style
+from wopt.report.style import BLUE, GREEN, MUTED, ORANGE, PURPLE, VERMILION
 
 __all__ = ["draw", "panels", "stamp"]
 

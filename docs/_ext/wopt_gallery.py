@@ -13,8 +13,9 @@ import matplotlib.pyplot as plt
 from cycler import cycler
 from matplotlib.figure import Figure
 from wopt_dark import darken
+from wopt_style import page_style
 
-from wopt.report.style import BLUE, GREEN, ORANGE, PURPLE, VERMILION, page_style
+from wopt.report.style import BLUE, GREEN, ORANGE, PURPLE, VERMILION
 
 __all__ = ["fresh", "order", "save_both", "scrape", "text_of"]
 

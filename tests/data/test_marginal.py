@@ -9,7 +9,7 @@ import torch
 
 import wopt
 from wopt.data.columns import Column, Columns
-from wopt.data.supports import described
+from wopt.data.description import described
 from wopt.data.table_transform import fit_transform
 from wopt.flow import Flow, log_marginal
 

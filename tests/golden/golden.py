@@ -55,8 +55,6 @@ TABLES: dict[str, dict[str, Any]] = {
         "scheme": {"name": "jko", "step_size": 0.25}, "snapshots": {"times": [0.4]},
         "solver": {"optimiser": "lbfgs", "iterations": 40}, "certify": PLAIN,
     },
-    "sharded": {"run": {"shards": 4}, "solver": {**BASE["solver"], "batch_size": 120},
-                "stop": {"steps": 1}, "certify": PLAIN},
     "failed": {  # at its second step, which the guard rejects for good
         "solver": {**BASE["solver"], "by_step": [1.0, {"learning_rate": 10.0, "clip": 0}]},
         "guard": {"retries": 1, "refinements": 0}, "certify": PLAIN,
@@ -163,8 +161,18 @@ def resumed(path: Path) -> None:
     resume(path, report=False)
 
 
+def sharded(path: Path) -> None:
+    """By two processes, each of which holds its own particles."""
+    sys.path += [str(HERE.parent), str(HERE.parent / "parallel")]
+    from teams import together
+
+    solver = {**BASE["solver"], "batch_size": 60}
+    table = {"run": {"hold": "shard"}, "solver": solver, "stop": {"steps": 1}, "certify": PLAIN}
+    assert together(lambda _: make(path, **table)) == [None, None]
+
+
 RUNS: dict[str, Callable[[Path], None]] = {
-    **{f.__name__: f for f in (data, mixed, conditional, snapshots, posterior, resumed)},
+    **{f.__name__: f for f in (data, mixed, conditional, snapshots, posterior, resumed, sharded)},
     **{name: functools.partial(make, **table) for name, table in TABLES.items()},
 }
 

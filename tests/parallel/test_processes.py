@@ -1,4 +1,4 @@
-"""Two real processes over gloo: the same bits, one that is killed, Ctrl-C, other counts."""
+"""Two real processes over gloo: the same maps, one that is killed, Ctrl-C, other counts."""
 
 import json
 import os
@@ -12,14 +12,12 @@ import tomllib
 import pytest
 import tomli_w
 import torch
-from teams import FILES, LIMIT, TABLE, same, together
+from teams import FILES, LIMIT, TABLE, near, same, together
 
 from wopt.config.model import validate
 from wopt.errors import RunError, TeamError
 from wopt.interfaces.listener import SILENT
 from wopt.runs.execute import resume, run_config, run_table
-from wopt.store.directory import read_tensors
-from wopt.store.pieces import read_pieces
 from wopt.train.stage import Stage
 
 pytestmark = [
@@ -51,10 +49,10 @@ def test_a_run_resumes_with_another_number_of_processes(before, after, whole, tm
     table["stop"]["steps"] = 3
     config.write_text(tomli_w.dumps(table))
     assert by(after, lambda _: resume(out, report=False).steps) == [3] * after
-    same(whole, out)
+    near(whole, out)
 
 
-def test_two_processes_give_the_bits_of_one_and_agree(whole, tmp_path):
+def test_two_processes_give_the_maps_of_one_and_agree(whole, tmp_path):
     out = tmp_path / "run"
 
     def task(rank):
@@ -73,9 +71,9 @@ def test_two_processes_give_the_bits_of_one_and_agree(whole, tmp_path):
     first, second = together(task)
     assert first == second
     assert first[:2] == ("done", 3)
-    same(whole, out)
+    near(whole, out)
     results = [json.loads((at / "result.json").read_text()) for at in (whole, out)]
-    assert results[0]["nll_test"] == results[1]["nll_test"]
+    assert results[0]["nll_test"] == pytest.approx(results[1]["nll_test"], rel=1e-7)
 
 
 def test_a_killed_process_ends_the_other_and_one_process_goes_on(whole, tmp_path):
@@ -97,14 +95,12 @@ def test_a_killed_process_ends_the_other_and_one_process_goes_on(whole, tmp_path
     assert isinstance(first, TeamError)
     assert "another process of this run has ended" in str(first)
     assert "wopt resume" in str(first)
-    index = json.loads((out / "state" / "002.json").read_text())
-    assert list(index["files"].values()) == [75] * 4
     assert resume(out, report=False).status == "done"
-    same(whole, out)
+    near(whole, out)
 
 
 def test_a_process_that_hangs_is_given_up_in_time(tmp_path):
-    table = {**TABLE, "run": {"shards": 2, "timeout": 2.0}, "stop": {"steps": 1}}
+    table = {**TABLE, "run": {"timeout": 2.0}, "stop": {"steps": 1}}
 
     def task(rank):
         if rank == 1:
@@ -145,26 +141,19 @@ def test_ctrl_c_of_one_process_stops_all_and_two_go_on_as_one(whole, tmp_path):
     assert together(task) == ["stopped", "stopped"]
     assert "go on with `wopt resume" in json.loads((out / "result.json").read_text())["reason"]
     assert together(lambda rank: resume(out, report=False).status) == ["done", "done"]
-    same(whole, out)
+    near(whole, out)
 
 
-def test_without_shards_two_processes_repeat_themselves_and_agree_with_one_to_rounding(tmp_path):
+def test_two_processes_repeat_themselves_to_the_bit(tmp_path):
     """Also where they begin anew after the first step."""
-    table = {**TABLE, "run": {}, "dtype": "float64", "stop": {"steps": 2}}
-    one, two, again = (tmp_path / name for name in ("one", "two", "again"))
-    run_config(validate(table), one, report=False)
-
+    table = {**TABLE, "stop": {"steps": 2}}
+    two, again = (tmp_path / name for name in ("two", "again"))
     early, config = validate({**table, "stop": {"steps": 1}}), again / "config.toml"
     assert together(lambda _: run_config(validate(table), two, report=False).steps) == [2, 2]
     assert together(lambda _: run_config(early, again, report=False).steps) == [1, 1]
     config.write_text(config.read_text().replace("[stop]\nsteps = 1", "[stop]\nsteps = 2"))
     assert together(lambda _: resume(again, report=False).steps) == [2, 2]
     same(two, again, FILES[:2])
-    for step in ("001", "002"):
-        first, second = (
-            read_tensors(at / "blocks" / f"{step}.safetensors")[0] for at in (one, two)
-        )
-        assert all(torch.allclose(first[key], second[key], rtol=1e-7, atol=1e-9) for key in first)
 
 
 def test_pushed_particles_are_in_mapped_files(tmp_path):
@@ -184,12 +173,10 @@ def test_pushed_particles_are_in_mapped_files(tmp_path):
         return run_config(validate(small), two, report=False).status, mapped
 
     run_config(validate(table), one, report=False)
-    # The first step sees rows that each has placed, a shard at a time, the second what both pushed.
-    assert together(task) == [("done", [True, True])] * 2
+    # The first step sees few rows, placed at once, the second what both pushed.
+    assert together(task) == [("done", [False, True])] * 2
     assert not (two / "particles").exists()
-    same(one, two, FILES[:2])
-    points = [read_pieces(at / "state", "002.json")[0]["points"] for at in (one, two)]
-    assert torch.equal(*points)
+    near(one, two, (*FILES[:2], "state"))
 
 
 def test_what_the_first_cannot_do_ends_all(whole):
@@ -278,7 +265,7 @@ ACTS = {
 def test_torchrun_ends_all_and_what_it_starts_again_goes_on(how, whole, tmp_path):
     """The whole way, with the launcher, which gives a process that hangs 30 s of grace."""
     script, config, out = tmp_path / "task.py", tmp_path / "run.toml", tmp_path / "run"
-    config.write_text(tomli_w.dumps({**TABLE, "run": {"shards": 4, "timeout": 5.0}}))
+    config.write_text(tomli_w.dumps({**TABLE, "run": {"timeout": 5.0}}))
     script.write_text(SCRIPT.format(act=ACTS[how]))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     began = time.monotonic()
@@ -295,7 +282,7 @@ def test_torchrun_ends_all_and_what_it_starts_again_goes_on(how, whole, tmp_path
     else:
         assert done.returncode == 0, done.stderr[-2000:]
         assert "go on with `wopt resume" in done.stderr
-    same(whole, out)
+    near(whole, out)
 
 
 AGENT = """
@@ -322,7 +309,7 @@ def test_two_agents_as_on_two_machines(dies, whole, tmp_path):
     The address is served by the first, so it is the second that dies, with its process.
     """
     script, config, out = tmp_path / "task.py", tmp_path / "run.toml", tmp_path / "run"
-    config.write_text(tomli_w.dumps({**TABLE, "run": {"shards": 4, "timeout": 10.0}}))
+    config.write_text(tomli_w.dumps({**TABLE, "run": {"timeout": 10.0}}))
     flag = tmp_path / "dies"
     script.write_text(AGENT.format(flag=str(flag)))
     if dies:
@@ -356,4 +343,4 @@ def test_two_agents_as_on_two_machines(dies, whole, tmp_path):
             process.stderr.close()
     assert dies == ("go on with `wopt resume" in output)
     assert not flag.exists()
-    same(whole, out)
+    near(whole, out)

@@ -10,7 +10,7 @@ import torch
 from damaged import trial
 
 import wopt
-from wopt.data.files import load_columns
+from wopt.data.tables import read_frame
 from wopt.reading import parsed_json, parsed_toml
 from wopt.runs.examine import examine
 from wopt.runs.log import RunLog
@@ -112,7 +112,7 @@ def test_an_array_that_says_it_is_larger_than_its_file(tmp_path, shape):
     data = path.read_bytes()
     path.write_bytes(data[:80].replace(b"(40, 2), }", shape.encode() + b", }") + data[80:])
     with pytest.raises(wopt.UserError, match=r"x\.npy"):
-        load_columns(path)
+        read_frame(path)
 
 
 def test_state_of_wrong_shapes(command, finished, tmp_path):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wopt.config.read import override, read_toml
-from wopt.data.files import READABLE, column_names, existing_file, has_names
+from wopt.data.tables import READABLE, column_names, existing_file, has_names
 from wopt.host import host
 
 if TYPE_CHECKING:

@@ -58,7 +58,7 @@ def command(
 
 
 def _tables() -> tuple[str, ...]:
-    from wopt.data.files import READABLE
+    from wopt.data.tables import READABLE
 
     return (*READABLE, ".h5ad")
 
@@ -69,9 +69,8 @@ def _of_data(
     """Return the source that reads a file, its options, and descriptions of its columns."""
     from wopt.data.choices import Choices
     from wopt.data.derived import Derived
-    from wopt.data.files import existing_file
     from wopt.data.kinds import column_of
-    from wopt.data.tables import read_frame
+    from wopt.data.tables import existing_file, read_frame
     from wopt.errors import DataError
 
     if file.suffix.lower() == ".h5ad":

@@ -157,9 +157,9 @@ class RunConfig(Options):
         list[Measurement] | None,
         Field(description="what else is measured of the run at its end, by name"),
     ] = None
-    run: Annotated[Running, Field(description="how the run is carried out: by how many shards")] = (
-        Field(default_factory=Running)
-    )
+    run: Annotated[
+        Running, Field(description="how the run is carried out: threads, memory, processes")
+    ] = Field(default_factory=Running)
     tracker: Annotated[
         Tracker | None,
         Field(description="where records of steps are sent beside the run directory"),
@@ -264,11 +264,6 @@ def _name(part: Any) -> dict[str, str]:
 def check_precision(config: RunConfig) -> None:
     """Raise unless ``run.precision`` and ``run.compile`` fit the other options."""
     precision, kind = config.run.precision, config.device.split(":")[0]
-    if config.run.compile and config.run.shards is not None:
-        raise ConfigError(
-            "run.compile = true: what a compiler makes of a shard depends on its rows, so "
-            "run.shards could not promise the same bits; leave one of them out"
-        )
     if precision is None:
         return
     note = f'run.precision = "{precision}"'

@@ -1,8 +1,8 @@
-"""Options of a run's execution: shards, memory, precision."""
+"""Options of a run's execution: threads, memory, precision."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -12,12 +12,6 @@ from wopt.mapped import bytes_of
 from wopt.precision import Precision
 
 __all__ = ["Running"]
-
-
-def _power_of_two(shards: int | None) -> int | None:
-    if shards is not None and shards & (shards - 1):
-        raise ValueError(f"{shards} is not a power of two; choose 2, 4, 8, ...")
-    return shards
 
 
 def _amount(text: str | None) -> str | None:
@@ -33,9 +27,7 @@ def _amount(text: str | None) -> str | None:
 class Running(Component):
     """Execution of a run, by one process or by those that ``torchrun`` starts.
 
-    With ``shards`` every sum over particles is made over that many parts in a fixed order, each on
-    one thread, so that 1, 2, 4, ... processes give the same bits on CPUs of one kind. Without it
-    they agree to rounding.
+    The same number of processes gives the same bits on CPUs of one kind; others agree to rounding.
 
     With ``precision`` the nets of blocks that provide ROUNDED multiply rounded matrices while they
     are trained by adam or muon; log-dets, and maps that are not being trained, stay in float32, and
@@ -44,28 +36,20 @@ class Running(Component):
     Source: docs/scaling.md.
 
     Example:
-        >>> Running(shards=4).shards
-        4
+        >>> Running(memory="2GB").hold
+        'all'
     """
 
-    shards: Annotated[
-        int | None,
-        Field(
-            ge=1,
-            description="parts, a power of two, over which sums are made in a fixed order: the "
-            "number of processes, any that divides it, then changes no bit; by default one part a "
-            "process",
-        ),
-        AfterValidator(_power_of_two),
-    ] = None
+    renamed: ClassVar[dict[str, tuple[str, dict[Any, Any]]]] = {"shards": ("", {})}
+
     threads: Annotated[
         int | None,
         Field(
             ge=1,
-            description="threads that train on the CPU, where one process makes the run and "
-            "`shards` is not set; by default the number that the user has set (OMP_NUM_THREADS), "
-            "else the one that is found at the start by measuring; the run directory records it, "
-            "and a resumed run uses it again",
+            description="threads that train on the CPU, where one process makes the run; by "
+            "default the number that the user has set (OMP_NUM_THREADS), else the one that is "
+            "found at the start by measuring; the run directory records it, and a resumed run "
+            "uses it again",
         ),
     ] = None
     memory: Annotated[
@@ -80,8 +64,8 @@ class Running(Component):
     hold: Annotated[
         Literal["all", "shard"],
         Field(
-            description="what each process holds in memory: all training particles, or those of "
-            "its shards, from which batches are then sent; for scheme jko, and blocks that do not "
+            description="what each process holds in memory: all training particles, or its "
+            "own, from which batches are then sent; for scheme jko, and blocks that do not "
             "look at all particles"
         ),
     ] = "all"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from wopt.data.assembly import coordinates as coordinates
     from wopt.data.assembly import dequantised as dequantised
     from wopt.data.assembly import draw_splits as draw_splits
+    from wopt.data.assembly import pick_columns as pick_columns
     from wopt.data.choices import At as At
     from wopt.data.choices import Choices as Choices
     from wopt.data.choices import Columns as Columns
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from wopt.data.tables import READABLE as READABLE
     from wopt.data.tables import column_names as column_names
     from wopt.data.tables import existing_file as existing_file
-    from wopt.data.tables import pick_columns as pick_columns
     from wopt.data.tables import read_frame as read_frame
     from wopt.data.tables import read_table as read_table
     from wopt.data.tables import write_table as write_table

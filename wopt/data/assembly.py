@@ -10,12 +10,12 @@ from torch import Tensor
 from wopt.data.columns import Columns
 from wopt.data.dataset import Dataset
 from wopt.data.table_transform import fit_transform
-from wopt.data.tables import pick_columns
 from wopt.data.transform import How
 from wopt.errors import DataError
+from wopt.registry import close_matches
 from wopt.seeds import generator
 
-__all__ = ["assemble", "check_context", "coordinates", "dequantised", "draw_splits"]
+__all__ = ["assemble", "check_context", "coordinates", "dequantised", "draw_splits", "pick_columns"]
 
 Splits = tuple[Tensor, Tensor, Tensor]
 Draw = Callable[[int, torch.Generator], Tensor]
@@ -77,12 +77,44 @@ def assemble(
     )  # fmt: skip
 
 
-def check_context(names: tuple[str, ...], context: Sequence[str | int] | None) -> list[int]:
-    """Return the indices of the context columns; none without a context.
+def pick_columns(
+    names: Sequence[str], columns: Sequence[str | int] | None, origin: str
+) -> list[int]:
+    """Return the indices of columns given by name or index; all of them for ``None``.
 
     Raises:
-        DataError: A context column is unknown, or no other column remains to be modelled.
+        DataError: A column does not exist or is given twice, or the list is empty.
+
+    Example:
+        >>> pick_columns(("a", "b", "c"), ["c", 0], "table")
+        [2, 0]
     """
+    if columns is None:
+        return list(range(len(names)))
+    indices = []
+    for column in columns:
+        if isinstance(column, int) and 0 <= column < len(names):
+            indices.append(column)
+        elif isinstance(column, str) and column in names:
+            indices.append(list(names).index(column))
+        elif isinstance(column, int):
+            raise DataError(f"{origin} has no column {column}; its columns are 0..{len(names) - 1}")
+        else:
+            known = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+            raise DataError(
+                f"{origin} has no column {column!r}; its columns: {known}"
+                f"{close_matches(column, list(names))}"
+            )
+    if len(set(indices)) < len(indices) or not indices:
+        raise DataError(
+            f"{origin}: the columns {list(columns)} are "
+            + ("not distinct; name each one once" if indices else "none; name at least one")
+        )
+    return indices
+
+
+def check_context(names: tuple[str, ...], context: Sequence[str | int] | None) -> list[int]:
+    """Return the indices of the context columns; none without a context."""
     if not context:
         return []
     given = pick_columns(names, list(context), "context")

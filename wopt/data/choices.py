@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from wopt.data.assembly import check_context
+from wopt.data.assembly import check_context, pick_columns
 from wopt.data.columns import Kind
-from wopt.data.tables import is_numeric, pick_columns
+from wopt.data.tables import is_numeric
 from wopt.data.transform import How
 from wopt.errors import ConfigError, DataError
 
@@ -36,7 +36,6 @@ __all__ = [
     "Wish",
     "filtered",
     "parse_where",
-    "with_conditions",
 ]
 
 _OPERATORS = {
@@ -68,9 +67,6 @@ def parse_where(text: str) -> list[Condition]:
             number, ``true``, ``false``, or text (in quotes, if it has blanks). A column's name
             with blanks goes in backticks.
 
-    Raises:
-        DataError: The text is not such a filter.
-
     Example:
         >>> parse_where('time == 0 and stage != "late bud"')[1]
         Condition(column='stage', operator='!=', value='late bud')
@@ -96,16 +92,7 @@ def parse_where(text: str) -> list[Condition]:
 
 
 def filtered(table: Any, where: str, origin: str) -> Any:
-    """Return the rows of an Arrow table that satisfy a filter, without those with missing values.
-
-    Args:
-        table: The table.
-        where: The filter.
-        origin: The table's file, for messages.
-
-    Raises:
-        DataError: A column is missing or of another type than the value, or no row is left.
-    """
+    """Return the rows of a table that satisfy a filter, without those with missing values."""
     import pyarrow.compute
     import pyarrow.types
 
@@ -205,7 +192,7 @@ Context = Annotated[
     list[str | int] | None,
     Field(
         description="columns that the others are conditioned on, by name or index; the model is "
-        "then the conditional law of the others",
+        "then the conditional law of the others"
     ),
 ]
 Kinds = Annotated[
@@ -218,10 +205,7 @@ Kinds = Annotated[
 Support = Annotated[
     dict[
         str,
-        Annotated[
-            Literal["positive", "infer"] | tuple[float, float],
-            AfterValidator(_interval),
-        ],
+        Annotated[Literal["positive", "infer"] | tuple[float, float], AfterValidator(_interval)],
     ]
     | None,
     BeforeValidator(_mapping),
@@ -334,17 +318,15 @@ class Choices:
         for name in wished:
             assert name is not None
             pick_columns(names, [name], origin)
-        columns = self.columns if self.columns is not None else self.default_columns(names)
-        picked = [names[j] for j in pick_columns(names, columns, origin)]
-        check_context(with_conditions(picked, self.conditions, names), self.conditions)
+        self.chosen(names, origin)
 
+    def chosen(self, known: Sequence[str], origin: str) -> tuple[tuple[str, ...], list[int]]:
+        """Return the columns that are used, of those of a table, and which are conditions.
 
-def with_conditions(
-    picked: list[str], conditions: Sequence[str | int], known: Sequence[str]
-) -> tuple[str, ...]:
-    """Return the columns, followed by those conditions that are not among them.
-
-    A condition given as an index refers to the picked columns.
-    """
-    more = [name for name in conditions if isinstance(name, str) and name not in picked]
-    return (*picked, *(name for name in more if name in known))
+        A condition given as an index refers to the columns picked.
+        """
+        columns = self.default_columns(known) if self.columns is None else self.columns
+        picked = [known[j] for j in pick_columns(known, columns, origin)]
+        more = [name for name in self.conditions if name in known and name not in picked]
+        names = (*picked, *map(str, more))
+        return names, check_context(names, self.conditions)

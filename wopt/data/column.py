@@ -3,90 +3,91 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
-from itertools import pairwise
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
 import torch
-from pydantic import Field
+from pydantic import AliasChoices, Field
 from torch import Tensor
 
 from wopt.bijection import Bijection
 from wopt.data.cells import Cells, CellTransform
 from wopt.data.quantile_transform import Interval, QuantileTransform
 
-__all__ = ["Category", "Column", "Kind", "as_json", "check_column"]
+__all__ = ["Category", "Column", "Kind", "check_column"]
 
 
 def check_column(column: Column) -> None:
     """Raise unless a column that a file describes is valid.
 
-    Raises:
-        ValueError: The column is invalid; the message says why.
-
     Example:
-        >>> from wopt.data.column import Column
         >>> check_column(Column("age", bounds=(1.0, 0.0)))
         Traceback (most recent call last):
-        ValueError: column 'age' has no `ends` (low, high)
+        ValueError: column 'age' has no bounds low < high
     """
+    parts = _faults(column), _faults_of_curve(column.curve), _faults_of_cells(column.cells)
+    for why in itertools.chain(*parts):
+        raise ValueError(f"column {column.name!r} has {why}")
+
+
+def _faults(column: Column) -> Iterator[str]:
     if not column.bounds[0] < column.bounds[1]:
-        raise ValueError(f"column {column.name!r} has no `ends` (low, high)")
+        yield "no bounds low < high"
     numbers = (column.width, column.origin, column.fill or 0.0)
     if not all(map(math.isfinite, numbers)) or column.width < 0:
-        raise ValueError(f"column {column.name!r}: `width`, `origin` or `fill` is not finite")
+        yield "a `width`, `origin` or `fill` that is not finite"
     if column.kind != "continuous" and not column.width:
-        raise ValueError(f"column {column.name!r} is {column.kind} and has no `width`")
+        yield "no `width`"
     if not column.scale > 0:
-        raise ValueError(f"column {column.name!r}: `scale` is not positive")
-    _check_categories(column)
-    if column.curve is not None:
-        _check_curve(column.name, column.curve)
-    if column.cells is not None:
-        _check_cells(column.name, column.cells)
-
-
-def _check_cells(name: str, cells: Cells) -> None:
-    values, numbers = cells.values, (*cells.values, cells.width, cells.mean, cells.scale)
-    if not values or len(values) != len(cells.masses) or not all(map(math.isfinite, numbers)):
-        raise ValueError(f"column {name!r}: its cells are not as many finite values as masses")
-    # Cells may touch, within rounding.
-    room = all(b - a >= cells.width * (1 - 1e-6) for a, b in pairwise(values))
-    whole = math.fsum(cells.masses)
-    if not room or cells.width <= 0 or cells.scale < 0 or not min(cells.masses) > 0:
-        raise ValueError(f"column {name!r}: its cells overlap or have no mass")
-    if whole > 1 + 1e-9 or (whole < 1 - 1e-9) == (cells.scale == 0):
-        raise ValueError(f"column {name!r}: the masses of its cells do not sum as they should")
-
-
-def _check_categories(column: Column) -> None:
+        yield "a `scale` that is not positive"
+    if column.kind == "categorical" and (
+        (column.bounds, column.width) != ((-0.5, len(column.categories) - 0.5), 1)
+        or not column.categories
+    ):
+        yield "bounds that do not fit the categories"
     import pyarrow
 
-    cells = len(column.categories) - 0.5
-    if column.kind == "categorical" and (
-        not column.categories or column.bounds != (-0.5, cells) or column.width != 1
-    ):
-        raise ValueError(f"column {column.name!r}: `ends` do not fit the categories")
     try:
         pyarrow.array(column.categories, pyarrow.type_for_alias(column.type))
     except (pyarrow.ArrowException, ValueError, TypeError) as error:
-        raise ValueError(f"column {column.name!r}: {' '.join(str(error).split())}") from None
+        yield f"a wrong type: {' '.join(str(error).split())}"
 
 
-def _check_curve(name: str, curve: QuantileTransform) -> None:
+def _faults_of_curve(curve: QuantileTransform | None) -> Iterator[str]:
+    if curve is None:
+        return
     parts = (curve.x, curve.z, curve.slopes)
-    lengths = {len(part) for part in parts}
-    if len(lengths) > 1 or lengths == {0} or lengths == {1}:
-        raise ValueError(f"column {name!r}: the parts of its curve differ in length")
+    if len({len(part) for part in parts}) > 1 or len(curve.x) < 2:
+        yield "a curve whose parts differ in length"
     if not all(math.isfinite(value) for part in parts for value in part):
-        raise ValueError(f"column {name!r}: its curve holds a value that is not finite")
-    rising = all(a < b for part in parts[:2] for a, b in pairwise(part))
+        yield "a curve with a value that is not finite"
+    rising = all(a < b for part in parts[:2] for a, b in itertools.pairwise(part))
     if not rising or min(curve.slopes) <= 0:
-        raise ValueError(f"column {name!r}: its curve does not increase")
+        yield "a curve that does not increase"
+
+
+def _faults_of_cells(cells: Cells | None) -> Iterator[str]:
+    if cells is None:
+        return
+    numbers = (*cells.values, cells.width, cells.mean, cells.scale)
+    if not cells.values or len(cells.values) != len(cells.masses):
+        yield "cells that are not as many values as masses"
+    # Cells may touch, within rounding.
+    room = all(b - a >= cells.width * (1 - 1e-6) for a, b in itertools.pairwise(cells.values))
+    if not all(map(math.isfinite, numbers)) or not room or cells.width <= 0 or cells.scale < 0:
+        yield "cells that overlap or are not finite"
+    whole = math.fsum(cells.masses)
+    wrong = whole > 1 + 1e-9 or (whole < 1 - 1e-9) == (cells.scale == 0)
+    if wrong or not min(cells.masses) > 0:
+        yield "cells whose masses do not sum as they should"
 
 
 Kind = Literal["continuous", "integer", "categorical"]
 Category = str | bool | int | float | None
+
+_BOUNDS = Field(validation_alias=AliasChoices("bounds", "ends"))  # as files of older formats
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +118,7 @@ class Column:
 
     name: str
     kind: Kind = "continuous"
-    bounds: Annotated[tuple[float, float], Field(validation_alias="ends")] = (-math.inf, math.inf)
+    bounds: Annotated[tuple[float, float], _BOUNDS] = (-math.inf, math.inf)
     width: float = 0.0
     origin: float = 0.0
     categories: tuple[Category, ...] = ()
@@ -133,11 +134,6 @@ class Column:
     def discrete(self) -> bool:
         """Whether samples are rounded to values that the data can have."""
         return self.kind != "continuous" or self.cells is not None
-
-    @property
-    def later(self) -> bool:
-        """Whether a flow's file of format 5 cannot describe it."""
-        return self.cells is not None or self.unit != 1 or math.isfinite(self.scale)
 
     @property
     def finite(self) -> bool:
@@ -219,16 +215,3 @@ class Column:
         if self.cells is None:
             return width
         return torch.where(self.cells.at(x)[1], self.cells.width, width)
-
-
-_LATER = {"curve": None, "scale": math.inf, "cells": None, "unit": 1}
-"""Fields that earlier versions do not know, with the values that they had."""
-
-
-def as_json(column: Column) -> dict[str, Any]:
-    """Return the table that describes a column in a file."""
-    row = dataclasses.asdict(column)
-    row["ends"] = row.pop("bounds")
-    return {
-        name: value for name, value in row.items() if _LATER.get(name, _LATER) != value
-    }  # so that earlier versions read it

@@ -6,12 +6,11 @@ import dataclasses
 import json
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from wopt.data.column import Category, Column, Kind, as_json, check_column
+from wopt.data.column import Category, Column, Kind, check_column
 from wopt.data.derived import Derived
 from wopt.reading import parsed_json
 from wopt.typed import of_json
@@ -151,16 +150,7 @@ class Columns:
 
     def to_json(self) -> str:
         """Return JSON text for :meth:`from_json`."""
-        about: dict[str, Any] = {
-            "columns": [as_json(column) for column in self.columns],
-            "condition": self.condition,
-        }
-        if self.derived:  # so that earlier versions read the others
-            derived = [dataclasses.asdict(one) for one in self.derived]
-            for row, one in zip(derived, self.derived, strict=True):
-                row["column"] = as_json(one.column)
-            about |= {"derived": derived, "order": self.order}
-        return json.dumps(about)
+        return json.dumps(dataclasses.asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Columns:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,11 +14,11 @@ from wopt.data.choices import Choices
 from wopt.data.column import Column
 from wopt.data.columns import Columns
 from wopt.data.derived import Derived
-from wopt.data.kinds import column_support
-from wopt.data.supports import described
+from wopt.data.kinds import FEW, column_support
+from wopt.data.quantile_transform import Interval
 from wopt.errors import DataError
 
-__all__ = ["blame", "described_columns"]
+__all__ = ["blame", "described", "described_columns", "grid_step", "recurring"]
 
 
 def described_columns(
@@ -32,27 +34,22 @@ def described_columns(
         left: Columns that are left out already.
         choices: What was asked for.
         origin: The file, for messages.
-
-    Raises:
-        DataError: A value lies outside of the support that was asked for.
     """
     made, kept = list[Column](), list[int]()
     derived = list(left)
-    rows = x
+    rows, moved = x, len(columns.moved)
     for j, column in enumerate(columns.columns):
-        moved = j < len(columns.columns) - columns.condition
-        column = _asked(column, x[:, j], choices, moved, origin)
+        column = _asked(column, x[:, j], choices, j < moved, origin)
         values = x[:, j].double()
-        if moved and choices.columns is None and _constant(values):
+        if j < moved and choices.columns is None and _constant(values):
             derived.append(Derived(column, "does not vary", intercept=float(values[0])))
             continue
-        if moved:
+        if j < moved:
             column = _of_values(column, values, choices)
-        if column.fill is not None:
-            rows = _double(rows, x)
-            rows[:, j] = torch.where(values.isnan(), column.fill, values)
-        elif column.cells is not None and column.kind != "categorical":
-            rows = _double(rows, x)
+        if column.cells is not None:
+            rows = x.double().clone() if rows is x else rows
+            if column.fill is not None:
+                rows[:, j] = torch.where(values.isnan(), column.fill, values)
         made.append(column)
         kept.append(j)
     if len(made) == columns.condition:
@@ -83,11 +80,6 @@ def blame(missing: Tensor, names: tuple[str, ...]) -> str:
     ).replace("%", " %")
 
 
-def _double(rows: Tensor, x: Tensor) -> Tensor:
-    """Return rows that can be written to, in double precision."""
-    return x.double().clone() if rows is x else rows
-
-
 def _constant(values: Tensor) -> bool:
     return bool((values == values[0]).all())
 
@@ -101,7 +93,7 @@ def _asked(column: Column, x: Tensor, choices: Choices, moved: bool, origin: str
         raise DataError(f"{origin}: support: {column.name!r} is {what} and has none; leave it out")
     if wish is None or not moved or column.kind == "categorical":
         return column
-    bounds = column_support(column.name, x, column, wish, origin)
+    bounds = column_support(x, column, wish, origin)
     return dataclasses.replace(column, bounds=bounds)
 
 
@@ -120,14 +112,203 @@ def _of_values(column: Column, x: Tensor, choices: Choices) -> Column:
 
 def _categories(column: Column, codes: Tensor, missing: int) -> Column:
     """Return categories with their probabilities; that a value is missing is one of them."""
-    counts = torch.bincount(codes.long(), minlength=len(column.categories)).double()
     categories, fill = column.categories, None
+    counts = torch.bincount(codes.long(), minlength=len(categories))
     if missing:
         categories, fill = (*categories, None), float(len(categories))
         counts = torch.cat([counts, counts.new_tensor([missing])])
-    masses = (counts + 0.5) / (counts + 0.5).sum()
-    places = tuple(float(k) for k in range(len(categories)))
-    cells = Cells(places, tuple(masses.tolist()), 1.0, 0.0, 0.0)
-    return dataclasses.replace(
-        column, categories=categories, bounds=(-0.5, len(categories) - 0.5), cells=cells, fill=fill
-    )
+    ends = (-0.5, len(categories) - 0.5)
+    column = dataclasses.replace(column, categories=categories, bounds=ends, fill=fill)
+    return _with_cells(column, torch.arange(len(counts)).double(), counts, 1.0, codes[:0])
+
+
+def described(column: Column, x: Tensor, missing: int = 0, *, plain: bool = False) -> Column:
+    """Return a column of numbers with the support that its values show.
+
+    A few values that repeat are values with a probability each. Other numbers have a density, on a
+    grid if they lie on one, beside the values that recur (:func:`recurring`). Where no value is
+    negative, or none is positive, zero is an end. A missing value is a value beyond the greatest.
+
+    Args:
+        column: The column, whose bounds, if they are finite, are kept.
+        x: Its values, shape ``(n,)``, float64, finite, at least one.
+        missing: Number of values that are missing.
+        plain: Whether nothing but gaps is added to the column as it is.
+
+    Example:
+        >>> x = torch.randn(400, generator=torch.Generator().manual_seed(0)).double()
+        >>> described(Column("rain"), x.clamp(min=0)).words()
+        'rain: continuous in [0, inf], often 0'
+        >>> described(Column("size"), (x > 0) + 1.0).words()
+        'size: 2 values (1, 2)'
+    """
+    values, counts = torch.unique(x, return_counts=True)
+    often, rest = torch.zeros_like(counts, dtype=torch.bool), x
+    if not plain:
+        one_side = bool((values >= 0).all() or (values <= 0).all()) and not column.bounded
+        column = _gridded(column, values)
+        few = len(values) <= FEW and 2 * len(values) <= len(x)
+        often = counts > 0 if few else recurring(counts)
+        if one_side and column.kind == "continuous":
+            often |= values == 0
+        rest = x[~torch.isin(x, values[often])]
+        if not len(rest):
+            column = dataclasses.replace(column, bounds=(-math.inf, math.inf))
+        elif one_side:
+            column = dataclasses.replace(column, bounds=_ends(column, values))
+        if column.bounded and math.inf in map(abs, column.bounds):
+            column = dataclasses.replace(column, scale=_scale(column, rest))
+    if not missing and not bool(often.any()):
+        return column
+    width = column.width or _room(values, often)
+    cells, number = values[often], counts[often]
+    if missing:
+        gap = 2 * values[-1] - values[0] if len(values) > 1 else values[-1] + 1
+        cells = torch.cat([cells, gap[None]])
+        number = torch.cat([number, number.new_tensor([missing])])
+        column = dataclasses.replace(column, fill=float(gap))
+    return _with_cells(column, cells, number, width, rest)
+
+
+def _with_cells(
+    column: Column, values: Tensor, counts: Tensor, width: float, rest: Tensor
+) -> Column:
+    """Return a column with values of a probability each, beside the density of the rest."""
+    total = int(counts.sum()) + len(rest) + 0.5 * (len(values) + bool(len(rest)))
+    masses = (counts.double() + 0.5) / total
+    mean = scale = 0.0
+    if len(rest):
+        line = Interval(*column.bounds, column.scale).move(rest) if column.bounded else rest
+        mean, scale = float(line.mean()), (float(line.std()) if len(line) > 1 else 0.0) or 1.0
+    cells = Cells(tuple(values.tolist()), tuple(masses.tolist()), width, mean, scale)
+    return dataclasses.replace(column, cells=cells)
+
+
+def _room(values: Tensor, often: Tensor) -> float:
+    """Return the width of cells that hold no other value."""
+    gaps = values.diff()
+    if bool(often.all()):
+        return float(gaps.min()) if len(gaps) else 1.0
+    touched = often[1:] | often[:-1]
+    span = float(values[-1] - values[0]) or 1.0
+    least = float(gaps[touched].min()) if bool(touched.any()) else span
+    return min(least / 2, span / 1000)
+
+
+def recurring(counts: Tensor) -> Tensor:
+    """Return which values recur more often than their neighbours show, shape ``(k,)``.
+
+    A value of c rows has an expected number e of rows, the mean of its nearest neighbours that do
+    not recur. It recurs if a probability of its own gains more than its price, by the likelihood
+    of a Poisson law against BIC for one value chosen among k:
+
+        c log(c / e) - (c - e) > log n / 2 + log k.
+
+    Args:
+        counts: Numbers of rows of the distinct values in increasing order, shape ``(k,)``.
+
+    Example:
+        >>> recurring(torch.tensor([50, 1, 2, 1, 1])).tolist()
+        [True, False, False, False, False]
+    """
+    price = 0.5 * math.log(int(counts.sum())) + math.log(len(counts))
+    often = torch.zeros(len(counts), dtype=torch.bool)
+    c = counts.double()
+    while not bool(often.all()):
+        known = (~often).nonzero()[:, 0]
+        at = torch.arange(len(c))
+        place = torch.searchsorted(known, at)
+        below = (place - 1).clamp(min=0)
+        above = torch.searchsorted(known, at, right=True).clamp(max=len(known) - 1)
+        low, high = c[known[below]], c[known[above]]
+        low = torch.where(known[below] < at, low, high)
+        expected = (low + torch.where(known[above] > at, high, low)) / 2
+        gain = c * (c / expected).log() - (c - expected)
+        found = (c > expected) & (gain > price) & ~often
+        if not bool(found.any()):
+            break
+        often |= found & (c == c[found].max())
+    return often
+
+
+def grid_step(values: Tensor, origin: float, digits: int = 10) -> float | None:
+    """Return the largest step whose multiples hold all differences, in few digits; else ``None``.
+
+    Args:
+        values: Distinct values, shape ``(k,)``, float64.
+        origin: One of the values.
+        digits: Significant digits that the values can have.
+
+    Example:
+        >>> grid_step(torch.tensor([0.1, 0.3, 1.7]).double(), 0.1)
+        0.2
+        >>> grid_step(torch.rand(9, generator=torch.Generator().manual_seed(0)).double(), 0.0)
+    """
+    size = float(values.abs().max())
+    exponent = math.floor(math.log10(size)) if size else 0
+    for digit in range(digits):
+        unit = 10.0 ** (exponent - digit)
+        cells = values / unit
+        if bool(((cells - cells.round()).abs() < _ROUNDING).all()):
+            whole = ((values - origin) / unit).round().long()
+            return float(f"{int(np.gcd.reduce(whole.numpy())) * unit:.12g}")
+    return None
+
+
+_ROUNDING = 0.01
+"""Distance from a whole number, in steps, that is rounding."""
+
+_DIGITS = {"float": 5, "halffloat": 3}
+"""Significant digits of values by type."""
+
+_DOUBLE = 10
+
+
+def _gridded(column: Column, values: Tensor) -> Column:
+    """Return the column on its grid, if it has one."""
+    if column.kind == "categorical" or column.bounded:
+        return column
+    origin = float(values[values.abs().argmin()])
+    step = grid_step(values, origin, _DIGITS.get(column.type, _DOUBLE))
+    if not step:
+        return column
+    return dataclasses.replace(column, kind="integer", width=step, origin=origin)
+
+
+def _ends(column: Column, values: Tensor) -> tuple[float, float]:
+    """Return the support of values that are all on one side of zero; zero may be a cell."""
+    side = -1.0 if bool((values <= 0).all()) else 1.0
+    least = float((side * values).min())
+    end = 0.0
+    if column.kind != "continuous":
+        # The middle of the first cell is the first point of the grid from zero on.
+        end = least - column.width * (math.floor(least / column.width + _ROUNDING) + 0.5)
+    return (end, math.inf) if side > 0 else (-math.inf, -end)
+
+
+def _scale(column: Column, x: Tensor) -> float:
+    """Return the scale of the map to the line: the least, or one more likely by BIC's price.
+
+    The likelihood is that of a normal law. The least scale bends nothing, so that relations with
+    other columns stay straight.
+    """
+    x = x[:_ROWS]
+    low, high = column.bounds
+    away = (x - low) if math.isfinite(low) else (high - x)
+    x, away = x[away > 0], away[away > 0]
+    if len(x) < 2:
+        return math.inf
+    first, last = math.log(float(away.min())), math.log(float(away.max()))
+
+    def likelihood(scale: float) -> float:
+        y, log_slope = Interval(low, high, scale)(x)
+        return float(log_slope.mean() - y.std().clamp_min(1e-300).log())
+
+    tried = [math.exp(first + (last - first) * k / _TRIED) for k in range(_TRIED + 1)]
+    best = max([*tried, math.inf], key=likelihood)
+    gain = len(x) * (likelihood(best) - likelihood(tried[0]))
+    return best if gain > math.log(len(x)) / 2 else tried[0]
+
+
+_ROWS, _TRIED = 10_000, 24
+"""Rows at most, and scales, of which one is chosen."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import warnings
 from collections.abc import Sequence
@@ -13,62 +14,54 @@ from torch import Tensor
 
 from wopt.data.column import Category, Column, Kind
 from wopt.data.derived import Derived
-from wopt.data.files import is_number
-from wopt.data.supports import FEW
-from wopt.data.tables import floats, is_numeric
+from wopt.data.tables import floats, is_number, is_numeric
 from wopt.data.times import column_of_times, is_time, times
 from wopt.errors import DataError
 
-__all__ = ["CATEGORIES", "column_of", "column_support", "grid_offset", "is_text", "numbers_of"]
+__all__ = ["CATEGORIES", "FEW", "column_of", "column_support", "gridded", "is_text", "numbers_of"]
 
 
-def grid_offset(x: Tensor, width: float) -> float | None:
-    """Return a point of the grid of this spacing that holds all values ``(n,)``; else ``None``."""
+def gridded(column: Column, x: Tensor, width: float) -> Column:
+    """Return a column for values ``(n,)`` with noise; it is rounded if they lie on such a grid."""
     known = x[torch.isfinite(x)]
-    if len(known) == 0:
-        return None
-    origin = float(known[0] - width * (known[0] / width).round())
-    cells = (known - origin) / width
-    return origin if bool(((cells - cells.round()).abs() < 1e-6).all()) else None
+    if len(known):
+        origin = float(known[0] - width * (known[0] / width).round())
+        cells = (known - origin) / width
+        if bool(((cells - cells.round()).abs() < 1e-6).all()):
+            return dataclasses.replace(column, kind="integer", width=width, origin=origin)
+    return dataclasses.replace(column, width=width)
 
 
 def column_support(
-    name: str, x: Tensor, column: Column, wish: str | Sequence[float], origin: str
+    x: Tensor, column: Column, wish: str | Sequence[float], origin: str
 ) -> tuple[float, float]:
-    """Return the ends of the support of a column ``(n,)``; for integers those of the cells.
+    """Return the ends of the support of a column's values ``(n,)``; for integers of the cells.
 
     Args:
-        name: Name of the column.
         x: Values, shape ``(n,)``.
         column: Description of the column.
         wish: ``(low, high)``, ``"positive"``, or ``"infer"``.
         origin: The file, for messages.
-
-    Raises:
-        DataError: Values lie outside, or on an end, which the map to the line sends to infinity.
     """
     half = column.width / 2 if column.discrete else 0.0
     known = x[torch.isfinite(x)]
     if wish == "infer":
         return _inferred(known, column)
-    if isinstance(wish, str):
-        low, high = (column.width if column.discrete else 0.0), math.inf
-    else:
-        low, high = float(wish[0]), float(wish[1])
+    low, high = (2 * half, math.inf) if isinstance(wish, str) else map(float, wish)
     low, high = low - half, high + half
-    outside = (known < low) | (known > high)
+    shown = wish if isinstance(wish, str) else f"[{wish[0]:g}, {wish[1]:g}]"
+    outside, ends = (known < low) | (known > high), (known == low) | (known == high)
     if outside.any():
         raise DataError(
-            f"{origin}: {int(outside.sum())} value(s) of column {name!r} lie outside of its "
-            f"support {_shown(wish)}, the first is {float(known[outside][0]):g}; widen it, "
-            "or leave these rows out by `where`"
+            f"{origin}: {int(outside.sum())} value(s) of column {column.name!r} lie outside of its "
+            f"support {shown}, the first is {float(known[outside][0]):g}; widen it, or leave these "
+            "rows out by `where`"
         )
-    ends = (known == low) | (known == high)
     if ends.any():
         raise DataError(
-            f"{origin}: {int(ends.sum())} value(s) of column {name!r} lie on an end of its support "
-            f"{_shown(wish)}, where a density has no room for them; give ends that are not "
-            "reached, or, for whole numbers, kinds = {" + name + ' = "integer"}'
+            f"{origin}: {int(ends.sum())} value(s) of column {column.name!r} lie on an end of its "
+            f"support {shown}, where a density has no room for them; give ends that are not "
+            "reached, or, for whole numbers, kinds = {" + column.name + ' = "integer"}'
         )
     return low, high
 
@@ -82,9 +75,8 @@ def _inferred(x: Tensor, column: Column) -> tuple[float, float]:
     return column.bounds
 
 
-def _shown(wish: str | Sequence[float]) -> str:
-    return wish if isinstance(wish, str) else f"[{wish[0]:g}, {wish[1]:g}]"
-
+FEW = 10
+"""Largest number of distinct numbers that are a list of values, not a scale."""
 
 CATEGORIES = 256
 """Largest number of categories; a text with more is a name or a note."""
@@ -96,15 +88,6 @@ def column_of(name: str, values: Any, kind: Kind | None, origin: str) -> Column 
     Truth values, texts and dictionaries are categories, integers are integers, dates and times
     count days or seconds, texts of numbers are numbers, and other numbers are continuous, unless a
     kind is given. Names, row numbers and empty columns are left out.
-
-    Args:
-        name: Name of the column.
-        values: An Arrow column.
-        kind: The kind given by the user, if any.
-        origin: The file, for messages.
-
-    Raises:
-        DataError: The column cannot be used; the message says what to do.
 
     Example:
         >>> import pyarrow
@@ -151,9 +134,6 @@ def numbers_of(
         codes: Whether numbers may stand for categories that are texts, as in an array.
         single: Whether the values are float32 and stay so; the result may share the column's
             memory, which must not be written to.
-
-    Raises:
-        DataError: A value is not a number, or an unknown category.
     """
     if column.kind != "categorical":
         if is_time(column.type):
@@ -248,8 +228,8 @@ def _names(values: Any) -> str:
 def _counts_rows(values: Any) -> bool:
     """Whether whole numbers are 0, 1, 2, ... or 1, 2, 3, ..."""
     x = values.to_numpy()
-    first = x[0] in (0, 1) and len(x) > FEW
-    return bool(first and values.null_count == 0 and (x == x[0] + np.arange(len(x))).all())
+    counted = values.null_count == 0 and x[0] in (0, 1)
+    return bool(counted and (x == x[0] + np.arange(len(x))).all())
 
 
 def _row_number(column: Column, values: Any) -> Derived:

@@ -9,18 +9,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wopt.data.assembly import assemble, check_context
-from wopt.data.choices import Choices, filtered, with_conditions
+from wopt.data.assembly import assemble
+from wopt.data.choices import Choices, filtered
 from wopt.data.columns import Column, Columns
 from wopt.data.dataset import Dataset, TableFacts, check_finite, split
 from wopt.data.dependence import independent_columns
 from wopt.data.derived import Derived
 from wopt.data.description import blame, described_columns
-from wopt.data.kinds import column_of, grid_offset, is_text, numbers_of
+from wopt.data.kinds import column_of, gridded, is_text, numbers_of
 from wopt.data.order import in_found_order
 from wopt.data.rows import masked
-from wopt.data.tables import floats, is_numeric, pick_columns
-from wopt.data.times import is_time
+from wopt.data.tables import floats, is_numeric
+from wopt.data.times import is_time, seconds
 from wopt.data.transform import How
 from wopt.errors import DataError
 from wopt.seeds import generator
@@ -40,11 +40,7 @@ _FEWEST = 20
 
 
 def check_weights(w: Tensor, name: str) -> None:
-    """Raise unless weights, shape ``(n,)``, are finite, non-negative and not all zero.
-
-    Raises:
-        DataError: A weight is invalid, or all are zero; the message has the first row.
-    """
+    """Raise unless weights, shape ``(n,)``, are finite, non-negative and not all zero."""
     bad = ~torch.isfinite(w) | (w < 0)
     if bad.any():
         row = int(bad.nonzero()[0, 0])
@@ -82,9 +78,6 @@ def thinned_rows(w: Tensor, rng: torch.Generator, what: str) -> Tensor:
     """Return row numbers, shape ``(m,)``, each kept with probability ``w_i / max w``, w ``(n,)``.
 
     Those kept are independent draws of the weighted law, so standard errors over them are right.
-
-    Raises:
-        DataError: Fewer than 20 rows of more would be kept.
     """
     kept = (torch.rand(len(w), generator=rng, dtype=torch.float64) * w.max() < w).nonzero()[:, 0]
     if len(kept) < min(_FEWEST, len(w)):
@@ -155,8 +148,7 @@ def chosen_rows(table: Any, choices: Choices, origin: str) -> TableRows:
         table = filtered(table, f"`{choices.time}` == {choices.at!r}", origin)
     if choices.where is not None:
         table = filtered(table, choices.where, origin)
-    names = _names(table, choices, origin)
-    given = check_context(names, choices.conditions)
+    names, given = choices.chosen(table.column_names, origin)
     order = [*(j for j in range(len(names)) if j not in given), *given]
     read, left = _read_all(table, tuple(names[j] for j in order), len(given), choices, origin)
     x = _stacked([values for _, values in read])
@@ -185,7 +177,7 @@ def chosen_rows(table: Any, choices: Choices, origin: str) -> TableRows:
 def _converted(column: Column) -> str:
     """Return what numbers of a column count, if its values were none."""
     if is_time(column.type):
-        return "seconds" if column.kind == "continuous" else "days"
+        return "seconds" if seconds(column) == 1 else "days"
     return "numbers" if column.type == "string" and column.kind != "categorical" else ""
 
 
@@ -208,11 +200,7 @@ def _whole_rows(
 def to_dataset(
     rows: TableRows, fractions: tuple[float, float, float], preprocess: How, seed: int
 ) -> Dataset:
-    """Spread discrete columns over their cells, split, apply weights, fit the preprocessing.
-
-    Raises:
-        DataError: Too few rows, or columns that have no density; the message says what to do.
-    """
+    """Spread discrete columns over their cells, split, apply weights, fit the preprocessing."""
     x, columns, facts = rows.x, rows.columns, rows.facts
     noisy = columns.jitter(x, generator(seed, "source", "noise"))
     if rows.weights is not None:
@@ -223,29 +211,8 @@ def to_dataset(
     if len(splits[0]) < 2:
         raise DataError(f"{len(x)} row(s) leave one for training; give more data")
     del rows, x, noisy
-    try:
-        made = assemble(splits, preprocess, columns.names, columns=columns)
-    except DataError as error:
-        continuous = not any(column.width for column in columns.moved)
-        if continuous and all(_whole(part) for part in splits):
-            raise DataError(
-                f"{error}; these are integers, so noise of one unit gives them a density: "
-                "`dequantise = 1`"
-            ) from None
-        raise
+    made = assemble(splits, preprocess, columns.names, columns=columns)
     return dataclasses.replace(made, table=facts)
-
-
-def _whole(x: Tensor) -> bool:
-    """Whether all values are integers that float64 represents exactly."""
-    return bool(((x == x.round()) & (x.abs() < 2**53)).all())
-
-
-def _names(table: Any, choices: Choices, origin: str) -> tuple[str, ...]:
-    known = table.column_names
-    columns = choices.default_columns(known) if choices.columns is None else choices.columns
-    picked = [known[j] for j in pick_columns(known, columns, origin)]
-    return with_conditions(picked, choices.conditions, known)
 
 
 def _read_all(
@@ -305,14 +272,6 @@ def _read(
     if choices.dequantise and not given and column.kind == "continuous":
         column = gridded(column, x, choices.dequantise)
     return column, x
-
-
-def gridded(column: Column, x: Tensor, width: float) -> Column:
-    """Return a column for values ``(n,)`` with noise; it is rounded if they lie on a grid."""
-    origin = grid_offset(x, width)
-    if origin is None:
-        return dataclasses.replace(column, width=width)
-    return dataclasses.replace(column, kind="integer", width=width, origin=origin)
 
 
 def _weights(table: Any, name: str, origin: str) -> Tensor:

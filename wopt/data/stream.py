@@ -12,13 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wopt.data.assembly import assemble, check_context
-from wopt.data.choices import Choices, with_conditions
+from wopt.data.assembly import assemble
+from wopt.data.choices import Choices
 from wopt.data.columns import Column, Columns
 from wopt.data.dataset import Dataset, check_finite
-from wopt.data.files import existing_file
 from wopt.data.table_transform import fit_transform
-from wopt.data.tables import pick_columns
+from wopt.data.tables import existing_file
 from wopt.data.transform import How
 from wopt.errors import DataError
 from wopt.runtime import ALONE, Runtime
@@ -84,13 +83,7 @@ class TablePart:
         return cls(own, few, valid, test, total)
 
     def dataset(self, how: How, names: tuple[str, ...], columns: Columns) -> Dataset | None:
-        """Return the dataset of this process; ``None`` if the preprocessing needs all rows.
-
-        Args:
-            how: The preprocessing, the same on every process.
-            names: The columns' names.
-            columns: Descriptions of the columns.
-        """
+        """Return the dataset of this process; ``None`` if the preprocessing needs all rows."""
         try:
             transform = fit_transform(self.few, how, columns)
         except DataError:  # a column that varies in few rows
@@ -140,12 +133,14 @@ def streamed(
     if opened is None:
         return None
     known, types, n, pieces = opened
-    names, condition = _chosen(known, choices, str(path))
+    choices.check(known, str(path))
+    used, given = choices.chosen(known, str(path))
+    names = tuple(used[j] for j in [*(j for j in range(len(used)) if j not in given), *given])
     kinds = {types[name] for name in names}
     wide = "float" if kinds == {"float"} else "double"
     dtype = torch.float32 if wide == "float" else torch.float64
     # With conditions every process needs rows of others.
-    of = runtime.team if runtime.by_rows and not condition else None
+    of = runtime.team if runtime.by_rows and not given else None
     large = runtime.memory.is_large(n * len(names) * dtype.itemsize)
     wrong = _wrong(choices, kinds)
     ends = [round(sum(fractions[: k + 1]) * n) for k in range(len(fractions) - 1)]
@@ -154,7 +149,7 @@ def streamed(
         return None
     if wrong:
         raise _unfit(path, wrong)
-    columns = Columns(tuple(Column(name, type=types[name]) for name in names), condition)
+    columns = Columns(tuple(Column(name, type=types[name]) for name in names), len(given))
 
     def each() -> Iterator[tuple[Tensor, Tensor]]:
         """Yield places, shape ``(p,)``, with their rows, ``(p, d)``."""
@@ -190,17 +185,6 @@ def _placed(
         check_finite(rows, names, f"{origin}, rows from {start}")
         yield place[start : start + len(rows)], rows
         start += len(rows)
-
-
-def _chosen(known: Sequence[str], choices: Choices, origin: str) -> tuple[tuple[str, ...], int]:
-    """Return the columns that are used, conditions last, and how many these are."""
-    choices.check(list(known), origin)
-    picked = choices.default_columns(known) if choices.columns is None else choices.columns
-    names = [known[j] for j in pick_columns(known, picked, origin)]
-    used = with_conditions(names, choices.conditions, known)
-    given = check_context(used, choices.conditions)
-    order = [*(j for j in range(len(used)) if j not in given), *given]
-    return tuple(used[j] for j in order), len(given)
 
 
 def _wrong(choices: Choices, kinds: set[str]) -> list[str]:

@@ -14,7 +14,7 @@ from wopt.data.transform import Affine, AffineTransform, How, check_size
 from wopt.errors import DataError
 from wopt.statistics import mean_and_error, some
 
-__all__ = ["TableTransform", "curve_of", "fit_transform", "gaussianised", "through_quantiles"]
+__all__ = ["curve_of", "fit_transform", "gaussianised", "through_quantiles"]
 
 _KNOTS = 8
 """Knots of a curve: enough for skewness, tails and ends. Modes are left to the flow, as curves of
@@ -138,61 +138,10 @@ _MOST_BENT, _LEAST_BENT = 2**21, 10_000
 """Largest number of values, and least number of rows, to which curves are fitted."""
 
 
-class TableTransform(AffineTransform):
-    """The columns' map E to the line, then an affine map:  z = (E(x) - shift) @ matrix^T.
-
-    Rows are in the data's units.
-
-    Args:
-        affine: The affine map.
-        columns: Descriptions of the columns.
-
-    Example:
-        >>> import torch
-        >>> from wopt.data.columns import Column
-        >>> x = torch.rand(100, 1, generator=torch.Generator().manual_seed(0)).double()
-        >>> t = fit_transform(x, "standardise", Columns((Column("p", bounds=(0.0, 1.0)),)))
-        >>> bool(torch.allclose(t.inverse(t.move(x))[0], x))
-        True
-    """
-
-    columns: Columns
-
-    def __init__(self, affine: AffineTransform, columns: Columns) -> None:
-        super().__init__(affine.shift, affine.matrix, affine.inverse_matrix)
-        self.given, self.columns = affine.given, columns
-
-    def move(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Return rows ``(n, d)`` of the data in the flow's coordinates, float64."""
-        return super().move(self.columns.encode(x.to(self.shift)))
-
-    def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return :meth:`move`, ``(n, d)``, and log |det|, ``(n,)``, in nats."""
-        y, log_det = self.columns.forward(x.to(self.shift))
-        return super().move(y), self._slope() + log_det
-
-    def inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return rows in the data's units, ``(n, d)``, float64, and log |det|, ``(n,)``.
-
-        Discrete columns are not rounded to their values; ends of supports are exact.
-        """
-        x, log_det = self.columns.inverse(super().inverse(y.to(self.shift))[0])
-        return x, log_det - self._slope()
-
-    @property
-    def is_identity(self) -> bool:
-        """Whether it changes nothing."""
-        bent = any(column.bent for column in self.columns.moved)
-        return not bent and super().is_identity
-
-
 def fit_transform(train: Tensor, how: How, columns: Columns) -> AffineTransform:
     """Fit the preprocessing of columns on training rows, shape ``(n, d)``, in the data's units.
 
     Evenly spaced rows are used if there are many, or all of them if a column is constant on those.
-
-    Raises:
-        DataError: Columns have no density, or there are too few rows to whiten.
     """
     few = some(train)
     try:
@@ -225,4 +174,5 @@ def _fit(train: Tensor, how: How, columns: Columns) -> AffineTransform:
             # A value that is rarely missing may never be in training rows; give 0 and 1 a scale.
             encoded[:, j] = torch.arange(len(encoded)) % 2
     affine = AffineTransform.fit(encoded, _AFFINE[how], columns.names, columns.condition)
-    return affine if columns.plain else TableTransform(affine, columns)
+    affine.columns = None if columns.plain else columns
+    return affine

@@ -1,26 +1,20 @@
-"""Tables: rows of numbers read from and written to .npy, .npz, .csv and .parquet."""
+"""Tables: rows read from and written to .npy, .npz, .csv and .parquet."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wopt.data.files import (
-    READABLE,
-    column_names,
-    existing_file,
-    has_names,
-    is_number,
-    load_columns,
-)
-from wopt.errors import DataError
+from wopt.errors import DataError, UserError
 from wopt.files import check_takes_files, replacing
+from wopt.memory import check_room
 from wopt.registry import close_matches
 
 __all__ = [
@@ -28,15 +22,44 @@ __all__ = [
     "check_writable",
     "column_names",
     "existing_file",
+    "floats",
     "has_names",
-    "pick_columns",
+    "is_number",
+    "is_numeric",
     "read_frame",
     "read_table",
     "write_frame",
     "write_table",
 ]
 
+ARRAYS = (".npy", ".npz")
+READABLE = (*ARRAYS, ".csv", ".parquet")
 WRITABLE = (".npy", ".csv", ".parquet")
+
+
+def read_frame(path: str | Path, key: str | None = None) -> Any:
+    """Read a file as an Arrow table, with columns of every type.
+
+    The columns of an array are named ``x0``, ``x1``, ...
+
+    Args:
+        path: A ``.npy``, ``.npz``, ``.csv`` (commas, with or without a line of names) or
+            ``.parquet`` file; relative to the current directory.
+        key: Name of the array in an ``.npz`` file; not needed if it holds one.
+
+    Raises:
+        DataError: The file is missing, damaged, of an unknown kind, has no rows, or two columns
+            of one name.
+    """
+    path = _readable(path, key)
+    with _reading(path):
+        table = _of_array(_array(path, key)) if _is_array(path) else _of_columns(path)
+    names = table.column_names
+    if table.num_rows == 0:
+        raise DataError(f"{path} has no rows")
+    if twice := sorted({name for name in names if name and names.count(name) > 1}):
+        raise DataError(f"{path}: several columns are named {', '.join(twice)}; rename them")
+    return table
 
 
 def read_table(
@@ -44,17 +67,13 @@ def read_table(
 ) -> tuple[NDArray[np.float64], tuple[str, ...]]:
     r"""Read all columns of numbers; NaN and infinities are kept.
 
-    Args:
-        path: A ``.npy``, ``.npz``, ``.csv`` (commas, with or without a line of names) or
-            ``.parquet`` file; relative to the current directory.
-        key: Name of the array in an ``.npz`` file; not needed if it holds one.
+    Arguments are those of :func:`read_frame`.
 
     Returns:
-        The rows, shape ``(n, d)``, and the columns' names; those of an array are ``x0``, ``x1``,
-        ... A 1-D array is one column.
+        The rows, shape ``(n, d)``, and the columns' names; a 1-D array is one column.
 
     Raises:
-        DataError: The file is missing, damaged, of an unknown kind, or does not hold numbers.
+        DataError: As for :func:`read_frame`, or the file does not hold numbers.
 
     Example:
         >>> import tempfile
@@ -65,50 +84,57 @@ def read_table(
         (array([[1., 2.],
                [3., 4.]]), ('a', 'b'))
     """
-    stored = load_columns(path, key)
-    names = tuple(stored.column_names)
-    if stored.num_rows == 0:
-        raise DataError(f"{path} has no rows")
+    table = read_frame(path, key)
     # An array is numbers, also one of booleans.
-    chosen = _numeric_columns(Path(path), stored) if has_names(path) else range(len(names))
-    table = np.stack([floats(stored.column(j)) for j in chosen], axis=1)
-    return table, tuple(names[j] for j in chosen)
+    chosen = range(table.num_columns) if _is_array(Path(path)) else _numeric_columns(path, table)
+    names = tuple(table.column_names[j] for j in chosen)
+    return np.stack([floats(table.column(j)) for j in chosen], axis=1), names
 
 
-def pick_columns(
-    names: Sequence[str], columns: Sequence[str | int] | None, origin: str
-) -> list[int]:
-    """Return the indices of columns given by name or index; all of them for ``None``.
+def column_names(path: str | Path, key: str | None = None) -> tuple[str, ...]:
+    """Read the names of all columns from the file's header only.
 
     Raises:
-        DataError: A column does not exist or is given twice, or the list is empty.
-
-    Example:
-        >>> pick_columns(("a", "b", "c"), ["c", 0], "table")
-        [2, 0]
+        DataError: The file is missing, of an unknown kind, or its header cannot be read.
     """
-    if columns is None:
-        return list(range(len(names)))
-    indices = []
-    for column in columns:
-        if isinstance(column, int) and 0 <= column < len(names):
-            indices.append(column)
-        elif isinstance(column, str) and column in names:
-            indices.append(list(names).index(column))
-        elif isinstance(column, int):
-            raise DataError(f"{origin} has no column {column}; its columns are 0..{len(names) - 1}")
-        else:
-            known = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-            raise DataError(
-                f"{origin} has no column {column!r}; its columns: {known}"
-                f"{close_matches(column, list(names))}"
-            )
-    if len(set(indices)) < len(indices) or not indices:
-        raise DataError(
-            f"{origin}: the columns {list(columns)} are "
-            + ("not distinct; name each one once" if indices else "none; name at least one")
-        )
-    return indices
+    path = _readable(path, key)
+    with _reading(path):
+        if path.suffix.lower() == ".parquet":
+            import pyarrow.parquet
+
+            return tuple(pyarrow.parquet.read_schema(path).names)
+        if path.suffix.lower() == ".csv":
+            return _csv_header(path)[0]
+        return _numbered(_array(path, key).shape[1])
+
+
+def has_names(path: str | Path) -> bool:
+    """Return whether a file names its columns itself."""
+    path = Path(path)
+    if path.suffix.lower() == ".csv":
+        with _reading(path):
+            return _csv_header(path)[1]
+    return not _is_array(path)
+
+
+def existing_file(path: str | Path) -> Path:
+    """Return the path of a file that exists.
+
+    Raises:
+        DataError: The file does not exist; the message names similar ones in the same folder.
+    """
+    path = Path(path)
+    if path.is_file():
+        return path
+    where = "" if path.is_absolute() else f" (looked in {Path.cwd()})"
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; name a file in it{where}")
+    if path.exists():
+        raise DataError(f"{path} is a pipe, a socket or a device; write it to a file first{where}")
+    if not path.parent.is_dir():
+        raise DataError(f"{path} does not exist, nor does the folder {path.parent}{where}")
+    siblings = sorted(other.name for other in path.parent.iterdir())
+    raise DataError(f"{path} does not exist{where}{close_matches(path.name, siblings)}")
 
 
 def write_table(path: str | Path, array: NDArray[Any], names: Sequence[str]) -> None:
@@ -126,14 +152,13 @@ def write_table(path: str | Path, array: NDArray[Any], names: Sequence[str]) -> 
         RunError: The disk is full or the place cannot be written.
     """
     check_writable(path)
-    path, array = Path(path), np.asarray(array)
-    suffix = path.suffix.lower()
+    array = np.asarray(array)
     if array.ndim != 2 or array.shape[1] != len(set(names)) or len(names) != len(set(names)):
         raise DataError(
             f"{path}: an array of shape {tuple(array.shape)} needs as many distinct column names "
             f"as it has columns, got {', '.join(names)}"
         )
-    if suffix == ".npy":
+    if Path(path).suffix.lower() == ".npy":
         content = io.BytesIO()
         np.save(content, array, allow_pickle=False)
         _put(path, content)
@@ -143,36 +168,11 @@ def write_table(path: str | Path, array: NDArray[Any], names: Sequence[str]) -> 
     write_frame(path, pyarrow.table({name: array[:, j] for j, name in enumerate(names)}))
 
 
-def read_frame(path: str | Path, key: str | None = None) -> Any:
-    """Read a file as an Arrow table, with columns of every type.
-
-    Args:
-        path: A ``.npy``, ``.npz``, ``.csv`` or ``.parquet`` file.
-        key: Name of the array in an ``.npz`` file; not needed if it holds one.
-
-    Raises:
-        DataError: The file is missing, damaged, of an unknown kind, has no rows, or two columns
-            of one name.
-    """
-    table = load_columns(path, key)
-    names = table.column_names
-    if table.num_rows == 0:
-        raise DataError(f"{path} has no rows")
-    if twice := sorted({name for name in names if name and names.count(name) > 1}):
-        raise DataError(f"{path}: several columns are named {', '.join(twice)}; rename them")
-    return table
-
-
 def write_frame(path: str | Path, table: Any) -> None:
-    """Write an Arrow table atomically to a ``.csv`` or ``.parquet`` file.
-
-    Raises:
-        DataError: The suffix is another one, or the folder is missing.
-        RunError: The disk is full or the place cannot be written.
-    """
+    """Write an Arrow table atomically to a ``.csv`` or ``.parquet`` file."""
     check_writable(path)
-    path, content = Path(path), io.BytesIO()
-    if path.suffix.lower() == ".parquet":
+    content = io.BytesIO()
+    if Path(path).suffix.lower() == ".parquet":
         import pyarrow.parquet
 
         pyarrow.parquet.write_table(table, content)
@@ -185,27 +185,26 @@ def write_frame(path: str | Path, table: Any) -> None:
     _put(path, content)
 
 
-def _put(path: Path, content: io.BytesIO) -> None:
-    with replacing(path) as temporary:
-        temporary.write_bytes(content.getbuffer())
-
-
 def check_writable(path: str | Path) -> None:
-    """Raise unless :func:`write_table` supports the suffix and the folder is writable.
-
-    Raises:
-        DataError: The suffix is unknown, or the folder is missing.
-        RunError: The folder cannot be written.
-    """
-    suffix = Path(path).suffix.lower()
-    if suffix not in WRITABLE:
+    """Raise unless :func:`write_table` supports the suffix and the folder is writable."""
+    path = Path(path)
+    if path.suffix.lower() not in WRITABLE:
         raise DataError(
-            f"{path}: tables are not written to files with suffix {suffix!r}; known: "
+            f"{path}: tables are not written to files with suffix {path.suffix.lower()!r}; known: "
             f"{', '.join(WRITABLE)}"
         )
-    if not Path(path).parent.is_dir():
-        raise DataError(f"{path} cannot be written: the folder {Path(path).parent} does not exist")
-    check_takes_files(Path(path))
+    if not path.parent.is_dir():
+        raise DataError(f"{path} cannot be written: the folder {path.parent} does not exist")
+    check_takes_files(path)
+
+
+def is_number(text: str) -> bool:
+    """Whether a cell is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def is_numeric(kind: Any) -> bool:
@@ -217,17 +216,12 @@ def is_numeric(kind: Any) -> bool:
 
 
 def floats(column: Any) -> NDArray[np.float64]:
-    """Return a column of numbers or truth values as float64, NaN where a value is missing.
-
-    Raises:
-        DataError: Integers are too large for float64 to represent exactly.
-    """
+    """Return a column of numbers or truth values as float64, NaN where a value is missing."""
     import pyarrow
     import pyarrow.types
 
     if pyarrow.types.is_boolean(column.type):  # which Arrow casts to whole numbers alone
         column = column.cast(pyarrow.int8())
-
     try:
         column = column.cast(pyarrow.float64())
     except pyarrow.ArrowInvalid as error:
@@ -238,7 +232,124 @@ def floats(column: Any) -> NDArray[np.float64]:
     return np.asarray(column.to_numpy(), dtype=np.float64)
 
 
-def _numeric_columns(path: Path, table: Any) -> list[int]:
+def _is_array(path: Path) -> bool:
+    return path.suffix.lower() in ARRAYS
+
+
+def _numbered(d: int) -> tuple[str, ...]:
+    return tuple(f"x{j}" for j in range(d))
+
+
+def _readable(path: str | Path, key: str | None) -> Path:
+    path = existing_file(path)
+    suffix = path.suffix.lower()
+    if suffix not in READABLE:
+        raise DataError(
+            f"{path}: tables are not read from files with suffix {suffix!r}; known: "
+            f"{', '.join(READABLE)}"
+        )
+    if key is not None and suffix != ".npz":
+        raise DataError(f"{path}: `key` picks an array of an .npz file, and this is {suffix}")
+    return path
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn any error of a parser into one message that names the file."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # numpy, zipfile, zlib and pyarrow each have their own
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(
+            f"{path} cannot be read as {path.suffix.lower()}; it is damaged, truncated or of "
+            f"another kind ({text})"
+        ) from error
+
+
+def _array(path: Path, key: str | None) -> NDArray[Any]:
+    """Return the array of a file, shape ``(n, d)``; that of an .npy file is mapped."""
+    # Pickled objects could run code when loaded, so they are never accepted.
+    if path.suffix.lower() == ".npy":
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    else:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            name = _member(path, archive.files, key)
+            needed = archive.zip.getinfo(f"{name}.npy").file_size
+            check_room(needed, "an array; give fewer rows")
+            array = archive[name]
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{path} holds values of type {array.dtype}, not numbers")
+    if array.ndim not in (1, 2) or 0 in array.shape[1:]:
+        raise DataError(
+            f"{path} holds an array of shape {array.shape}; a table has shape (rows, columns): "
+            "reshape it, for pictures to (n, height * width)"
+        )
+    return np.asarray(array[:, None] if array.ndim == 1 else array)
+
+
+def _member(path: Path, keys: list[str], key: str | None) -> str:
+    if key is None and len(keys) == 1:
+        return keys[0]
+    if key in keys:
+        return str(key)
+    wrong = f"has no array {key!r}" if key is not None else "holds several arrays"
+    raise DataError(
+        f"{path} {wrong}; pick one with `key` (of a source: --set source.key=NAME); its arrays: "
+        f"{', '.join(keys) or 'none'}{close_matches(key or '', keys)}"
+    )
+
+
+def _of_array(array: NDArray[Any]) -> Any:
+    import pyarrow
+
+    from wopt.data.frames import columns_of
+
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    names = _numbered(array.shape[1])
+    return pyarrow.table(dict(zip(names, columns_of(array), strict=True)))
+
+
+def _of_columns(path: Path) -> Any:
+    """Return the columns of a file that names them as an Arrow table."""
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    if path.suffix.lower() == ".parquet":
+        about = pyarrow.parquet.read_metadata(path)
+        check_room(8 * about.num_rows * about.num_columns, f"the rows of {path}; give fewer")
+        return pyarrow.parquet.read_table(path)
+    names, named = _csv_header(path)
+    options = pyarrow.csv.ReadOptions(
+        column_names=list(names),
+        skip_rows=1 if named else 0,
+        # A column's type is inferred from the first block, so that must be the whole file.
+        block_size=min(path.stat().st_size + 1, 2**31 - 1),
+    )
+    missing = pyarrow.csv.ConvertOptions(strings_can_be_null=True)
+    return pyarrow.csv.read_csv(path, read_options=options, convert_options=missing)
+
+
+def _csv_header(path: Path) -> tuple[tuple[str, ...], bool]:
+    """Return the columns' names and whether the file holds them."""
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        cells = next(csv.reader(stream), [])
+    if not cells:
+        raise ValueError("it is empty")
+    sign = next((sign for sign in (";", "\t") if len(cells) == 1 and sign in cells[0]), None)
+    if sign is not None:
+        raise DataError(
+            f"{path}: columns are separated by commas, and its first line has {sign!r} in their "
+            "place; write it with commas (in pandas: read_csv(sep=...), then to_csv)"
+        )
+    # 0, 1, 2, ... are names that pandas gives; other numbers are the first row.
+    counted = len(cells) > 1 and cells == [str(j) for j in range(len(cells))]
+    named = counted or not all(is_number(cell) for cell in cells)
+    return (tuple(cell.strip() for cell in cells) if named else _numbered(len(cells))), named
+
+
+def _numeric_columns(path: str | Path, table: Any) -> list[int]:
     """Return the numeric columns' indices; raise for numbers that a few bad cells made text."""
     import pyarrow.types
 
@@ -260,3 +371,8 @@ def _numeric_columns(path: Path, table: Any) -> list[int]:
         names = ", ".join(repr(name) for name in table.column_names[:5])
         raise DataError(f"{path} has no numeric column; its columns: {names}")
     return chosen
+
+
+def _put(path: str | Path, content: io.BytesIO) -> None:
+    with replacing(Path(path)) as temporary:
+        temporary.write_bytes(content.getbuffer())

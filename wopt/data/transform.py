@@ -30,9 +30,6 @@ _FAR = 1e3
 def check_size(x: Tensor, names: tuple[str, ...], where: str = "") -> None:
     """Raise if columns of rows ``(n, d)`` are too small or too large for squares in float32.
 
-    Raises:
-        DataError: A size is out of range; the message has the columns, the size and what to do.
-
     Example:
         >>> check_size(torch.tensor([[1.0], [1e150]], dtype=torch.float64), ("price",))
         Traceback (most recent call last):
@@ -84,10 +81,46 @@ Affine = Literal["none", "standardise", "whiten", "rotate"]
 How = Literal["none", "standardise", "whiten", "gaussianise", "marginals", "principal"]
 
 
-class AffineTransform(Bijection):
-    """The map  z = (x - shift) @ matrix^T  from the data's units to the flow's coordinates.
+def _fitted(x: Tensor, how: Affine, names: tuple[str, ...]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return shift, matrix and its inverse, see :meth:`AffineTransform.fit`."""
+    d = x.shape[1]
+    eye = torch.eye(d, dtype=torch.float64)
+    if how == "none":
+        return (torch.zeros(d, dtype=torch.float64), eye, eye)
+    check_size(x, names)
+    shift, scale = x.mean(0), x.std(0)
+    constant = [names[j] for j in range(d) if not scale[j] > 1e-12 * shift[j].abs()]
+    if constant:
+        raise DataError(
+            f"column(s) {', '.join(constant)} do not vary, so they have no density; leave them "
+            'out (`columns`), or keep them by preprocess = "none" with a smooth_time'
+        )
+    if how == "standardise":
+        return (shift, torch.diag(1 / scale), torch.diag(scale))
+    # The correlation matrix is factored, not the covariance, so that units do not matter.
+    correlation = torch.cov(((x - shift) / scale).T).reshape(d, d)
+    if len(x) <= d or torch.linalg.eigvalsh(correlation)[0] < 1e-10:
+        raise DataError(
+            f"the covariance of the {len(x)} training rows is singular in {d} dimensions (a "
+            "column is a linear combination of others, or there are too few rows), so there "
+            'is no density to whiten; leave columns out or use preprocess = "standardise"'
+        )
+    if how == "rotate":
+        values, vectors = (part.flip(-1) for part in torch.linalg.eigh(correlation))
+        # A component's sign is arbitrary: its largest weight is made positive.
+        peaks = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
+        vectors, root = vectors * peaks.sign(), values.sqrt()
+        matrix, back = (vectors / root).T / scale, scale[:, None] * vectors * root
+        return (shift, matrix.contiguous(), back.contiguous())
+    factor = torch.diag(scale) @ torch.linalg.cholesky(correlation)
+    return (shift, torch.linalg.solve_triangular(factor, eye, upper=False), factor)
 
-    It computes in float64, on the device that it is on (in float32 where a device has no float64).
+
+class AffineTransform(Bijection):
+    """The map  z = (E(x) - shift) @ matrix^T  from the data's units to the flow's coordinates.
+
+    E is the columns' map to the line, if they are described, and else the identity. It computes in
+    float64, on the device that it is on (in float32 where a device has no float64).
 
     Args:
         shift: Shift in the data's units, shape ``(d,)``.
@@ -110,6 +143,7 @@ class AffineTransform(Bijection):
     shift: Tensor
     matrix: Tensor
     inverse_matrix: Tensor
+
     columns: Columns | None = None
     """Descriptions of a table's columns; ``None`` for numbers on the whole line."""
 
@@ -126,7 +160,7 @@ class AffineTransform(Bijection):
         self.register_buffer("inverse_matrix", inverse_matrix)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self.shift)} columns)"
+        return f"AffineTransform({len(self.shift)} columns)"
 
     def _apply(self, fn: Any, recurse: bool = True) -> AffineTransform:
         if fn(torch.empty(0)).device.type == "mps":  # which has no float64
@@ -135,11 +169,7 @@ class AffineTransform(Bijection):
 
     @classmethod
     def fit(
-        cls,
-        x: Tensor,
-        how: Affine,
-        names: tuple[str, ...] | None = None,
-        condition: int = 0,
+        cls, x: Tensor, how: Affine, names: tuple[str, ...] | None = None, condition: int = 0
     ) -> AffineTransform:
         """Fit the map on training rows.
 
@@ -161,39 +191,8 @@ class AffineTransform(Bijection):
             of_given: Affine = "none" if how == "none" else "standardise"
             whole.given = cls.fit(x[:, -condition:], of_given, names and names[-condition:])
             return whole
-        d = x.shape[1]
-        eye = torch.eye(d, dtype=torch.float64)
-        if how == "none":
-            return cls(torch.zeros(d, dtype=torch.float64), eye, eye)
-        x = x.double()
-        names = names or tuple(f"x{j}" for j in range(d))
-        check_size(x, names)
-        shift, scale = x.mean(0), x.std(0)
-        constant = [names[j] for j in range(d) if not scale[j] > 1e-12 * shift[j].abs()]
-        if constant:
-            raise DataError(
-                f"column(s) {', '.join(constant)} do not vary, so they have no density; leave them "
-                'out (`columns`), or keep them by preprocess = "none" with a smooth_time'
-            )
-        if how == "standardise":
-            return cls(shift, torch.diag(1 / scale), torch.diag(scale))
-        # The correlation matrix is factored, not the covariance, so that units do not matter.
-        correlation = torch.cov(((x - shift) / scale).T).reshape(d, d)
-        if len(x) <= d or torch.linalg.eigvalsh(correlation)[0] < 1e-10:
-            raise DataError(
-                f"the covariance of the {len(x)} training rows is singular in {d} dimensions (a "
-                "column is a linear combination of others, or there are too few rows), so there "
-                'is no density to whiten; leave columns out or use preprocess = "standardise"'
-            )
-        if how == "rotate":
-            values, vectors = (part.flip(-1) for part in torch.linalg.eigh(correlation))
-            # A component's sign is arbitrary: its largest weight is made positive.
-            peaks = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
-            vectors, root = vectors * peaks.sign(), values.sqrt()
-            matrix, back = (vectors / root).T / scale, scale[:, None] * vectors * root
-            return cls(shift, matrix.contiguous(), back.contiguous())
-        factor = torch.diag(scale) @ torch.linalg.cholesky(correlation)
-        return cls(shift, torch.linalg.solve_triangular(factor, eye, upper=False), factor)
+        names = names or tuple(f"x{j}" for j in range(x.shape[1]))
+        return cls(*_fitted(x.double(), how, names))
 
     @classmethod
     def of_columns(
@@ -246,13 +245,17 @@ class AffineTransform(Bijection):
     @property
     def is_identity(self) -> bool:
         """Whether it is the identity."""
+        if self.columns is not None and any(column.bent for column in self.columns.moved):
+            return False
         eye = torch.eye(len(self.shift)).to(self.matrix)
         still = not bool(self.shift.any()) and torch.equal(self.matrix, eye)
         return still and (self.given is None or self.given.is_identity)
 
     def move(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Return rows ``(n, d)`` of the data in the flow's coordinates, float64."""
-        return (x.to(self.shift) - self.shift) @ self.matrix.T
+        x = x.to(self.shift)
+        x = x if self.columns is None else self.columns.encode(x)
+        return (x - self.shift) @ self.matrix.T
 
     def inside(self, x: Tensor, *c: Tensor) -> tuple[Tensor, ...]:
         """Return points ``(n, d)``, and conditions ``(n, k)`` if any, in the flow's coordinates."""
@@ -265,12 +268,21 @@ class AffineTransform(Bijection):
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return :meth:`move`, ``(n, d)``, and log |det|, ``(n,)``, in nats."""
-        return self.move(x), self._slope().expand(x.shape[:-1])
+        x, log_det = x.to(self.shift), self._slope().expand(x.shape[:-1])
+        if self.columns is not None:
+            x, bend = self.columns.forward(x)
+            log_det = log_det + bend
+        return (x - self.shift) @ self.matrix.T, log_det
 
     def inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return rows in the data's units, ``(n, d)``, and log |det|, ``(n,)``.
 
-        Rows have the dtype of y, unless float32 resolves a column to worse than 1e-4 of its spread.
+        Discrete columns are not rounded to their values; ends of supports are exact. Rows have the
+        dtype of y, unless columns are described, or float32 resolves one to worse than 1e-4 of its
+        spread.
         """
-        x = y.to(self.shift) @ self.inverse_matrix.T + self.shift
-        return x if self._coarse else x.to(y), -self._slope().expand(x.shape[:-1])
+        x, log_det = y.to(self.shift) @ self.inverse_matrix.T + self.shift, -self._slope()
+        if self.columns is None:
+            return x if self._coarse else x.to(y), log_det.expand(x.shape[:-1])
+        x, bend = self.columns.inverse(x)
+        return x, bend + log_det

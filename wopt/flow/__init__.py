@@ -16,13 +16,6 @@ if TYPE_CHECKING:
     from wopt.flow.conversions import free as free
     from wopt.flow.flow import Flow as Flow
     from wopt.flow.marginal import log_marginal as log_marginal
-    from wopt.flow.rejection import Draw as Draw
-    from wopt.flow.rejection import Rejection as Rejection
     from wopt.flow.views import FlowDistribution as FlowDistribution
-    from wopt.flow.weights import effective_size as effective_size
-    from wopt.flow.weights import log_mean_weight as log_mean_weight
-    from wopt.flow.weights import log_weights as log_weights
-    from wopt.flow.weights import log_weights_of as log_weights_of
-    from wopt.flow.weights import weighted_moments as weighted_moments
 
 __getattr__, __dir__ = exports(__name__, __file__)

@@ -13,7 +13,6 @@ import torch
 from wopt.component import build, config_of
 from wopt.data.columns import Columns
 from wopt.data.frames import FrameType
-from wopt.data.table_transform import TableTransform
 from wopt.data.transform import AffineTransform
 from wopt.errors import CapabilityError, ConfigError, DamagedError, WoptError
 from wopt.flow.base import DistributionLaw, SourceLaw
@@ -52,15 +51,10 @@ def save_flow(flow: Flow, path: Path) -> Path:
     """Write a flow to a safetensors file atomically and return its path.
 
     The file holds the ``state_dict`` and, as JSON, the configuration of the blocks and of the base.
-
-    Raises:
-        CapabilityError: The base is a distribution or a target that no file can describe.
-        PluginError: A block or the base is of a class that is not registered.
-        RunError: The file cannot be written.
     """
     columns, support = flow.transform.columns, flow.chain.support
     about = {
-        "format": _least_format(flow),
+        "format": FORMAT,
         "wopt-core": version("wopt-core"),
         "names": list(flow.names),
         "dim": flow.dim,
@@ -69,9 +63,8 @@ def save_flow(flow: Flow, path: Path) -> Path:
         "base": _table_of(flow),
         "columns": None if columns is None else columns.to_json(),
         "support": None if support is None else support.intervals(),
+        "frame": None if flow.frame is None else flow.frame.to_json(),
     }
-    if flow.frame is not None:  # so that earlier versions read the others
-        about["frame"] = flow.frame.to_json()
     tensors: dict[str, torch.Tensor] = {
         f"{_start(flow)}transform.{k}": v for k, v in flow.transform.of_all_columns().items()
     }
@@ -94,12 +87,7 @@ def _blocks(flow: Flow) -> dict[str, FlowBlock]:
 
 
 def load_flow(path: Path) -> Flow:
-    """Read a flow that :func:`save_flow` wrote, to the CPU.
-
-    Raises:
-        ConfigError: The file does not exist, is not a flow, or has a later format.
-        DamagedError: The file is damaged.
-    """
+    """Read a flow that :func:`save_flow` wrote, to the CPU."""
     tensors, about = _read(path)
     if about.get("format") not in range(1, FORMAT + 1):
         raise ConfigError(
@@ -128,8 +116,7 @@ def _assemble(path: Path, tensors: dict[str, torch.Tensor], about: _About) -> Fl
     own = {k.removeprefix(start): tensors.pop(k) for k in [*tensors] if k.startswith(start)}
     own = check_tensors(path, own, SCHEMAS["transform"], prefix=start, d=dim)
     transform = AffineTransform.of_columns(**own, condition=condition)
-    if about.columns is not None:
-        transform = TableTransform(transform, Columns.from_json(about.columns))
+    transform.columns = None if about.columns is None else Columns.from_json(about.columns)
     blocks = []
     for k, table in enumerate(about.blocks):
         block = new_block(build("block", table), dim - condition, condition)
@@ -148,18 +135,6 @@ def _assemble(path: Path, tensors: dict[str, torch.Tensor], about: _About) -> Fl
     frame = None if about.frame is None else FrameType.from_json(about.frame)
     flow = Flow(Chain(blocks, transform, support), base, about.names, frame, conditions)
     return flow.inverted() if isinstance(base, SourceLaw) else flow
-
-
-def _least_format(flow: Flow) -> int:
-    columns = flow.transform.columns
-    later = columns is not None and (columns.derived or any(c.later for c in columns.columns))
-    if later or flow.frame is not None:
-        return 6
-    if columns is not None and any(column.curve for column in columns.columns):
-        return 5
-    if flow.chain.support is not None:
-        return 4
-    return 1 if columns is None else 2 if columns.shown == columns.columns else 3
 
 
 def _table_of(flow: Flow) -> dict[str, Any]:

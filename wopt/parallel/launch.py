@@ -24,24 +24,11 @@ _POLL = 0.05
 
 
 @contextlib.contextmanager
-def launched(shards: int | None, timeout: float, device: str = "cpu") -> Iterator[Team]:
+def launched(timeout: float, device: str = "cpu") -> Iterator[Team]:
     """Yield the team of this process, which is joined inside."""
-    size, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
-    of = Team(rank, size, shards)
-    threads = torch.get_num_threads()
-    if shards is not None:  # bits depend on the number of threads of a sum
-        torch.set_num_threads(1)
-    try:
-        with _processes(of, timeout, device):
-            yield of
-    finally:
-        torch.set_num_threads(threads)
-
-
-@contextlib.contextmanager
-def _processes(of: Team, timeout: float, device: str) -> Iterator[None]:
+    of = Team(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
     if of.size == 1:
-        yield
+        yield of
         return
     backend = "gloo"
     if device.startswith("cuda"):
@@ -59,7 +46,7 @@ def _processes(of: Team, timeout: float, device: str) -> Iterator[None]:
         ) from None
     before = signal.signal(signal.SIGTERM, _told_to_end)
     try:
-        yield
+        yield of
     finally:
         signal.signal(signal.SIGTERM, before)
         torch.distributed.destroy_process_group()
@@ -83,8 +70,7 @@ def _store(of: Team, limit: datetime.timedelta) -> Any:
 def _told_to_end(_: int, __: FrameType | None) -> None:
     raise TeamError(
         "ended by SIGTERM, which torchrun sends once another process has ended. Finished steps "
-        "are kept: go on with `wopt resume DIRECTORY`, with any number of processes that "
-        "run.shards allows"
+        "are kept: go on with `wopt resume DIRECTORY`, with any number of processes"
     )
 
 

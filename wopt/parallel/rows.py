@@ -1,8 +1,9 @@
-"""Functions of rows, computed by all processes together, and what shards draw."""
+"""Functions of rows, computed by all processes together, and what each draws."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -11,51 +12,25 @@ from torch.autograd.function import once_differentiable
 
 from wopt.parallel.team import Team
 
-__all__ = ["ShardDraws", "over_rows"]
+__all__ = ["over_rows", "own_draws"]
 
 
-class ShardDraws:
-    """Seeds torch's global generator for every shard, from its current state.
+@contextlib.contextmanager
+def own_draws(of: Team) -> Iterator[None]:
+    """Seed torch's global generator for this process, from its current state, inside.
 
-    Afterwards the state is restored, or advanced by one draw if a shard drew anything, so that
+    Afterwards the state is restored, or advanced by one draw if anything was drawn, so that
     functions without draws leave later draws as in one process.
-
-    Example:
-        >>> _ = torch.manual_seed(0)
-        >>> with ShardDraws() as draws:
-        ...     both = [float(torch.rand(())) for k in (0, 1) if not draws.begin(k)]
-        >>> _ = torch.manual_seed(0)
-        >>> with ShardDraws() as draws:
-        ...     draws.begin(1)
-        ...     float(torch.rand(())) == both[1]
-        True
     """
-
-    def __init__(self) -> None:
-        self._before = torch.get_rng_state()
-        rng = torch.Generator()
-        rng.set_state(self._before)
-        self._seed = int(torch.randint(2**62, (), generator=rng))
-        self._further = rng.get_state()
-        self._begun: Tensor | None = None
-        self._drew = False
-
-    def __enter__(self) -> ShardDraws:
-        return self
-
-    def begin(self, shard: int) -> None:
-        """Seed the generator for a shard."""
-        self._look()
-        torch.manual_seed(self._seed + shard)
-        self._begun = torch.get_rng_state()
-
-    def _look(self) -> None:
-        if self._begun is not None and not self._drew:
-            self._drew = not torch.equal(self._begun, torch.get_rng_state())
-
-    def __exit__(self, *_: object) -> None:
-        self._look()
-        torch.set_rng_state(self._further if self._drew else self._before)
+    before = torch.get_rng_state()
+    seed = int(torch.randint(2**62, ()))
+    further = torch.get_rng_state()
+    begun = torch.manual_seed(seed + of.rank).get_state()
+    try:
+        yield
+    finally:
+        drew = not torch.equal(begun, torch.get_rng_state())
+        torch.set_rng_state(further if drew else before)
 
 
 Rowwise = Callable[..., Any]
@@ -65,14 +40,12 @@ Rowwise = Callable[..., Any]
 def over_rows(
     of: Team, function: Rowwise, inputs: Sequence[Tensor], parameters: Sequence[Tensor] = ()
 ) -> Any:
-    """Return ``function(*inputs)``, shape ``(n, ...)`` or a tuple, each process doing its shards.
+    """Return ``function(*inputs)``, shape ``(n, ...)`` or a tuple, each process doing its rows.
 
     All processes receive all rows of the result. The backward pass sums the parameters' gradients
-    over shards in one message, so that they are those of all rows, with the same bits on every
-    process. The loss must be the same on every process. Second derivatives are not supported.
-
-    A function that draws from torch's global generator draws for every shard from its own seed, see
-    :class:`~wopt.parallel.rows.ShardDraws`.
+    over processes in one message, so that they are those of all rows, with the same bits on every
+    process. The loss must be the same on every process. Second derivatives are not supported. A
+    function that draws from torch's global generator draws for every process from its own seed.
 
     Args:
         of: The processes.
@@ -82,12 +55,8 @@ def over_rows(
 
     Example:
         >>> from wopt.parallel.team import Team
-        >>> w = torch.tensor(2.0, requires_grad=True)
-        >>> x = torch.arange(64.0)[:, None]
-        >>> y = over_rows(Team(fixed=4), lambda x: w * x, [x], [w])
-        >>> y.mean().backward()
-        >>> torch.equal(y, 2 * x), float(w.grad)
-        (True, 31.5)
+        >>> over_rows(Team(), lambda x: 2 * x, [torch.ones(2, 1)]).tolist()
+        [[2.0], [2.0]]
     """
     if not of.shares(len(inputs[0])):
         return function(*inputs)
@@ -95,91 +64,71 @@ def over_rows(
     if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
         made = _OverRows.apply(of, function, len(inputs), *tensors)  # type: ignore[no-untyped-call]
     else:
-        own = of.together(lambda: _own(of, function, inputs))
-        made = _gathered(of, own, len(inputs[0]))
+        own = [x[of.span(len(x))] for x in inputs]
+        made = _gathered(of, of.together(lambda: _own(of, function, own)), len(inputs[0]))
     return made if len(made) > 1 else made[0]
 
 
-def _own(of: Team, function: Rowwise, inputs: Sequence[Tensor]) -> list[list[Tensor]]:
-    """Return the outputs of each of this process's shards."""
-    bounds, outputs = of.bounds(len(inputs[0])), []
-    with ShardDraws() as draws:
-        for shard in of.mine:
-            draws.begin(shard)
-            made = function(*(x[bounds[shard]] for x in inputs))
-            outputs.append([made] if isinstance(made, Tensor) else list(made))
-    return outputs
+def _own(of: Team, function: Rowwise, own: Sequence[Tensor]) -> list[Tensor]:
+    """Return the outputs of this process's rows."""
+    with own_draws(of):
+        made = function(*own)
+    return [made] if isinstance(made, Tensor) else list(made)
 
 
-def _gathered(of: Team, outputs: list[list[Tensor]], n: int) -> tuple[Tensor, ...]:
+def _gathered(of: Team, parts: list[Tensor], n: int) -> tuple[Tensor, ...]:
     """Return the outputs of all rows, sent in one message."""
-    parts = [torch.cat(each).detach() for each in zip(*outputs, strict=True)]
-    flat = torch.cat([part.reshape(len(part), -1) for part in parts], dim=1)
+    flat = torch.cat([part.detach().reshape(len(part), -1) for part in parts], dim=1)
     columns = of.gather(flat, n).split([part[0].numel() for part in parts], dim=1)
-    shapes = [part.shape[1:] for part in parts]
-    return tuple(c.reshape(n, *s).to(p) for c, s, p in zip(columns, shapes, parts, strict=True))
+    return tuple(
+        c.reshape(n, *p.shape[1:]).to(p.dtype) for c, p in zip(columns, parts, strict=True)
+    )
 
 
 class _OverRows(torch.autograd.Function):
-    """Every shard keeps its own graph, so that its gradients can be summed in order."""
+    """Every process keeps the graph of its own rows."""
 
     @staticmethod
     def forward(
         ctx: Any, of: Team, function: Rowwise, count: int, *tensors: Tensor
     ) -> tuple[Tensor, ...]:
         """Return outputs of all rows, shape ``(n, ...)``."""
-        inputs, parameters = tensors[:count], tensors[count:]
-        wanted = ctx.needs_input_grad[3:]
-        leaves: list[list[Tensor]] = []
-
-        def kept(*rows: Tensor) -> Any:
-            """Return outputs of a shard's rows, shape ``(n, ...)``, keeping the leaves."""
-            own = [x.detach().requires_grad_(w) for x, w in zip(rows, wanted, strict=False)]
-            leaves.append(own)
-            return function(*own)
-
+        ctx.of, ctx.n, ctx.count = of, len(tensors[0]), count
+        ctx.wanted = wanted = ctx.needs_input_grad[3:]
+        span = of.span(ctx.n)
+        ctx.own = [
+            x[span].detach().requires_grad_(w)
+            for x, w in zip(tensors[:count], wanted[:count], strict=True)
+        ]
         with torch.enable_grad():
-            outputs = of.together(lambda: _own(of, kept, inputs))
-        ctx.of, ctx.outputs, ctx.leaves, ctx.wanted = of, outputs, leaves, wanted
-        ctx.parameters = [p for p, w in zip(parameters, wanted[count:], strict=True) if w]
-        ctx.n, ctx.count = len(inputs[0]), count
-        return _gathered(of, outputs, ctx.n)
+            ctx.outputs = of.together(lambda: _own(of, function, ctx.own))
+        ctx.parameters = [p for p, w in zip(tensors, wanted, strict=True) if w][
+            sum(wanted[:count]) :
+        ]
+        return _gathered(of, ctx.outputs, ctx.n)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         """Return gradients of the inputs, shape ``(n, ...)``, and of the parameters."""
-        of, parameters, bounds = ctx.of, ctx.parameters, ctx.of.bounds(ctx.n)
-        own, sums = [], []
-        for shard, outputs, leaves in zip(of.mine, ctx.outputs, ctx.leaves, strict=True):
-            asked = [leaf for leaf in leaves if leaf.requires_grad]
-            pairs = [
-                (out, g[bounds[shard]])
-                for out, g in zip(outputs, gradients, strict=True)
-                if out.requires_grad
-            ]
-            found = torch.autograd.grad(
-                [out for out, _ in pairs],
-                [*asked, *parameters],
-                [g for _, g in pairs],
-                allow_unused=True,
-                materialize_grads=True,
-            )
-            own.append(found[: len(asked)])
-            sums.append(_flat(found[len(asked) :]))
-        rows = iter([of.gather(torch.cat(part), ctx.n) for part in zip(*own, strict=True)])
-        of_parameters = iter(_split(of.sum(sums), parameters) if parameters else ())
-        back = [
-            next(rows if k < ctx.count else of_parameters) if wanted else None
-            for k, wanted in enumerate(ctx.wanted)
+        of, parameters, span = ctx.of, ctx.parameters, ctx.of.span(ctx.n)
+        leaves = [leaf for leaf in ctx.own if leaf.requires_grad]
+        pairs = [
+            (out, g[span])
+            for out, g in zip(ctx.outputs, gradients, strict=True)
+            if out.requires_grad
         ]
-        return None, None, None, *back
-
-
-def _flat(tensors: Sequence[Tensor]) -> Tensor:
-    return torch.cat([t.reshape(-1) for t in tensors]) if tensors else torch.zeros(0)
-
-
-def _split(flat: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
-    parts = flat.split([p.numel() for p in like])
-    return [part.view_as(p) for part, p in zip(parts, like, strict=True)]
+        found = torch.autograd.grad(
+            [out for out, _ in pairs],
+            [*leaves, *parameters],
+            [g for _, g in pairs],
+            allow_unused=True,
+            materialize_grads=True,
+        )
+        back = [of.gather(part, ctx.n) for part in found[: len(leaves)]]
+        if parameters:
+            flat = of.sum(torch.cat([part.reshape(-1) for part in found[len(leaves) :]]))
+            parts = flat.split([p.numel() for p in parameters])
+            back += [part.view_as(p) for part, p in zip(parts, parameters, strict=True)]
+        of_wanted = iter(back)
+        return None, None, None, *(next(of_wanted) if w else None for w in ctx.wanted)

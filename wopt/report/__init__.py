@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from wopt.report.read import Run as Run
     from wopt.report.read import Snapshot as Snapshot
     from wopt.report.read import read_run as read_run
-    from wopt.report.reference import METRICS as METRICS
-    from wopt.report.reference import against_reference as against_reference
     from wopt.report.rendering import render as render
     from wopt.report.samples import column as column
     from wopt.report.style import BLUE as BLUE
@@ -30,9 +28,8 @@ if TYPE_CHECKING:
     from wopt.report.style import VERMILION as VERMILION
     from wopt.report.style import Picture as Picture
     from wopt.report.style import limits as limits
-    from wopt.report.style import page_style as page_style
+    from wopt.report.summary import METRICS as METRICS
     from wopt.report.summary import advice as advice
-    from wopt.report.summary import flat as flat
     from wopt.report.summary import status as status
     from wopt.report.summary import subtitle as subtitle
     from wopt.report.verdict import verdict_of as verdict_of

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,51 +22,13 @@ __all__ = [
     "Array",
     "Picture",
     "limits",
-    "page_style",
 ]
 
 Array = NDArray[np.float64]
 
 # Okabe and Ito's palette can be told apart with any colour vision.
 BLUE, VERMILION, GREEN, ORANGE, PURPLE = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#AA4499"
-INK, MUTED, FAINT = "#1f2933", "#5f6b76", "#e3e7eb"
-
-_RC: dict[str, Any] = {
-    "text.parse_math": False,  # names of columns are not formulas
-    "axes.axisbelow": True,
-    "axes.edgecolor": "#9aa5b1",
-    "axes.facecolor": "none",
-    "axes.grid": True,
-    "axes.labelcolor": MUTED,
-    "axes.labelsize": 9.5,
-    "axes.linewidth": 0.8,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlecolor": INK,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 10.5,
-    "axes.titleweight": "bold",
-    "axes.titley": 1.0,  # fixed, which saves a search for objects above a panel
-    "figure.facecolor": "none",
-    "font.family": "DejaVu Sans",
-    "font.size": 9.5,
-    "grid.color": FAINT,
-    "grid.linewidth": 0.7,
-    "legend.fontsize": 9,
-    "legend.edgecolor": "white",
-    "legend.framealpha": 0.85,
-    "legend.facecolor": "white",
-    "legend.labelcolor": INK,
-    "lines.linewidth": 1.8,
-    "lines.markersize": 4.5,
-    "savefig.facecolor": "none",
-    "svg.fonttype": "path",
-    "svg.hashsalt": "wopt",
-    "xtick.color": "#9aa5b1",
-    "xtick.labelcolor": MUTED,
-    "ytick.color": "#9aa5b1",
-    "ytick.labelcolor": MUTED,
-}
+INK, MUTED = "#1f2933", "#5f6b76"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,15 +53,6 @@ class Picture:
     def legend(self) -> list[tuple[str, str]]:
         """The names of the marks with their colours, each once."""
         return list(dict.fromkeys(entry for chart in self.charts for entry in chart.legend))
-
-
-@contextlib.contextmanager
-def page_style() -> Iterator[None]:
-    """Draw figures of matplotlib in the page's style, whatever the user's own settings are."""
-    import matplotlib.style
-
-    with matplotlib.style.context(["default", _RC]):
-        yield
 
 
 def limits(values: Array, tail: float = 0.002) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -22,7 +22,6 @@ from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.objective import Objective
 from wopt.mapped import IN_MEMORY, Memory
 from wopt.origin import check_returned
-from wopt.parallel import Team
 from wopt.particles import Particles
 from wopt.push import in_batches
 from wopt.runtime import ALONE, Runtime
@@ -158,18 +157,13 @@ def _placed(
 ) -> tuple[Particles, Particles]:
     """Return the training particles, with their density if wanted, and the held-out ones."""
     weights = start.weights or (None, None)
-    # With `run.shards` rows of each shard are transformed separately, so that the bits do not
-    # depend on the process that does it.
     of, rows, own = runtime.team, start.train, weights[0]
     total = len(rows) if start.shared is None else start.shared
-    cuts = Team(fixed=config.run.shards).bounds(total)
-    if runtime.by_rows:
-        span, bounds = of.span(total), of.bounds(total)
-        cuts = [slice(bounds[k].start - span.start, bounds[k].stop - span.start) for k in of.mine]
-        if start.shared is None:
-            rows, own = rows[span].clone(), None if own is None else own[span]
+    if runtime.by_rows and start.shared is None:
+        span = of.span(total)
+        rows, own = rows[span].clone(), None if own is None else own[span]
     place = functools.partial(particles_of, start, config=config, memory=runtime.memory)
-    train = place(rows, known=known, weights=own, cuts=cuts)
+    train = place(rows, known=known, weights=own)
     valid = place(start.valid, known=True, weights=weights[1])
     return (own_rows(train, of, total) if runtime.by_rows else train), valid
 
@@ -282,7 +276,6 @@ def particles_of(
     *,
     known: bool,
     weights: Tensor | None = None,
-    cuts: Sequence[slice] | None = None,
     memory: Memory = IN_MEMORY,
 ) -> Particles:
     """Return rows, shape ``(n, d)``, as particles in the flow's coordinates.
@@ -293,7 +286,6 @@ def particles_of(
         config: The run's options.
         known: Whether to include their density, where the dataset knows it.
         weights: Weights of the rows, shape ``(n,)``.
-        cuts: Parts of the rows that are transformed separately.
         memory: Where large results are.
     """
     like = {"dtype": getattr(torch, config.dtype), "device": config.device}
@@ -305,13 +297,12 @@ def particles_of(
 
     density = None
     if known and dataset.log_density is not None:
-        density = in_batches(density_at, x, rows=len(x), cuts=cuts, memory=memory)
+        density = in_batches(density_at, x, rows=len(x), memory=memory)
 
     z, *context = in_batches(
         lambda part: [t.to(**like) for t in dataset.transform.inside(*dataset.split(part))],
         x,
         rows=max(1, _VALUES // dataset.dim),
-        cuts=cuts,
         memory=memory,
     )
     weights = None if weights is None else weights.to(**like)

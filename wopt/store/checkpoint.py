@@ -12,11 +12,10 @@ from torch import Tensor
 from wopt.component import config_of
 from wopt.config.model import RunConfig
 from wopt.data.columns import Columns
-from wopt.data.table_transform import TableTransform
 from wopt.data.transform import AffineTransform
 from wopt.errors import DamagedError, RunError
 from wopt.interfaces.block import FlowBlock, new_block
-from wopt.parallel import SOLO, Team
+from wopt.parallel import SOLO
 from wopt.particles import Particles, split_conditions
 from wopt.reading import parsed_json, printable
 from wopt.runtime import ALONE, Runtime
@@ -51,12 +50,10 @@ __all__ = [
 def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
     """Write the newest blocks, the records and, last, the state, which completes the step.
 
-    A run that is killed in between resumes from the step before. Blocks that were refined together
-    are kept aside until the state includes them. Training particles, shape ``(n, d)``, are written
-    as they were before the newest block, which is applied to them when they are read back;
-    particles of the start that the source can give again are not written. With ``run.shards``, or
-    where they are many, they are in files of their own, ``state/003-00001-of-00004.safetensors``,
-    with an index ``state/003.json``.
+    A run that is killed in between resumes from the step before. Refined blocks are kept aside
+    until the state includes them. Training particles, shape ``(n, d)``, are written as they were
+    before the newest block, which is applied when they are read back; those of the start that the
+    source gives again are not written, and many are in files of their own with an index.
     """
     refined = _write_blocks(run, state, config)
     run.write_steps(state.records)
@@ -66,7 +63,7 @@ def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
         begun = splits.pop("train").before.checksum()
     index = None
     if "train" in splits:
-        index = _write_rows(run, state, config)
+        index = _write_rows(run, state)
         if index is not None:
             del splits["train"]
     tensors = {
@@ -94,12 +91,12 @@ def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
         run.block(state.step - 1).unlink(missing_ok=True)
 
 
-def _write_rows(run: RunDirectory, state: State, config: RunConfig) -> str | None:
+def _write_rows(run: RunDirectory, state: State) -> str | None:
     """Write the training particles in files of their own; ``None`` where one file holds all."""
     name, rows, before = f"{state.step:03d}", _tensors(state.train), state.train.before
     if isinstance(before, ShardedParticles):  # written by save_share
         return write_index(run.pieces, name, rows, before.total, before.team)
-    about = run.pieces, name, rows, len(before), Team(fixed=config.run.shards)
+    about = run.pieces, name, rows, len(before)
     if count_pieces(*about[2:]) == 1:
         return None
     write_pieces(*about)
@@ -327,8 +324,7 @@ def load_transform(
         conditions = tensors.pop("conditions", None)
         width = 0 if conditions is None else conditions.shape[1]
         transform = AffineTransform.of_columns(**tensors, condition=width)
-        if columns is not None:
-            transform = TableTransform(transform, columns)
+        transform.columns = columns
         return transform, names, conditions
     except (KeyError, ValueError) as error:
         text = printable(f"{error}", one_line=True)[:200]

@@ -65,7 +65,7 @@ BYTES = 2**26
 def write_pieces(
     folder: Path, name: str, tensors: dict[str, Tensor], total: int, of: Team = SOLO
 ) -> None:
-    """Write the rows that this process holds of n, in a whole number of files per shard.
+    """Write the rows that this process holds of n, in a whole number of files a process.
 
     The first process writes the index, see :func:`write_index`, after all have written.
 
@@ -79,7 +79,7 @@ def write_pieces(
     folder.mkdir(exist_ok=True)
     first, count = of.span(total).start, count_pieces(tensors, total, of)
     for k, (file, rows) in enumerate(_files(name, total, count)):
-        if k * of.shards // count in of.mine:
+        if k * of.size // count == of.rank:
             own = slice(rows.start - first, rows.stop - first)
             write_tensors(folder / file, {key: t[own] for key, t in tensors.items()}, {})
 
@@ -98,7 +98,7 @@ def write_index(
 def count_pieces(tensors: dict[str, Tensor], total: int, of: Team = SOLO) -> int:
     """Return the number of files of n rows like those of tensors, the same on every process."""
     row = sum(t[:1].numel() * t.element_size() for t in tensors.values())
-    return of.shards * max(1, math.ceil(row * total / of.shards / BYTES))
+    return of.size * max(1, math.ceil(row * total / of.size / BYTES))
 
 
 def _files(name: str, total: int, count: int) -> list[tuple[str, slice]]:

@@ -21,7 +21,7 @@ __all__ = ["compiled", "remembering", "spread"]
 def spread(block: FlowBlock, team: Team) -> FlowBlock:
     """Return a block of the same map whose rows are split among a team's processes.
 
-    Each process maps its shards and receives all images, so that any function of these is the same
+    Each process maps its own and receives all images, so that any function of these is the same
     on every process; the backward pass sums the gradients of the parameters, see
     :func:`wopt.parallel.over_rows`. For a single process it is the block itself.
 
@@ -32,7 +32,7 @@ def spread(block: FlowBlock, team: Team) -> FlowBlock:
         block: A map T that maps each row independently of the others.
         team: The processes.
     """
-    return block if team.shards == 1 else _Spread(block, team)
+    return block if team.size == 1 else _Spread(block, team)
 
 
 def _shared(name: str) -> Any:
@@ -45,9 +45,9 @@ def _shared(name: str) -> Any:
         made = over_rows(self.team, of_inner, inputs, list(inner.parameters()))
         if _version(inner) != before:
             raise CapabilityError(
-                f"block {type(inner).__name__} cannot be shared by processes or shards: it changes "
+                f"block {type(inner).__name__} cannot be shared by processes: it changes "
                 "its buffers while it maps rows, as batch normalisation does, so that its map "
-                "depends on other rows; choose another block, or one process without run.shards"
+                "depends on other rows; choose another block, or one process"
             )
         return made
 

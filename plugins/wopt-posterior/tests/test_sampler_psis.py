@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from wopt.flow.weights import effective_size, log_mean_weight, weighted_moments
 from wopt.psis import fit_pareto, k_hat_threshold, pareto_quantiles, smoothed_importance_weights
+from wopt_measures import effective_size, log_mean_weight, weighted_moments
 
 
 def normal(n, seed=0):

@@ -207,8 +207,8 @@ def advice(run: Run) -> Iterator[str]:
         )
     if certificate.two_sample is not None and certificate.two_sample.differs:
         yield (
-            "Most would be gained where samples can be told from held-out rows: give the model "
-            "more steps, a wider block or more rows there."
+            "Samples can be told from held-out rows, which shows where more steps, a wider block "
+            "or more rows would help."
         )
     if certificate.conditional is not None and certificate.conditional.wrong:
         yield (

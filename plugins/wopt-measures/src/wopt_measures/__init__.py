@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from wopt_measures.laws.gaussian import GaussianLaw
     from wopt_measures.laws.mixture import MixtureLaw
     from wopt_measures.laws.pixels import PixelLaw
+    from wopt_measures.rejection import Draw, Rejection
     from wopt_measures.sources.array import ArraySource
     from wopt_measures.sources.bundled import SklearnSource
     from wopt_measures.sources.density import DensitySource
@@ -40,6 +41,13 @@ if TYPE_CHECKING:
     from wopt_measures.targets.samples import SamplesTarget
     from wopt_measures.targets.tempered import TemperedTarget
     from wopt_measures.targets.wells import ManyWellsTarget
+    from wopt_measures.weights import (
+        effective_size,
+        log_mean_weight,
+        log_weights,
+        log_weights_of,
+        weighted_moments,
+    )
 
 __all__ = [
     "ArraySource",
@@ -48,6 +56,7 @@ __all__ = [
     "BarenblattTarget",
     "CircleTarget",
     "DensitySource",
+    "Draw",
     "Equilibrium",
     "FunnelTarget",
     "GaussianLaw",
@@ -68,12 +77,18 @@ __all__ = [
     "PythonTarget",
     "RandomGaussian",
     "RandomMixtureTarget",
+    "Rejection",
     "RejectionSource",
     "SamplesTarget",
     "SecondMoment",
     "SklearnSource",
     "TemperedTarget",
     "ToySource",
+    "effective_size",
+    "log_mean_weight",
+    "log_weights",
+    "log_weights_of",
+    "weighted_moments",
 ]
 
 __getattr__, __dir__ = exports(__name__, __file__)

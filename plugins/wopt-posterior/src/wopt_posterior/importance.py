@@ -8,9 +8,9 @@ import click
 from torch import Tensor
 
 from wopt.errors import CapabilityError
-from wopt.flow import effective_size, log_weights_of
 from wopt.psis import smoothed_importance_weights
 from wopt.runs import LoadedRun
+from wopt_measures import effective_size, log_weights_of
 
 __all__ = ["weight_columns"]
 

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from wopt.component import build
 from wopt.errors import ConfigError
-from wopt.flow import Flow, log_weights, weighted_moments
+from wopt.flow import Flow
 from wopt.html import paragraph, table
 from wopt.psis import smoothed_importance_weights
 from wopt.seeds import derive, generator
 from wopt.targets import Density
+from wopt_measures import log_weights, weighted_moments
 from wopt_posterior.diagnostics.measure import measure_sampler, report_within
 from wopt_posterior.diagnostics.report import SamplerReport
 from wopt_posterior.reference import Reference

@@ -12,9 +12,11 @@ import wopt
 from wopt import Capability, Dataset, Source, Target
 from wopt.capabilities import require
 from wopt.data import assemble, draw_splits
-from wopt.flow import Rejection, free, log_weights_of
+from wopt.flow import free
 from wopt.seeds import derive, generator
 from wopt_measures.options import File, Size
+from wopt_measures.rejection import Rejection
+from wopt_measures.weights import log_weights_of
 
 __all__ = ["RejectionSource"]
 
@@ -28,7 +30,7 @@ class RejectionSource(Source):
     independent, and the density is known, so that JKO steps can continue from here: local steps by
     maps alternate with steps that move mass over any distance. E alpha_k is estimated by ``pilots``
     draws, and the density is exact up to that, an error of about 1/sqrt(pilots); see
-    :class:`wopt.flow.rejection.Rejection`.
+    :class:`wopt_measures.Rejection`.
 
     Source: Hertrich, Gruhlke, *Importance corrected neural JKO sampling*, 2025.
 

@@ -12,18 +12,18 @@ from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.errors import DataError
-from wopt.flow import (
-    Flow,
+from wopt.flow import Flow
+from wopt.interfaces import Budget, Support, Target
+from wopt.psis import Smoothed, smoothed_importance_weights
+from wopt.seeds import generator
+from wopt.statistics import mean_and_error
+from wopt_measures import (
     effective_size,
     log_mean_weight,
     log_weights,
     log_weights_of,
     weighted_moments,
 )
-from wopt.interfaces import Budget, Support, Target
-from wopt.psis import Smoothed, smoothed_importance_weights
-from wopt.seeds import generator
-from wopt.statistics import mean_and_error
 from wopt_posterior.diagnostics.compare import Comparison, missing_mass
 from wopt_posterior.diagnostics.report import (
     LostMode,

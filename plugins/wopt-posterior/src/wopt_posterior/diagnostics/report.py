@@ -11,11 +11,11 @@ from pydantic import Field
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.flow import Draw, Rejection, log_mean_weight
 from wopt.interfaces import Target
 from wopt.sliced import sliced_energy_distance
 from wopt.statistics import mean_and_error
 from wopt.typed import Number, Typed
+from wopt_measures import Draw, Rejection, log_mean_weight
 
 __all__ = [
     "BLIND",

@@ -7,17 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from wopt.report.read import Run
+from wopt.report import METRICS, Run
 
-__all__ = ["METRICS", "against_reference"]
-
-METRICS = (
-    ("sym_kl", "KL both ways from the exact solution, nats"),
-    ("l1", "L1 from the exact solution"),
-    ("w2_at_most", "W2 at most from the exact solution"),
-    ("second_moment_error", "second moment against the exact one, relative"),
-)
-"""Distances from an exact law, the strongest first: the name of the field, and words."""
+__all__ = ["against_reference"]
 
 
 def against_reference(runs: Sequence[Run], names: Sequence[str]) -> tuple[str, list[float | None]]:

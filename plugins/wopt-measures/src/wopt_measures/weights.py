@@ -10,8 +10,8 @@ from torch import Tensor
 
 from wopt.capabilities import Capability, require
 from wopt.errors import CapabilityError
-from wopt.flow.flow import Flow
-from wopt.interfaces.target import Target
+from wopt.flow import Flow
+from wopt.interfaces import Target
 from wopt.statistics import mean_and_error
 
 __all__ = [
