@@ -207,6 +207,13 @@ class Autoregressive(JacobianBlock):
         if self.white is not None and self.image is not None:
             self.image.initialise_beside(self.white, points)
 
+    def calibrate(self, points: Tensor, c: Tensor | None = None) -> bool:
+        """Take the width of defensive tails from held-out particles, shape ``(n, d)``."""
+        if self.ends is None:
+            return False
+        self.ends.calibrate(self(points, c)[0])
+        return bool(self.ends.log_width > 0)
+
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
         # Maps saved before there was `image` ended in the coordinates that they began in.
         if self.image is not None:
