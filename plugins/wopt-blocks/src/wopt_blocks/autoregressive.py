@@ -56,7 +56,7 @@ class Autoregressive(JacobianBlock):
     So a row unlike all training rows costs tens of nats and not thousands, where columns of few
     values have made slopes steep. With ``tails = "defensive"`` T ends in
     :class:`~wopt_blocks.defensive.DefensiveTails`, which has the same effect for targets N(0, I),
-    and learns tails too.
+    learns tails too, and is calibrated by held-out particles.
 
     Compared with ``maf`` and ``spline`` of wopt-zuko it adds residual nets, splines after affine
     maps, and speed (see docs/benchmarks.md). The defaults suit tables of measurements; splines
