@@ -10,7 +10,7 @@ from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.config import RunConfig
-from wopt.data import Dataset, one_of_each, smooth_dataset
+from wopt.data import Dataset, smooth_dataset
 from wopt.errors import DataError, WoptError
 from wopt.flow import Flow, draw
 from wopt.interfaces import FlowBlock, Target, is_truth
@@ -37,6 +37,7 @@ __all__ = [
     "compare_samples",
     "evidence_of",
     "is_scored",
+    "one_of_each",
 ]
 
 _COPIES = 6
@@ -52,10 +53,8 @@ def evidence_of(
     """Return the particles of a certificate, shape ``(n, d)``, with their score if asked for.
 
     Args:
-        prepared: The run's data and parts.
         particles: Particles to use; ``None`` leaves the choice to the run: held-out rows, or fresh
             draws of its start.
-        effort: Numbers of particles and rows.
         scored: Whether the start's score is pushed through the maps too.
     """
     if particles is not None:
@@ -142,8 +141,6 @@ def _score(dataset: Dataset, rows: Tensor) -> tuple[Tensor | None, tuple[str, ..
 
 
 _ROWS = 5000
-_FEW, _QUICK = 1000, 100
-"""Number of rows up to which the classifier makes fewer iterations, and their number."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,13 +184,7 @@ def compare_samples(
     rows carried through them with draws of the target.
 
     Args:
-        prepared: The run's data and parts, which can be compared.
-        blocks: The run's maps.
-        level: Confidence level.
         most: Largest number of rows of either kind.
-
-    Raises:
-        WoptError: Rows are too few, or samples cannot be drawn.
     """
     data, target = prepared.dataset, prepared.problem.objective.target
     assert data is not None
@@ -220,8 +211,7 @@ def compare_samples(
     # A finite population is drawn with repetitions, which independent rows do not have.
     samples = torch.unique(samples.double().cpu(), dim=0)
     samples = samples[torch.randperm(len(samples), generator=generator(seed, "order"))]
-    quick = {"iterations": _QUICK, "kernel_rows": most // 2} if most <= _FEW else {}
-    test = two_sample(rows.double().cpu(), samples, names, level=level, seed=seed, **quick)
+    test = two_sample(rows.double().cpu(), samples, names, level=level, seed=seed)
     return SampleComparison(test, _conditional(flow, data, seed, most), tuple(notes), most)
 
 
@@ -265,3 +255,18 @@ def _conditional(flow: Flow, data: Dataset, seed: int, most: int) -> Conditional
     if data.groups is not None:
         rows = rows[one_of_each(data.groups[2], seed)]
     return conditional_evidence(flow, rows[:most], seed=seed)
+
+
+def one_of_each(groups: Tensor, seed: int) -> Tensor:
+    """Return the index of one random row of each group, shape ``(groups,)``, in random order.
+
+    Example:
+        >>> chosen = one_of_each(torch.tensor([7, 7, 7, 2, 2]), seed=0)
+        >>> sorted(torch.tensor([7, 7, 7, 2, 2])[chosen].tolist())
+        [2, 7]
+    """
+    order = torch.randperm(len(groups), generator=torch.Generator().manual_seed(seed))
+    numbers, at = torch.unique(groups[order], return_inverse=True)
+    first = torch.full((len(numbers),), len(groups), dtype=torch.long)
+    first = first.scatter_reduce(0, at, torch.arange(len(groups)), "amin")
+    return order[first.sort()[0]]
