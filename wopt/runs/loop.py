@@ -130,10 +130,10 @@ class Claims(Listener):
         if values is not None:
             energy, error = mean_and_error(values, at.weights)
         known = at.log_density_start is not None
-        for false in false_claims(objective, energy, error, start_known=known):
-            if false.claim not in self._reported:
-                self.listener.warn(false.text())
-            self._reported.add(false.claim)
+        false = false_claims(objective, energy, error, start_known=known)
+        for claim in false.keys() - self._reported:
+            self.listener.warn(false[claim])
+        self._reported |= false.keys()
 
 
 _SHARE, _LEAST = 0.5, 1.5

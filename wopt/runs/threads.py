@@ -171,7 +171,8 @@ def _stage(prepared: Prepared, step: int, listener: Listener) -> Stage:
     unasked = ("patience", "tolerance", "relative_tolerance", "weights", "seconds")
     solver = solver.varied(**dict.fromkeys(unasked), chains=0, check_every=_MOST, iterations=_MOST)
     problem = dataclasses.replace(prepared, solver=solver)
-    return Stage(problem, step, 0, 0, *(first_of(problem, p) for p in splits), listener)
+    train, valid = (first_of(problem, particles) for particles in splits)
+    return Stage(problem, step, 0, 0, train, valid, listener)
 
 
 def _measured_step(problem: Problem) -> int | None:
