@@ -136,11 +136,7 @@ class Particles:
         return torch.tensordot(self.weights, values, dims=1)
 
     def moved(self, points: Tensor, log_det: Tensor | None) -> Particles:
-        """Return the image under a map with values ``(n, d)`` and log-det ``(n,)`` here.
-
-        Raises:
-            DataError: The values have another shape.
-        """
+        """Return the image under a map with values ``(n, d)`` and log-det ``(n,)`` here."""
         if points.shape != self.points.shape:
             raise DataError(
                 f"a map takes points of shape {tuple(self.points.shape)} to points of the same "
@@ -160,12 +156,7 @@ class Particles:
         return [made] if isinstance(made, Tensor) else list(made)
 
     def checksum(self) -> list[float]:
-        """Return a checksum of the particles: their number, and sums of some of them.
-
-        Example:
-            >>> Particles(torch.ones(3, 2)).checksum()
-            [3, 3.0, 3.0]
-        """
+        """Return a checksum of the particles: their number, and sums of some of them."""
         few = torch.cat(self.inputs, dim=1)[:: max(1, len(self.points) // 1000)]
         return [len(self.points), *few.double().sum(0).tolist()]
 

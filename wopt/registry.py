@@ -161,9 +161,6 @@ class Registry:
             component: ``"module:Class"``, imported only when used; or the class itself, as in a
                 notebook.
             summary: One line for listings.
-
-        Raises:
-            PluginError: The kind is unknown, or the name malformed or taken.
         """
         if kind not in KINDS:
             raise PluginError(
@@ -201,9 +198,6 @@ class Registry:
             path: ``"module:function"`` of a click command.
             summary: One line for ``wopt --help``.
             reads: Whether it reads configurations or run directories.
-
-        Raises:
-            PluginError: The command exists already.
         """
         if name in self.commands:
             raise PluginError(f"plugin {self.commands[name].plugin!r} brings `wopt {name}` too")
@@ -216,41 +210,23 @@ class Registry:
             point: Name of the point.
             path: ``"module:function"``, imported when it is called.
             rank: Its place among others; negative for a place before the core's own output.
-
-        Raises:
-            PluginError: The point is unknown.
         """
         if point not in POINTS:
             raise PluginError(f"no point is called {point!r}; points: {', '.join(POINTS)}")
         self._functions[point, self._plugin] = rank, path
 
     def add_name(self, name: str, path: str) -> None:
-        """Add an attribute to the package ``wopt``.
-
-        Args:
-            name: The attribute.
-            path: ``"module:name"``, imported when it is used.
-        """
+        """Add an attribute to the package ``wopt``."""
         self._names[name] = path
 
     def functions(self, point: str, *, first: bool | None = None) -> list[Callable[..., Any]]:
-        """Return the functions at a point, in the order of their ranks.
-
-        Args:
-            point: One of :data:`POINTS`.
-            first: True for those before the core's own output, false for those after it, by default
-                all.
-        """
+        """Return the functions at a point, in the order of their ranks."""
         found = [ranked for (at, _), ranked in self._functions.items() if at == point]
         chosen = [one for one in found if first is None or (one[0] < 0) == first]
         return [_resolve(path) for _, path in sorted(chosen)]
 
     def function(self, point: str) -> Any:
-        """Return the one function that serves a point.
-
-        Raises:
-            PluginError: No plugin provides one.
-        """
+        """Return the one function that serves a point."""
         found = self.functions(point)
         if not found:
             get = how_to_get("function", point) or "no plugin that is installed brings it"
@@ -299,11 +275,7 @@ class Registry:
         raise PluginError(message)
 
     def load(self, kind: str, name: str) -> type:
-        """Import the component called ``name`` and check that it is of its kind.
-
-        Raises:
-            PluginError: The name is unknown, the import fails, or the class has the wrong type.
-        """
+        """Import the component called ``name`` and check that it is of its kind."""
         entry = self.find(kind, name)
         brought = self.distributions.get(entry.plugin, "")
         cls = entry.cls if entry.cls is not None else _import(entry, brought)
@@ -317,11 +289,7 @@ class Registry:
         return cls
 
     def name_of(self, kind: str, cls: type) -> str:
-        """Return the name of a class in configurations.
-
-        Raises:
-            PluginError: The class is not registered.
-        """
+        """Return the name of a class in configurations."""
         for entry in self.entries(kind):
             # A path may lead through a re-export; importing decides, but only for a likely one.
             if entry.cls is cls or (

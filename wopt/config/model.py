@@ -224,9 +224,6 @@ def validate(table: dict[str, Any], where: str = "") -> RunConfig:
     Args:
         table: Table as read from TOML.
         where: The file, for messages.
-
-    Raises:
-        ConfigError: The table has mistakes; the message has one line for each, with its path.
     """
     try:
         return RunConfig.model_validate(table)

@@ -114,9 +114,6 @@ class Measurement(Component, abc.ABC):
 
         Returns:
             A document; ``None`` if there is no result.
-
-        Raises:
-            WoptError: The run cannot be measured; it stays valid.
         """
 
 

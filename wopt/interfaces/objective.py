@@ -63,11 +63,7 @@ class Objective(Component, abc.ABC):
     target: Target | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Raise for a class that defines no energy, unless it is marked as abstract.
-
-        Raises:
-            PluginError: The class defines neither ``energy`` nor ``contributions``.
-        """
+        """Raise for a class that defines no energy, unless it is marked as abstract."""
         super().__init_subclass__(**kwargs)
         silent = cls.energy is Objective.energy and cls.contributions is Objective.contributions
         if silent and abc.ABC not in cls.__bases__:
@@ -149,11 +145,7 @@ class Objective(Component, abc.ABC):
         vars(self).update(vars(self.at(rng.initial_seed())))
 
     def of_step(self, step: int) -> Objective:
-        """Return the objective of a step (0, 1, ...); by default this one.
-
-        Raises:
-            Converged: No step is left to make.
-        """
+        """Return the objective of a step (0, 1, ...); by default this one."""
         return self
 
     def __add__(self, other: Objective) -> Sum:

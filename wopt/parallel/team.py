@@ -101,12 +101,7 @@ class Team:
         return self.interrupt.noting() if self.size > 1 else contextlib.nullcontext()
 
     def together(self, compute: Callable[[], T]) -> T:
-        """Return what this process computes, without messages; if any fails, all raise.
-
-        Raises:
-            KeyboardInterrupt: Any process was interrupted.
-            WoptError: The error of the first process that failed, on every process.
-        """
+        """Return what this process computes, without messages; if any fails, all raise."""
         if self.size == 1:
             return compute()
         failed, made = None, None

@@ -90,9 +90,6 @@ def begin(
         out: The run directory, which must not hold a run yet.
         listener: Receives messages on progress.
         report: Whether to write the page, which `wopt report` can do later.
-
-    Raises:
-        UserError: The configuration, data or parts cannot be used; nothing is written then.
     """
     clock = RunClock(report)
     with _computing(problem.config, out) as runtime:

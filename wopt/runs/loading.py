@@ -109,10 +109,6 @@ def check_data(run: RunDirectory, source: Source, data: Dataset) -> str | None:
     Returns:
         A note on the difference where that is allowed (:func:`wopt.allow_changed_data`); ``None``
         if there is none.
-
-    Raises:
-        DataError: The data differ.
-        DamagedError: The fingerprint is damaged.
     """
     known = read_document(run.data, Fingerprint, _REMEDY)
     if known is None:
@@ -208,12 +204,7 @@ def load(path: Path | str) -> Flow:
 
 
 def load_run(path: Path | str) -> LoadedRun:
-    """Read a run; its data are read only where the start's law needs them, on first use.
-
-    Raises:
-        ConfigError: The run does not exist.
-        RunError: The run is damaged.
-    """
+    """Read a run; its data are read only where the start's law needs them, on first use."""
     run = RunDirectory(Path(path))
     config = validate(run.read_config(), str(run.config))
     transform, names, conditions = load_transform(run)

@@ -52,15 +52,7 @@ def make_steps(
     go_on: str,
     keepers: Sequence[Listener] = (),
 ) -> Ended:
-    """Make steps until a rule, a final rejection or Ctrl-C ends them.
-
-    Args:
-        problem: The run.
-        state: The state to begin from.
-        listener: Receives messages on progress, and each step once it is kept.
-        go_on: Advice on how to continue after Ctrl-C.
-        keepers: They keep every state, in this order.
-    """
+    """Make steps until a rule, a final rejection or Ctrl-C ends them."""
     _introduce(problem, state, listener)
     challenge = ChallengeListener(problem, state)
     listeners = (Claims(problem, listener), challenge, *keepers, listener)

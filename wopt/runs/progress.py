@@ -138,16 +138,7 @@ QUIET = _Quiet()
 
 
 def listener_of(choice: ListenerLike, nobody: Listener = QUIET) -> Listener:
-    """Return the listener that a choice names.
-
-    Args:
-        choice: The choice.
-        nobody: Listener for no output.
-
-    Example:
-        >>> type(listener_of(False)).__name__, type(listener_of(True)).__name__
-        ('_Quiet', 'Terminal')
-    """
+    """Return the listener that a choice names."""
     if isinstance(choice, Listener):
         return choice
     if callable(choice):

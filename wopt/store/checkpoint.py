@@ -151,9 +151,6 @@ def load_state(
         start: The particles before the first step, which refinement and the first step need.
         runtime: What computes the run.
         lenient: Whether a missing start is accepted: for looking at a run, not for resuming it.
-
-    Raises:
-        DamagedError: A file is missing or damaged, or the source has other rows now.
     """
     tensors, known = _known(run)
     chains = check_tensors(run.state, tensors, SCHEMAS["state"]).get("chains")

@@ -32,9 +32,6 @@ def read_document(path: Path, of: type[T], remedy: str = "") -> T | None:
         path: The file.
         of: Type of the document.
         remedy: Advice if the file is damaged; there is a default for files of a run.
-
-    Raises:
-        DamagedError: The file is damaged.
     """
     text = _text(path)
     if text is None:
@@ -46,11 +43,7 @@ def read_document(path: Path, of: type[T], remedy: str = "") -> T | None:
 
 
 def read_lines(path: Path, of: type[T], remedy: str = "") -> list[T]:
-    """Return the document in each line of a file; see :func:`read_document`.
-
-    Raises:
-        DamagedError: The file is damaged.
-    """
+    """Return the document in each line of a file; see :func:`read_document`."""
     lines = (_text(path) or "").splitlines()
     try:
         return [parsed(line, of, f"line {number}") for number, line in enumerate(lines, 1)]
@@ -78,11 +71,7 @@ def _text(path: Path) -> str | None:
 
 
 def parsed(text: str | bytes, of: type[T], line: str = "") -> T:
-    """Return the document of a JSON text.
-
-    Raises:
-        RunError: The text is not the document; the message says why.
-    """
+    """Return the document of a JSON text."""
     try:
         table = parsed_json(text)
     except ValueError as error:

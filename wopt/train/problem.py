@@ -82,16 +82,7 @@ class ParticleHistory:
         plan: Mapping[str, float],
         start: Particles | None = None,
     ) -> History:
-        """Return the history that a scheme may use for a step.
-
-        Args:
-            step: Index of the step: 0, 1, ...
-            step_size: h of the step.
-            previous_step_size: h of the step before.
-            plan: Numbers planned by the scheme for this step, or for the last one if those are to
-                be decided.
-            start: The particles before the first step.
-        """
+        """Return the history that a scheme may use for a step."""
         past = self.particles, self.previous, self.gradient
         return History(*past, step, step_size, previous_step_size, plan, start=start)
 
@@ -102,14 +93,7 @@ class ParticleHistory:
         subproblem: Subproblem | None,
         moved: Particles,
     ) -> ParticleHistory:
-        """Return the moved particles with the history for the next step.
-
-        Args:
-            scheme: Says whether history is needed.
-            objective: The objective G.
-            subproblem: The subproblem that the map solves at these particles, if it is known.
-            moved: The particles after the map.
-        """
+        """Return the moved particles with the history for the next step."""
         if not scheme.looks_back:
             return ParticleHistory(moved, runtime=self.runtime)
         gradient = None if subproblem is None else subproblem.gradient(objective, moved)
@@ -122,14 +106,7 @@ class ParticleHistory:
         subproblem: Subproblem,
         block: FlowBlock,
     ) -> ParticleHistory:
-        """Return the particles after a map, which moves them when they are first used.
-
-        Args:
-            scheme: If it needs history, particles are moved at once.
-            objective: The objective G.
-            subproblem: The subproblem that the map solves at these particles.
-            block: The map.
-        """
+        """Return the particles after a map, which moves them when they are first used."""
         at = subproblem.particles if scheme.replaces else self.particles
         if scheme.looks_back:
             return self.after(scheme, objective, subproblem, self._pushed(block, at))
@@ -255,11 +232,7 @@ class Problem:
         return self.block[min(step, len(self.block) - 1)]
 
     def chains(self, step: int) -> Any:
-        """Return the plugin of chains of the target; ``None`` where a step asks for none.
-
-        Raises:
-            PluginError: No plugin brings chains.
-        """
+        """Return the plugin of chains of the target; ``None`` where a step asks for none."""
         asked = self.solver.of_step(step).chains
         return host().registry.function("chains") if asked else None
 
@@ -320,11 +293,7 @@ class Problem:
         )
 
     def step_size(self, state: State) -> float:
-        """Return h of the next step, shortened where it would pass a time that steps end at.
-
-        Raises:
-            PluginError: The rule gives a step size that is not positive and finite.
-        """
+        """Return h of the next step, shortened where it would pass a time that steps end at."""
         rule = self.scheme.step_size
         h = landed(rule(state.step, state.step_size), elapsed(state.records), self.ends)
         if not 0 < h < math.inf:
@@ -335,9 +304,6 @@ class Problem:
         """Yield the keys of a stochastic objective's draws for one purpose.
 
         They are a function of the seed and the purpose only, so that nothing depends on the past.
-
-        Args:
-            key: Names the purpose of the draws.
         """
         rng = generator(self.seed, "objective", *key)
         while True:
