@@ -85,7 +85,8 @@ class ShardedParticles(Particles):
 
 def own_rows(particles: Particles, of: Team, total: int) -> ShardedParticles:
     """Return loaded particles as this process's part of ``total``."""
-    return ShardedParticles(**particles.each(lambda value: value), team=of, total=total)
+    own = particles.each(lambda value: value)
+    return ShardedParticles(**own, team=of, total=total)  # type: ignore[arg-type]
 
 
 def held(particles: Particles, of: Team) -> Particles:
@@ -95,6 +96,6 @@ def held(particles: Particles, of: Team) -> Particles:
     if isinstance(particles, ShardedParticles):
         return particles if particles.known_checksum else particles.known()
     span = of.span(len(particles))
-    own = particles.each(lambda value: value[span].clone())
-    checksum = tuple(particles.checksum())
-    return ShardedParticles(**own, team=of, total=len(particles), known_checksum=checksum)
+    own = Particles(**particles.each(lambda value: value[span].clone()))
+    made = own_rows(own, of, len(particles))
+    return dataclasses.replace(made, known_checksum=tuple(particles.checksum()))

@@ -23,8 +23,7 @@ from wopt.interfaces.source import Source
 from wopt.interfaces.tracker import Tracker
 from wopt.plan.budget import Planning
 from wopt.train.guard import Guard
-from wopt.train.refinement import Refinement
-from wopt.train.snapshots import Snapshots
+from wopt.train.options import Refinement, Snapshots
 from wopt.train.stop import Stop
 
 __all__ = ["RunConfig", "check_precision", "described", "to_table", "validate", "written_out"]

@@ -20,9 +20,8 @@ from wopt.particles import Particles, split_conditions
 from wopt.reading import parsed_json, printable
 from wopt.runtime import ALONE, Runtime
 from wopt.sharded import ShardedParticles, held, own_rows
-from wopt.store.checks import Kept, check_transform, same_kinds
 from wopt.store.directory import RunDirectory
-from wopt.store.documents import parsed
+from wopt.store.documents import Kept, check_transform, parsed, same_kinds
 from wopt.store.pieces import (
     count_pieces,
     drop_pieces,

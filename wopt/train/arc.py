@@ -12,9 +12,9 @@ import numpy as np
 from wopt.errors import Converged, DivergenceError
 from wopt.interfaces.scheme import ProximalScheme, StepSize
 from wopt.seeds import derive
+from wopt.train.options import Refinement
 from wopt.train.problem import Problem, State
 from wopt.train.record import StepRecord
-from wopt.train.refinement import Refinement
 from wopt.train.solvers import BySteps
 
 __all__ = ["respace", "respaced"]

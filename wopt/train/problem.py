@@ -26,8 +26,8 @@ from wopt.push import push
 from wopt.runtime import ALONE, Runtime
 from wopt.seeds import generator
 from wopt.train.guard import Guard
+from wopt.train.options import Refinement
 from wopt.train.record import StepRecord
-from wopt.train.refinement import Refinement
 from wopt.train.solvers import Adam
 from wopt.train.stop import Stop, elapsed, landed
 
