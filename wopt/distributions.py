@@ -41,6 +41,7 @@ SHIPPED = {
         "step_size": "constant geometric sequence",
     },
     "wopt-measures": {
+        "command": "data",
         "exact": "barenblatt equilibrium ornstein_uhlenbeck second_moment",
         "target": "barenblatt circle funnel gaussian logistic many_wells mixture "
         "mustache posteriordb potential python random_gaussian random_mixture samples tempered",
@@ -54,15 +55,15 @@ SHIPPED = {
         "name": "Posterior sample",
     },
     "wopt-schemes": {
-        "scheme": "accelerated annealed bdf2 crank_nicolson explicit explicit_midpoint "
-        "extragradient forward_backward local_flow_matching midpoint replace sdirk2 "
+        "scheme": "accelerated bdf2 crank_nicolson explicit explicit_midpoint "
+        "extragradient forward_backward kl_proximal local_flow_matching midpoint replace sdirk2 "
         "semi_forward_backward sliced_jko",
         "step_size": "arc_length backtracking",
     },
     "wopt-sklearn": {"name": "FlowClassifier FlowDensity FlowRegressor"},
     "wopt-sweep": {"command": "sweep"},
     "wopt-tensorboard": {"tracker": "tensorboard"},
-    "wopt-zuko": {"block": "coupling maf naf spline zuko"},
+    "wopt-zuko": {"block": "coupling maf naf spline zuko", "function": "zuko"},
 }
 """Names of components, by kind, by package."""
 

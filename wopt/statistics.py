@@ -11,6 +11,7 @@ from torch import Tensor
 __all__ = [
     "Mean",
     "error_of_mean",
+    "even_power",
     "mean_and_error",
     "normal_log_prob",
     "per_group",
@@ -85,6 +86,48 @@ def mean_and_error(values: Tensor, weights: Tensor | None = None) -> Mean:
         return Mean(float(weights.to(values) @ values), 0.0)
     spread = float(values.std() / math.sqrt(len(values))) if len(values) > 1 else math.nan
     return Mean(float(values.mean()), spread)
+
+
+def even_power(log_weights: Tensor, least: float, shares: Tensor | None = None) -> float:
+    """Return the largest a in (0, 1] at which weights w^a have a relative effective size.
+
+        (E w^a)^2 / E w^(2a) >= least,    E over the draws of finite log w.
+
+    From one temperature b of a path q^(1-b) p^b to the next,  w = (p/q)^(1-b)  leads to
+    b + (1 - b) a.
+
+    Args:
+        log_weights: log w, nats, shape ``(n,)``.
+        least: Least relative effective size, below one.
+        shares: Weights of quadrature nodes, shape ``(n,)``; ``None`` for equally likely draws.
+
+    Source: Del Moral, Doucet, Jasra, *An adaptive sequential Monte Carlo method for approximate
+    Bayesian computation*, 2012.
+
+    Example:
+        >>> import torch
+        >>> log_w = torch.tensor([0.0, 1.0]).double().repeat(50)
+        >>> even_power(log_w, 0.5)
+        1.0
+        >>> round(10 * even_power(10 * log_w, 0.6), 4)  # log r with r + 1/r = 10
+        2.2924
+    """
+    good = log_weights.isfinite()
+    x = log_weights[good].double()
+    s = torch.ones_like(x) if shares is None else shares[good].double()
+    s, x = s / s.sum(), x - x.max()
+
+    def even(a: float) -> bool:
+        w = (a * x).exp()
+        return float((s @ w).square()) >= least * float(s @ w.square())
+
+    low, high = 0.0, 1.0
+    if even(high):
+        return high
+    for _ in range(30):
+        middle = (low + high) / 2
+        low, high = (middle, high) if even(middle) else (low, middle)
+    return low
 
 
 def per_group(values: Tensor, groups: Tensor | None) -> tuple[Tensor, Tensor]:

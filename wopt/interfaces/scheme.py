@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -60,6 +60,7 @@ class History:
         plan: Numbers that :meth:`ProximalScheme.plan` chose for this step.
         stages: The particles after each finished stage of this step.
         start: The particles before the first step.
+        log_density: Log-density of the start, ``(n, d)`` to ``(n,)``, nats, where it is known.
     """
 
     particles: Particles
@@ -71,6 +72,7 @@ class History:
     plan: Mapping[str, float] = dataclasses.field(default_factory=dict)
     stages: tuple[Particles, ...] = ()
     start: Particles | None = None
+    log_density: Callable[[Tensor], Tensor] | None = None
 
 
 class ProximalScheme(Component, abc.ABC):

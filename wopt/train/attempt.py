@@ -131,8 +131,10 @@ def attempt(
     scheme, step = problem.scheme, state.step
     drawn = problem.objective.at(next(problem.draws(f"step {step + 1}")))
     objective = drawn.of_step(step)
-    plan = problem.runtime.team.agreed(scheme.plan(state.histories(h, state.plan)[0], objective))
-    pasts, previous, coarse = state.histories(h, plan), state.block, list[str]()
+    past = state.histories(h, state.plan, problem.log_density)[0]
+    plan = problem.runtime.team.agreed(scheme.plan(past, objective))
+    pasts = state.histories(h, plan, problem.log_density)
+    previous, coarse = state.block, list[str]()
     by_clock = list(schedules)
     chains = problem.chains(step) if scheme.stages == 1 else None
     forward = None if chains is None else chains.forward_of(problem, state, number)
@@ -194,7 +196,8 @@ def _fresh(
         objective = drawn if key is None else drawn.at(key)
         start = draw(solver.batch_size, rng)
         if scheme.replaces:
-            past = ParticleHistory(start, ahead=state.block, runtime=runtime).history(*about, start)
+            at = ParticleHistory(start, ahead=state.block, runtime=runtime)
+            past = at.history(*about, start, problem.log_density)
             return scheme.subproblem(past, objective.of_step(state.step))
         trace = _carried(problem, state, start, objective)
         return scheme.subproblem(trace.history(*about), objective.of_step(state.step))

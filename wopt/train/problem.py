@@ -81,10 +81,12 @@ class ParticleHistory:
         previous_step_size: float | None,
         plan: Mapping[str, float],
         start: Particles | None = None,
+        log_density: Callable[[Tensor], Tensor] | None = None,
     ) -> History:
         """Return the history that a scheme may use for a step."""
         past = self.particles, self.previous, self.gradient
-        return History(*past, step, step_size, previous_step_size, plan, start=start)
+        known = *past, step, step_size, previous_step_size, plan
+        return History(*known, start=start, log_density=log_density)
 
     def after(
         self,
@@ -161,13 +163,17 @@ class State:
             self, train=self.train.alone, valid=self.valid.alone, start=start
         )
 
-    def histories(self, step_size: float, plan: Mapping[str, float]) -> list[History]:
+    def histories(
+        self,
+        step_size: float,
+        plan: Mapping[str, float],
+        log_density: Callable[[Tensor], Tensor] | None = None,
+    ) -> list[History]:
         """Return the past of both splits for a scheme's next step of size h."""
         about = self.step, step_size, self.step_size, plan
         starts = self.start or (None, None)
-        return [
-            of.history(*about, at) for of, at in zip((self.train, self.valid), starts, strict=True)
-        ]
+        both = zip((self.train, self.valid), starts, strict=True)
+        return [of.history(*about, at, log_density) for of, at in both]
 
     def stopped(self, reason: str | None) -> State:
         """Return the state with a reason to stop, or ``None``, in its last record."""

@@ -279,5 +279,6 @@ def first_of(problem: Problem, particles: Particles) -> Subproblem:
     """Return the subproblem of the first step (its first stage) at particles."""
     scheme, objective = problem.scheme, problem.objective.of_step(0)
     history = ParticleHistory(particles).history(0, scheme.step_size(0, None), None, {})
+    history = dataclasses.replace(history, log_density=problem.log_density)
     history = dataclasses.replace(history, plan=scheme.plan(history, objective))
     return scheme.subproblem(history, objective)

@@ -11,13 +11,13 @@ from wopt.lazy import exports
 
 if TYPE_CHECKING:
     from wopt_schemes.accelerated import Accelerated
-    from wopt_schemes.annealed import Annealed
     from wopt_schemes.arc_length import ArcLength
     from wopt_schemes.backtracking import Backtracking
     from wopt_schemes.bdf2 import BDF2
     from wopt_schemes.crank_nicolson import CrankNicolson
     from wopt_schemes.explicit import Explicit
     from wopt_schemes.forward_backward import ForwardBackward
+    from wopt_schemes.kl_proximal import KLProximal
     from wopt_schemes.local_flow_matching import LocalFlowMatching
     from wopt_schemes.midpoint import Midpoint
     from wopt_schemes.replace import Replace
@@ -30,7 +30,6 @@ __all__ = [
     "BDF2",
     "SDIRK2",
     "Accelerated",
-    "Annealed",
     "ArcLength",
     "Backtracking",
     "CrankNicolson",
@@ -38,6 +37,7 @@ __all__ = [
     "ExplicitMidpoint",
     "Extragradient",
     "ForwardBackward",
+    "KLProximal",
     "LocalFlowMatching",
     "Midpoint",
     "Replace",

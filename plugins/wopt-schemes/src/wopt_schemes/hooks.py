@@ -13,7 +13,6 @@ WOPT_API = (1, 0)
 
 _COMPONENTS = (
     ("scheme", "accelerated", "accelerated:Accelerated", "Nesterov's and FISTA's momentum"),
-    ("scheme", "annealed", "annealed:Annealed", "jko along a path of tempered targets"),
     ("scheme", "bdf2", "bdf2:BDF2", "two-step backward differences, order 2, L-stable"),
     ("scheme", "crank_nicolson", "crank_nicolson:CrankNicolson", "trapezoidal rule, order 2"),
     ("scheme", "explicit", "explicit:Explicit", "explicit Euler, any objective, order 1"),
@@ -30,6 +29,7 @@ _COMPONENTS = (
         "forward_backward:ForwardBackward",
         "a smooth part explicit, the rest implicit, order 1",
     ),
+    ("scheme", "kl_proximal", "kl_proximal:KLProximal", "a sampler by small steps in KL, one map"),
     (
         "scheme",
         "local_flow_matching",

@@ -13,6 +13,7 @@ from wopt.capabilities import Capability
 from wopt.errors import DataError
 from wopt.interfaces import Budget, Target
 from wopt.seeds import generator
+from wopt.statistics import even_power
 from wopt_posterior.reference.laws import StartingMixture
 from wopt_posterior.reference.moves import LogDensity, density_of, move
 from wopt_posterior.reference.search import beginning
@@ -178,7 +179,7 @@ def _pass(
         if not bool((gain > -torch.inf).any()):
             raise DataError("log_prob is finite at none of the points from which sampling starts")
         least = b ** (1 - 1 / (_LEVELS - level))  # so that it ends, by equal factors
-        after = max(least, _next(gain, b))
+        after = max(least, b + (1 - b) * even_power((1 - b) * gain, _EVEN))
         log_w = (after - b) * gain
         log_z += float(log_w.logsumexp(0)) - math.log(count)
         rows = _drawn_again(log_w.softmax(0), rng, count)
@@ -200,23 +201,6 @@ def _between(first: LogDensity, last: LogDensity, b: float) -> LogDensity:
         return b * f + (1 - b) * g, b * df + (1 - b) * dg
 
     return density if b < 1 else last
-
-
-def _next(gain: Tensor, b: float) -> float:
-    """Return the largest temperature at which weights are still even enough, by bisection."""
-    finite = int(gain.isfinite().sum())
-
-    def even(after: float) -> bool:
-        w = ((after - b) * gain).softmax(0)
-        return float(1 / w.square().sum()) >= _EVEN * finite
-
-    if even(1.0):
-        return 1.0
-    low, high = b, 1.0
-    for _ in range(30):
-        middle = (low + high) / 2
-        low, high = (middle, high) if even(middle) else (low, middle)
-    return low
 
 
 def _drawn_again(w: Tensor, rng: torch.Generator, count: int) -> Tensor:
