@@ -13,7 +13,16 @@ from typing import Any
 from wopt.distributions import how_to_get
 from wopt.errors import PluginError
 
-__all__ = ["KINDS", "POINTS", "Command", "Kind", "Registration", "Registry", "close_matches"]
+__all__ = [
+    "KINDS",
+    "POINTS",
+    "Command",
+    "Kind",
+    "Registration",
+    "Registry",
+    "close_matches",
+    "resolve",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -224,7 +233,7 @@ class Registry:
         """Return the functions at a point, in the order of their ranks."""
         found = [ranked for (at, _), ranked in self._functions.items() if at == point]
         chosen = [one for one in found if first is None or (one[0] < 0) == first]
-        return [_resolve(path) for _, path in sorted(chosen)]
+        return [resolve(path) for _, path in sorted(chosen)]
 
     def function(self, point: str) -> Any:
         """Return the one function that serves a point."""
@@ -236,7 +245,7 @@ class Registry:
 
     def public(self, name: str) -> Any:
         """Return a plugin's attribute of ``wopt``; ``None`` if there is none."""
-        return _resolve(self._names[name]) if name in self._names else None
+        return resolve(self._names[name]) if name in self._names else None
 
     def entries(self, kind: str | None = None) -> list[Registration]:
         """Return the registered components, sorted by kind and name."""
@@ -280,7 +289,7 @@ class Registry:
         entry = self.find(kind, name)
         brought = self.distributions.get(entry.plugin, "")
         cls = entry.cls if entry.cls is not None else _import(entry, brought)
-        interface = _resolve(KINDS[kind].interface)
+        interface = resolve(KINDS[kind].interface)
         if not (isinstance(cls, type) and issubclass(cls, interface)):
             self.failures[entry.plugin] = (
                 f"{entry.path} is registered as {kind} {entry.name!r} but is not a subclass of "
@@ -306,7 +315,8 @@ class Registry:
         )
 
 
-def _resolve(path: str) -> Any:
+def resolve(path: str) -> Any:
+    """Return what ``"module:name"`` names."""
     module, _, attribute = path.partition(":")
     resolved: Any = importlib.import_module(module)
     for part in filter(None, attribute.split(".")):
@@ -316,7 +326,7 @@ def _resolve(path: str) -> Any:
 
 def _import(entry: Registration, distribution: str = "") -> type:
     try:
-        return _resolve(entry.path)
+        return resolve(entry.path)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a module may do anything when it is imported
