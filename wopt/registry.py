@@ -13,16 +13,7 @@ from typing import Any
 from wopt.distributions import how_to_get
 from wopt.errors import PluginError
 
-__all__ = [
-    "KINDS",
-    "POINTS",
-    "Command",
-    "Kind",
-    "Registration",
-    "Registry",
-    "close_matches",
-    "resolve",
-]
+__all__ = ["KINDS", "POINTS", "Kind", "Registration", "Registry", "close_matches", "resolve"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +78,13 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclasses.dataclass(frozen=True)
 class Registration:
-    """One registered component: its kind, name, import path and plugin."""
+    """One registered component, or one command: its kind, name, import path and plugin.
+
+    Attributes:
+        cls: The class, if it was registered itself.
+        reads: Of a command: whether it reads configurations, and so takes the options that allow
+            their code.
+    """
 
     kind: str
     name: str
@@ -95,6 +92,7 @@ class Registration:
     summary: str
     plugin: str
     cls: type | None = None
+    reads: bool = False
 
     @property
     def qualified(self) -> str:
@@ -102,29 +100,18 @@ class Registration:
         return f"{self.plugin}:{self.name}"
 
 
-@dataclasses.dataclass(frozen=True)
-class Command:
-    """A subcommand of ``wopt`` that a plugin provides.
-
-    Attributes:
-        name: The word on the command line.
-        path: ``"module:function"`` of the click command, imported when it is used.
-        summary: One line for ``wopt --help``.
-        plugin: The plugin that provides it.
-        reads: Whether it reads configurations, and so takes the options that allow their code.
-    """
-
-    name: str
-    path: str
-    summary: str
-    plugin: str
-    reads: bool
-
-
 def close_matches(name: str, known: list[str]) -> str:
     """Return ``"; did you mean 'x'?"`` or an empty string."""
     close = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
     return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in KINDS:
+        raise PluginError(
+            f"no kind of component is called {kind!r}; kinds: {', '.join(KINDS)}"
+            f"{close_matches(kind, list(KINDS))}"
+        )
 
 
 class Registry:
@@ -141,7 +128,7 @@ class Registry:
         self._entries: dict[tuple[str, str, str], Registration] = {}
         self._functions: dict[tuple[str, str], tuple[int, str]] = {}
         self._names: dict[str, str] = {}
-        self.commands: dict[str, Command] = {}
+        self.commands: dict[str, Registration] = {}
         """Subcommands of plugins, by name."""
         self._plugin = "session"
         self.failures: dict[str, str] = {}
@@ -172,11 +159,7 @@ class Registry:
                 notebook.
             summary: One line for listings.
         """
-        if kind not in KINDS:
-            raise PluginError(
-                f"no kind of component is called {kind!r}; kinds: {', '.join(KINDS)}"
-                f"{close_matches(kind, list(KINDS))}"
-            )
+        _check_kind(kind)
         if not _NAME.fullmatch(name):
             raise PluginError(
                 f"{kind} {name!r} is not a usable name: write lower case letters, digits and "
@@ -211,7 +194,8 @@ class Registry:
         """
         if name in self.commands:
             raise PluginError(f"plugin {self.commands[name].plugin!r} brings `wopt {name}` too")
-        self.commands[name] = Command(name, path, summary, self._plugin, reads)
+        about = "command", name, path, summary, self._plugin
+        self.commands[name] = Registration(*about, reads=reads)
 
     def add_function(self, point: str, path: str, *, rank: int = 1) -> None:
         """Add a function at one of :data:`POINTS`, one a plugin.
@@ -263,11 +247,7 @@ class Registry:
             PluginError: The name is unknown (the message lists close matches and failed plugins),
                 or two plugins use it (the message names both and how to pick one).
         """
-        if kind not in KINDS:
-            raise PluginError(
-                f"no kind of component is called {kind!r}; kinds: {', '.join(KINDS)}"
-                f"{close_matches(kind, list(KINDS))}"
-            )
+        _check_kind(kind)
         matches = [e for e in self.entries(kind) if name in (e.name, e.qualified)]
         if len(matches) == 1:
             return matches[0]

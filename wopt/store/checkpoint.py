@@ -190,13 +190,11 @@ def load_blocks(
     refined = _refined(run, known)
     blocks = []
     for step in kept_steps(config, known.step):
-        tensors = (
-            read_tensors(run.block(step))[0]
-            if refined is None
-            else _with_prefix(refined, f"{step}.")
-        )
-        at = run.block(step) if refined is None else run.refined
-        blocks.append(_block(run, at, tensors, config, step, dim, condition))
+        if refined is None:
+            blocks.append(load_block(run, config, step, dim, condition))
+        else:
+            tensors = _with_prefix(refined, f"{step}.")
+            blocks.append(_block(run, run.refined, tensors, config, step, dim, condition))
     return blocks
 
 
