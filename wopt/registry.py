@@ -13,7 +13,7 @@ from typing import Any
 from wopt.distributions import how_to_get
 from wopt.errors import PluginError
 
-__all__ = ["KINDS", "POINTS", "Command", "Kind", "Registration", "Registry", "close_matches"]
+__all__ = ["KINDS", "POINTS", "Kind", "Registration", "Registry", "close_matches", "resolve"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +78,13 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclasses.dataclass(frozen=True)
 class Registration:
-    """One registered component: its kind, name, import path and plugin."""
+    """One registered component, or one command: its kind, name, import path and plugin.
+
+    Attributes:
+        cls: The class, if it was registered itself.
+        reads: Of a command: whether it reads configurations, and so takes the options that allow
+            their code.
+    """
 
     kind: str
     name: str
@@ -86,6 +92,7 @@ class Registration:
     summary: str
     plugin: str
     cls: type | None = None
+    reads: bool = False
 
     @property
     def qualified(self) -> str:
@@ -93,29 +100,18 @@ class Registration:
         return f"{self.plugin}:{self.name}"
 
 
-@dataclasses.dataclass(frozen=True)
-class Command:
-    """A subcommand of ``wopt`` that a plugin provides.
-
-    Attributes:
-        name: The word on the command line.
-        path: ``"module:function"`` of the click command, imported when it is used.
-        summary: One line for ``wopt --help``.
-        plugin: The plugin that provides it.
-        reads: Whether it reads configurations, and so takes the options that allow their code.
-    """
-
-    name: str
-    path: str
-    summary: str
-    plugin: str
-    reads: bool
-
-
 def close_matches(name: str, known: list[str]) -> str:
     """Return ``"; did you mean 'x'?"`` or an empty string."""
     close = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
     return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in KINDS:
+        raise PluginError(
+            f"no kind of component is called {kind!r}; kinds: {', '.join(KINDS)}"
+            f"{close_matches(kind, list(KINDS))}"
+        )
 
 
 class Registry:
@@ -132,7 +128,7 @@ class Registry:
         self._entries: dict[tuple[str, str, str], Registration] = {}
         self._functions: dict[tuple[str, str], tuple[int, str]] = {}
         self._names: dict[str, str] = {}
-        self.commands: dict[str, Command] = {}
+        self.commands: dict[str, Registration] = {}
         """Subcommands of plugins, by name."""
         self._plugin = "session"
         self.failures: dict[str, str] = {}
@@ -163,11 +159,7 @@ class Registry:
                 notebook.
             summary: One line for listings.
         """
-        if kind not in KINDS:
-            raise PluginError(
-                f"no kind of component is called {kind!r}; kinds: {', '.join(KINDS)}"
-                f"{close_matches(kind, list(KINDS))}"
-            )
+        _check_kind(kind)
         if not _NAME.fullmatch(name):
             raise PluginError(
                 f"{kind} {name!r} is not a usable name: write lower case letters, digits and "
@@ -202,7 +194,8 @@ class Registry:
         """
         if name in self.commands:
             raise PluginError(f"plugin {self.commands[name].plugin!r} brings `wopt {name}` too")
-        self.commands[name] = Command(name, path, summary, self._plugin, reads)
+        about = "command", name, path, summary, self._plugin
+        self.commands[name] = Registration(*about, reads=reads)
 
     def add_function(self, point: str, path: str, *, rank: int = 1) -> None:
         """Add a function at one of :data:`POINTS`, one a plugin.
@@ -224,7 +217,7 @@ class Registry:
         """Return the functions at a point, in the order of their ranks."""
         found = [ranked for (at, _), ranked in self._functions.items() if at == point]
         chosen = [one for one in found if first is None or (one[0] < 0) == first]
-        return [_resolve(path) for _, path in sorted(chosen)]
+        return [resolve(path) for _, path in sorted(chosen)]
 
     def function(self, point: str) -> Any:
         """Return the one function that serves a point."""
@@ -236,7 +229,7 @@ class Registry:
 
     def public(self, name: str) -> Any:
         """Return a plugin's attribute of ``wopt``; ``None`` if there is none."""
-        return _resolve(self._names[name]) if name in self._names else None
+        return resolve(self._names[name]) if name in self._names else None
 
     def entries(self, kind: str | None = None) -> list[Registration]:
         """Return the registered components, sorted by kind and name."""
@@ -254,11 +247,7 @@ class Registry:
             PluginError: The name is unknown (the message lists close matches and failed plugins),
                 or two plugins use it (the message names both and how to pick one).
         """
-        if kind not in KINDS:
-            raise PluginError(
-                f"no kind of component is called {kind!r}; kinds: {', '.join(KINDS)}"
-                f"{close_matches(kind, list(KINDS))}"
-            )
+        _check_kind(kind)
         matches = [e for e in self.entries(kind) if name in (e.name, e.qualified)]
         if len(matches) == 1:
             return matches[0]
@@ -280,7 +269,7 @@ class Registry:
         entry = self.find(kind, name)
         brought = self.distributions.get(entry.plugin, "")
         cls = entry.cls if entry.cls is not None else _import(entry, brought)
-        interface = _resolve(KINDS[kind].interface)
+        interface = resolve(KINDS[kind].interface)
         if not (isinstance(cls, type) and issubclass(cls, interface)):
             self.failures[entry.plugin] = (
                 f"{entry.path} is registered as {kind} {entry.name!r} but is not a subclass of "
@@ -306,7 +295,8 @@ class Registry:
         )
 
 
-def _resolve(path: str) -> Any:
+def resolve(path: str) -> Any:
+    """Return what ``"module:name"`` names."""
     module, _, attribute = path.partition(":")
     resolved: Any = importlib.import_module(module)
     for part in filter(None, attribute.split(".")):
@@ -316,7 +306,7 @@ def _resolve(path: str) -> Any:
 
 def _import(entry: Registration, distribution: str = "") -> type:
     try:
-        return _resolve(entry.path)
+        return resolve(entry.path)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a module may do anything when it is imported

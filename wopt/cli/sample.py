@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -116,13 +115,20 @@ def command(
         weights = weigh(run, directory, x, log_density, quiet=silent)
         extra_columns |= dict(zip(names[1:], weights.T, strict=True))
     _write(out, run.flow, x, extra_columns)
-    _warn([*warned, _lost(lost, len(x))] if (lost := _overflown(run.flow, x)) else warned)
+    if lost := _overflown(run.flow, x):
+        warned.append(
+            f"{lost} of {len(x)} samples are not finite: the maps overflowed there. Train longer, "
+            "or with another block"
+        )
+    for message in warned:
+        click.secho(f"warning: {message}", fg="yellow", err=True)
     if as_json:
         print_json({"out": out, "samples": len(x), "not_finite": lost, "warnings": warned})
     elif not quiet:
         words = f"{len(x)} samples of {run.flow.dim} columns and {', '.join(extra_columns)}"
         click.echo(f"{words}: {out}")
-    _tell_of_density(log_density)
+    if bool(log_density.isnan().all()):
+        click.echo("log_density is NaN: this model has samples but no known density", err=True)
 
 
 def _read(directory: Path, out: Path, silent: bool) -> LoadedRun:
@@ -135,30 +141,12 @@ def _read(directory: Path, out: Path, silent: bool) -> LoadedRun:
         return load_run(directory)
 
 
-def _tell_of_density(log_density: Tensor) -> None:
-    if bool(log_density.isnan().all()):
-        click.echo("log_density is NaN: this model has samples but no known density", err=True)
-
-
-def _warn(messages: Sequence[str]) -> None:
-    for message in messages:
-        click.secho(f"warning: {message}", fg="yellow", err=True)
-
-
 def _overflown(flow: Flow, x: Tensor) -> int:
     """Return the number of samples that are not finite, gaps of the data's kind excepted."""
     from wopt.data.rows import completed
 
     known = x if flow.columns is None else completed(flow.columns, x)
     return int((~known.isfinite().all(dim=1)).sum())
-
-
-def _lost(lost: int, number: int) -> str:
-    """Return the warning of samples that are not finite."""
-    return (
-        f"{lost} of {number} samples are not finite: the maps overflowed there. "
-        "Train longer, or with another block"
-    )
 
 
 def _tell_times(out: Path, number: int, times: int, rows: int, quiet: bool, as_json: bool) -> None:

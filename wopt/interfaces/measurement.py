@@ -15,7 +15,7 @@ from wopt.interfaces.listener import SILENT, Listener
 from wopt.particles import Particles
 from wopt.typed import Typed
 
-__all__ = ["FinishedRun", "Measurement", "Watch", "document_of", "show"]
+__all__ = ["FinishedRun", "Measurement", "Watch", "document_of", "print_document"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +126,7 @@ def document_of(name: str) -> type[Typed] | None:
     return getattr(cls, "document", None)
 
 
-def show(document: Any, console: Any) -> None:
+def print_document(document: Any, console: Any) -> None:
     """Print a document by its own method, or its fields one by one."""
     if hasattr(document, "show"):
         document.show(console)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import abc
 import copy
 import dataclasses
-import functools
 import re
 import warnings
 from typing import Any, ClassVar
@@ -135,7 +134,12 @@ class Objective(Component, abc.ABC):
             [True, False]
         """
         if type(self).resample is not Objective.resample:
-            return _redrawn(self, key)
+            name = type(self).__name__
+            message = f"{name}.resample(rng) draws in place; define at(key) instead, see docs"
+            warnings.warn(message, DeprecationWarning, stacklevel=2)
+            made = copy.copy(self)
+            made.resample(torch.Generator().manual_seed(key))
+            return made
         drawn = {name: v.at(key) for name, v in vars(self).items() if isinstance(v, Draws)}
         return _with(self, drawn) if drawn else self
 
@@ -225,20 +229,6 @@ def _with(objective: Objective, attributes: dict[str, Any]) -> Objective:
     """Return a copy with other attributes."""
     made = copy.copy(objective)
     vars(made).update(attributes)
-    return made
-
-
-@functools.cache
-def _warn_of_resample(cls: type) -> None:
-    message = f"{cls.__name__}.resample(rng) draws in place; define at(key) instead, see docs"
-    warnings.warn(message, DeprecationWarning, stacklevel=4)
-
-
-def _redrawn(objective: Objective, key: int) -> Objective:
-    """Return the draw of an objective that defines the old method."""
-    _warn_of_resample(type(objective))
-    made = copy.copy(objective)
-    made.resample(torch.Generator().manual_seed(key))
     return made
 
 

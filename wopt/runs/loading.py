@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 from pathlib import Path
 
 import torch
@@ -32,7 +33,8 @@ _MOST = 256
 _VALUES = 2**18
 """Number of values that are hashed at a time, which fit the cache."""
 
-_GOLDEN, _ROUNDED = 0.6180339887498949, 1e-9
+_GOLDEN = (math.sqrt(5) - 1) / 2
+_ROUNDED = 1e-9
 
 
 @dataclasses.dataclass(frozen=True)

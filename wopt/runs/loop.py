@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 
 from wopt.component import build, name_of
-from wopt.config.model import described
+from wopt.config.model import readable_table
 from wopt.data.transform import far_from_unit
 from wopt.errors import CapabilityError, Converged, DivergenceError
 from wopt.interfaces.budget import Budget
@@ -100,7 +100,7 @@ def _beginning(problem: Prepared, state: State) -> Beginning:
         rows=sizes,
         dim=problem.train.dim + problem.train.condition,
         records=state.records,
-        config=described(config),
+        config=readable_table(config),
         columns=tuple((c.name, c.kind) for c in columns.columns) if columns else (),
         table=None if data is None else data.table,
     )
