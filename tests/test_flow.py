@@ -221,15 +221,9 @@ def test_the_distribution_view(flow):
 
 @pytest.mark.parametrize("shape", [(5,), (5, 3), (5, 1), (2, 5, 2), ()])
 def test_a_wrong_shape_is_refused(flow, shape):
-    for ask in (flow, flow.inverse):
+    for ask in (flow, flow.inverse) if shape == (2, 5, 2) else (flow, flow.inverse, flow.log_prob):
         with pytest.raises(wopt.DataError, match="rows of 2 columns"):
             ask(torch.zeros(shape))
-
-
-@pytest.mark.parametrize("shape", [(5,), (5, 3), ()])
-def test_densities_are_of_rows_of_the_right_width(flow, shape):
-    with pytest.raises(wopt.DataError, match="rows of 2 columns"):
-        flow.log_prob(torch.zeros(shape))
 
 
 def test_shapes_batch_as_in_torch(flow):

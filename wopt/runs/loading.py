@@ -19,7 +19,7 @@ from wopt.flow.conversions import in_own_units
 from wopt.flow.save import load_flow
 from wopt.interfaces.source import Source
 from wopt.permission import allowed
-from wopt.reading import printable
+from wopt.reading import listed, printable
 from wopt.store.checkpoint import load_blocks, load_transform
 from wopt.store.directory import RunDirectory
 from wopt.store.documents import read_document
@@ -78,7 +78,7 @@ class Fingerprint(Typed):
     def differs(self, other: Fingerprint, *, made: bool = False) -> str:
         """Return a description of the difference of other data, empty if there is none."""
         if self.columns != other.columns:
-            return f"columns {_listed(other.columns)} in place of {_listed(self.columns)}"
+            return f"columns {listed(other.columns)} in place of {listed(self.columns)}"
         if self.rows != other.rows:
             return f"{sum(other.rows)} rows in place of {sum(self.rows)}"
         if made and self._near(other):
@@ -87,7 +87,7 @@ class Fingerprint(Typed):
             return "" if self.sha256 == other.sha256 else "other values"
         both = zip(self.columns, self.sha256, other.sha256, strict=True)
         names = [name for name, mine, yours in both if mine != yours]
-        return f"other values in column(s) {_listed(names)}" if names else ""
+        return f"other values in column(s) {listed(names)}" if names else ""
 
     def _near(self, other: Fingerprint) -> bool:
         if len(self.sums) != len(other.sums) or not self.sums:
@@ -159,11 +159,6 @@ def _marks(parts: list[Tensor], dim: int) -> tuple[tuple[str, ...], tuple[float,
         sums, squares = sums.sum(0, keepdim=True), squares.sum(0, keepdim=True)
     near = sums / squares.sqrt().clamp_min(1e-300)
     return tuple(one.hexdigest()[:32] for one in hashes), tuple(near.tolist())
-
-
-def _listed(names: tuple[str, ...] | list[str]) -> str:
-    shown = ", ".join(names[:5])
-    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 @dataclasses.dataclass(frozen=True)
