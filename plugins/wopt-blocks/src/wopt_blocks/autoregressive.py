@@ -68,23 +68,10 @@ class Autoregressive(JacobianBlock):
     Gaussianization*, 2009.
 
     Args:
-        dim: Dimension d, supplied by wopt.
-        condition: Number k of conditions, supplied by wopt.
         univariate: The form of S, one for all maps or one for each. A spline takes most of a map's
             time; in many dimensions splines in only some of the maps do nearly as well.
-        transforms: Number of such maps in a row.
-        bins: Number of pieces of every spline.
-        bound: B; if not given, chosen by the particles of each step (1.5 times the 99.9 % quantile
-            of their |coordinates|, at least 5).
-        hidden: Widths of the hidden layers of the nets.
-        activation: Activation of the nets.
-        residual: Whether every hidden layer adds to the one before; they then have one width.
-        magnitudes: Whether the nets are given |x_j| beside x_j.
-        radial: Whether each map begins with one along rays.
         whiten: Whether T acts in coordinates in which the particles of the step are white: W^-1 T W
             with W affine. For particles of any scales and correlations.
-        sees: Whether the nets are given the coordinates before the map, or after it.
-        tails: Form of S beyond all particles of the step.
 
     Raises:
         ConfigError: All coordinates are conditions, a list ``univariate`` is not as long as

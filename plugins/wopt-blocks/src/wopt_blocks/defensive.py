@@ -25,17 +25,6 @@ class DefensiveTails(nn.Module):
     most 1/n.
 
     Source: Owen, Zhou, *Safe and effective importance sampling*, 2000 (defensive mixtures).
-
-    Args:
-        dim: Number d of coordinates.
-
-    Example:
-        >>> tails = DefensiveTails(1)
-        >>> tails.initialise(torch.randn(1000, 1))
-        >>> z = torch.tensor([[0.5, 1000.0]])
-        >>> y, log_slopes = tails(z)
-        >>> bool(torch.allclose(tails.inverse(y)[0], z, rtol=1e-3)), bool(y[0, 1] < 7)
-        (True, True)
     """
 
     log_rows: Tensor
