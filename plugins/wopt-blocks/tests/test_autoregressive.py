@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import wopt
+import wopt_blocks
 from wopt.testing import GaussianTarget, check_block, jko_step, moments
 from wopt_blocks.defensive import DefensiveTails
 from wopt_blocks.masked import MaskedNet
@@ -317,6 +318,22 @@ def test_a_row_in_no_spike_costs_tens_of_nats(tails, nats):
     raw = torch.tensor([level / (1 - level / -math.log(1e-3)), 0.0]).double()[:, None, None]
     y, log_slope = function(raw, torch.full((1, 1), 0.5).double())
     assert float(y.square() / 2 - log_slope) == pytest.approx(nats, abs=0.05)
+
+
+def test_calibration_widens_the_law_and_never_narrows_it():
+    """The identity on held-out points of deviation 2 is the law N(0, 4 I), in evaluation alone."""
+    block = wopt_blocks.Autoregressive(3, tails="defensive").double().eval()
+    x = draws(500, 3, size=2.0)
+    x = 2 * x / x.square().mean().sqrt()
+    assert block.calibrate(x)
+    y, log_det = block(x)
+    torch.testing.assert_close(y, x / 2, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(log_det, torch.full((500,), -3 * math.log(2)).double())
+    torch.testing.assert_close(block.inverse(y)[0], x, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(block.inverse(y)[1], -log_det)
+    torch.testing.assert_close(block.train()(x)[0], x, rtol=1e-5, atol=1e-5)
+    assert not block.eval().calibrate(x / 9)
+    torch.testing.assert_close(block(x)[0], x, rtol=1e-5, atol=1e-5)
 
 
 def test_defensive_tails_are_a_mixture_with_a_heavy_law():

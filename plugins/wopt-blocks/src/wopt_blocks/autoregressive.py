@@ -56,7 +56,7 @@ class Autoregressive(JacobianBlock):
     So a row unlike all training rows costs tens of nats and not thousands, where columns of few
     values have made slopes steep. With ``tails = "defensive"`` T ends in
     :class:`~wopt_blocks.defensive.DefensiveTails`, which has the same effect for targets N(0, I),
-    and learns tails too.
+    learns tails too, and is calibrated by held-out particles.
 
     Compared with ``maf`` and ``spline`` of wopt-zuko it adds residual nets, splines after affine
     maps, and speed (see docs/benchmarks.md). The defaults suit tables of measurements; splines
@@ -193,6 +193,13 @@ class Autoregressive(JacobianBlock):
         """With ``whiten``, start by spreading particles over far-off points, shape ``(n, d)``."""
         if self.white is not None and self.image is not None:
             self.image.initialise_beside(self.white, points)
+
+    def calibrate(self, points: Tensor, c: Tensor | None = None) -> bool:
+        """Take the width of defensive tails from held-out particles, shape ``(n, d)``."""
+        if self.ends is None:
+            return False
+        self.ends.calibrate(self(points, c)[0])
+        return bool(self.ends.log_width > 0)
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
         # Maps saved before there was `image` ended in the coordinates that they began in.
