@@ -180,13 +180,6 @@ def adam_and_muon(
 
     Source: Jordan et al., *Muon: An optimizer for hidden layers in neural networks*, 2024;
     Loshchilov, Hutter, *Decoupled weight decay regularization*, 2019.
-
-    Args:
-        block: The block.
-        rate: Learning rate of Adam.
-        matrix_rate: Learning rate of Muon; without it Adam has all parameters.
-        decay: Weight decay of the parameters with two axes or more, which shrink by ``rate *
-            decay`` an iteration.
     """
     if matrix_rate is None:
         return [_adam(list(block.parameters()), rate, decay)]
