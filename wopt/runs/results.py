@@ -66,18 +66,7 @@ def finish(
     notes: tuple[str, ...] = (),
     seen: Mapping[str, Any] | None = None,
 ) -> RunResult:
-    """Measure a run and write the results, on this process alone.
-
-    Args:
-        problem: The run.
-        ended: Its last state, and why it ended.
-        directory: The run directory, which holds its maps.
-        listener: Receives messages on progress.
-        log: Receives lines for the log alone.
-        clock: The seconds of the run.
-        notes: Sentences that are added to every document of the run.
-        seen: Fields of the result that are known from the steps.
-    """
+    """Measure a run and write the results, on this process alone."""
     listener.phase("measuring on test data, drawing samples")
     watch = Stopwatch()
     precise, state = audited(problem, ended.state)
