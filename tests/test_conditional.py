@@ -31,10 +31,10 @@ def table(path, block, **solver):
     np.savetxt(path, rows(), delimiter=",", header="x,u,y", comments="")
     return {
         "source": {"name": "array", "path": str(path), "context": ["u"]},
-        "scheme": {"name": "jko", "step_size": [1.0, 4.0, 16.0]},
+        "scheme": {"name": "jko", "step_size": [4.0, 100.0]},
         "block": block,
-        "solver": {"iterations": 300, "batch_size": 500, "learning_rate": 0.02, **solver},
-        "stop": {"steps": 3},
+        "solver": {"iterations": 150, "batch_size": 300, "learning_rate": 0.03, **solver},
+        "stop": {"steps": 2},
         "certify": {"transport_rows": 0, "iterations": 0},
     }
 
@@ -184,7 +184,7 @@ def test_fit_takes_conditions():
         data[:, [0, 2]],
         conditions=data[:, [1]],
         block="affine",
-        solver=wopt.InnerSolver(iterations=500, learning_rate=0.02),
+        solver=wopt.InnerSolver(iterations=150, learning_rate=0.05),
         scheme={"name": "jko", "step_size": 100.0},
         stop=wopt.Stop(steps=1),
         dtype=torch.float64,

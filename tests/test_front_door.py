@@ -63,22 +63,6 @@ def test_fit_solve_and_run_agree_to_the_bit(rows, fitted, run_of_rows):
                 assert found["value"] == pytest.approx(expected["value"], rel=1e-9, abs=1e-12)
 
 
-def test_the_command_makes_the_same_run(command, rows, run_of_rows):
-    out = run_of_rows / "by_command"
-    assert command("run", run_of_rows / "run.toml", "--out", out).status == 0
-    assert torch.equal(wopt.load(out).log_prob(rows), wopt.load(run_of_rows / "out").log_prob(rows))
-    certificates = [
-        json.loads((path / "certificate.json").read_text())["steps"]
-        for path in (out, run_of_rows / "out")
-    ]
-    for own, theirs in zip(*certificates, strict=True):
-        assert own["residuals"].keys() == theirs["residuals"].keys()
-        assert own["movement"]["value"] == pytest.approx(theirs["movement"]["value"], rel=1e-9)
-        for name, residual in own["residuals"].items():
-            expected = theirs["residuals"][name]["value"]
-            assert residual["value"] == pytest.approx(expected, rel=1e-9, abs=1e-12)
-
-
 def test_a_known_start_is_pushed_forward_from_python_too(tmp_path):
     source = {"name": "gaussian", "dim": 2, "n_train": 300, "n_valid": 100, "n_test": 100}
     few = {"enabled": False, "draws": 500}

@@ -169,8 +169,8 @@ def ode_step(gaussians, iterations, width):
         wopt.Particles.start(x.float()),
         objective={"name": "kl", "target": target},
         scheme={"name": "jko", "step_size": h},
-        block={"name": "ode", "width": width, "sharpness": 2.0, "steps": 3},
-        solver=wopt.InnerSolver(iterations=iterations, learning_rate=1e-2, batch_size=500),
+        block={"name": "ode", "width": width, "sharpness": 2.0, "steps": 2},
+        solver=wopt.InnerSolver(iterations=iterations, learning_rate=2e-2, batch_size=500),
         stop=wopt.Stop(steps=1),
     )
     assert found.status == "done"
@@ -191,7 +191,7 @@ def compare(moved, exact, tolerance):
 
 
 def test_the_ode_block_meets_a_step_to_two_percent(gaussians):
-    compare(*ode_step(gaussians, iterations=400, width=32), 0.02)
+    compare(*ode_step(gaussians, iterations=250, width=16), 0.02)
 
 
 def test_an_untrained_ode_block_does_not(gaussians):

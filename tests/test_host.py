@@ -176,3 +176,8 @@ def test_an_installation_without_metadata_breaks_nothing(tmp_path, monkeypatch, 
         host.cache_clear()
     assert found.status == 0
     assert "odd  unknown unknown  failed" in found.out
+
+
+def test_what_a_plugin_prints_is_not_the_commands(beside_a_good_one, capsys):
+    assert beside_a_good_one(hooks(extra="print('hello')")).status == "ok"
+    assert capsys.readouterr().out == ""  # it may be JSON

@@ -70,18 +70,6 @@ def test_batches_cover_an_epoch():
     assert seen[:5] != seen[5:]
 
 
-def test_the_rest_of_an_epoch_waits_for_the_next():
-    seen = []
-
-    def loss(block, rows):
-        seen.append(rows.tolist())
-        return quadratic(block, rows)
-
-    minimised(InnerSolver(iterations=40, batch_size=7), AffineBlock(1), loss, 20)
-    assert all(len(rows) == 7 for rows in seen)
-    assert set(itertools.chain(*seen)) == set(range(20))
-
-
 @pytest.mark.parametrize("size", [10, 11, 500])
 def test_a_batch_that_holds_all_is_all(size):
     seen = []
@@ -202,13 +190,6 @@ def test_lbfgs_reaches_a_quadratic_minimum():
     torch.testing.assert_close(found, torch.linalg.solve(a, b), rtol=0, atol=1e-9)
     assert not report.diverged
     assert report.loss == pytest.approx(float(-b @ torch.linalg.solve(a, b) / 2), abs=1e-12)
-
-
-def test_adam_comes_near_a_quadratic_minimum():
-    block = AffineBlock(1)
-    report = minimised(InnerSolver(iterations=500, learning_rate=0.05), block, quadratic, 10)
-    assert report.loss < 1e-3
-    assert float(block.shift.detach()) == pytest.approx(3.0, abs=0.02)
 
 
 def test_it_draws_and_tells_at_every_iteration():

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -177,26 +178,30 @@ def test_two_commands_of_one_name_are_refused():
         registry.add_command("mine", "a.b:d", summary="")
 
 
+SEVERAL = """
+import json, sys
+from wopt.cli.main import main
+for words in json.loads(sys.argv[1]):
+    sys.argv = ["wopt", *words]
+    try:
+        main()
+    except SystemExit as ended:
+        print("status", ended.code)
+"""
+
+
 def test_without_certify_a_run_trains_samples_and_scores(tiny, config, tmp_path):
     tiny.pop("certify", None)
-    tiny["stop"] = {"steps": 1}
-    path, run = config(tiny), tmp_path / "run"
-    code = "import sys; from wopt.cli.main import main; sys.argv[0] = 'wopt'; main()"
-    plugins = "blocks,functionals,jko,measures,schemes"
-
-    def wopt_command(*words):
-        return subprocess.run(
-            [sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True,
-            check=False, env={**os.environ, "WOPT_PLUGINS": plugins},
-        )  # fmt: skip
-
-    done = wopt_command("run", path, "--out", run)
-    assert done.returncode == 0, done.stderr
+    tiny |= {"stop": {"steps": 1}, "solver": {"iterations": 3}}
+    path, run = str(config(tiny)), str(tmp_path / "run")
+    sampled = ["sample", run, "-n", "20", "-o", str(tmp_path / "new.csv")]
+    commands = [["run", path, "--out", run], sampled, ["certify", run]]
+    done = subprocess.run(
+        [sys.executable, "-c", SEVERAL, json.dumps(commands)], capture_output=True, text=True,
+        check=True, env={**os.environ, "WOPT_PLUGINS": "blocks,functionals,jko,measures,schemes"},
+    )  # fmt: skip
+    assert re.findall(r"status (\d)", done.stdout) == ["0", "0", "2"], done.stderr
     assert "Not certified" in done.stdout
-    assert not (run / "certificate.json").exists()
-    assert (run / "report.html").is_file()
-    sampled = wopt_command("sample", run, "-n", 20, "-o", tmp_path / "new.csv")
-    assert sampled.returncode == 0, sampled.stderr
-    missing = wopt_command("certify", run)
-    assert missing.returncode == 2
-    assert "wopt-certify" in missing.stderr
+    assert "wopt-certify" in done.stderr
+    assert not (tmp_path / "run" / "certificate.json").exists()
+    assert (tmp_path / "run" / "report.html").is_file()

@@ -174,18 +174,6 @@ def test_a_fit_takes_what_a_run_does():
         wopt.solve(nodes, block=block, precision="bf16", dtype="float64", **options)
 
 
-def test_a_block_without_such_a_net_is_refused_by_name():
-    table = {**TABLE, "block": "affine", "run": {"precision": "bf16"}}
-    with pytest.raises(CapabilityError, match=r"run\.precision needs ROUNDED, and block Affine"):
-        prepare(validate(table))
-
-
-def test_a_block_that_is_not_written_for_a_compiler_is_refused_by_name():
-    table = {**TABLE, "block": "affine", "run": {"compile": True}}
-    with pytest.raises(CapabilityError, match=r"block Affine is not written for run\.compile"):
-        prepare(validate(table))
-
-
 @pytest.mark.parametrize("net", ["two_layer", "gradient", "conv"])
 def test_what_is_compiled_is_the_velocity_in_training(net):
     block = wopt.build("block", {"name": "ode", "width": 8, "net": net}).build(dim=4)

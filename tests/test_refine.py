@@ -91,16 +91,6 @@ TRAINED = {
 }
 
 
-@pytest.mark.slow
-def test_refinement_lowers_the_joint_value_of_a_trained_run(tmp_path):
-    result = wopt.run(TRAINED, tmp_path / "a")
-    plain = wopt.run({**TRAINED, "refine": {}}, tmp_path / "b")
-    lines = [json.loads(t) for t in (tmp_path / "a" / "steps.jsonl").read_text().splitlines()]
-    assert [line["refined"] for line in lines] == [0, 20]
-    first, second = (r["nll_test"] if isinstance(r, dict) else r.nll_test for r in (result, plain))
-    assert first < second
-
-
 def test_growing_and_refining(tmp_path):
     table = {**TRAINED, "stop": {"steps": 3}, "refine": {"iterations": 10, "when": "each"}}
     wopt.run(table, tmp_path / "a")

@@ -86,19 +86,6 @@ def test_malformed_paths_are_refused(registry, path):
         registry.add("step_size", "other", path)
 
 
-def test_an_error_rolls_back_all_of_a_plugin(registry):
-    def fails():
-        with registry.registering("three"):
-            registry.add("step_size", "third", "registry_good:Half")
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        fails()
-    assert "third" not in registry.names("step_size")
-    registry.add("step_size", "mine", "registry_good:Half")
-    assert registry.find("step_size", "mine").plugin == "session"
-
-
 @pytest.mark.parametrize("name", ["NoRule", "function"])
 def test_a_wrong_type_is_found_at_load_and_recorded(registry, name):
     with registry.registering("wrong"):

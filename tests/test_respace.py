@@ -1,7 +1,6 @@
 """Rounds of equal arc length, against the closed form of JKO steps between Gaussians."""
 
 import json
-import math
 
 import pytest
 import torch
@@ -52,15 +51,6 @@ def test_rounds_end_at_steps_that_move_equally_far():
     exact = [s / (START - (n + 1) * s) for n in range(3)]
     assert [r.step_size for r in history] == pytest.approx(exact, rel=2e-3)
     assert sum(exact) == pytest.approx(1.5, rel=2e-3)
-
-
-def test_even_steps_do_not_go_as_far_in_the_same_time():
-    """The mean that is left is 3 / prod (1 + h_n), the least where all h_n are equal."""
-    energies = [solved(rounds).state.energy for rounds in (0, 8)]
-    even = [r.step_size for r in solved(8).history]
-    left = [START / math.prod(1 + h for h in sizes) for sizes in (SIZES, even)]
-    assert energies == pytest.approx([m**2 / 2 for m in left], rel=1e-6)
-    assert energies[0] < energies[1]
 
 
 def test_joint_training_follows_and_is_one_step_of_the_total_size():

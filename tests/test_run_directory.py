@@ -89,14 +89,6 @@ def test_the_resolved_configuration_makes_the_same_run(command, finished_run, tm
     assert (out / "config.toml").read_text() == (finished_run / "config.toml").read_text()
 
 
-def test_another_seed_makes_another_run(command, finished_run, tmp_path):
-    out = tmp_path / "other"
-    config = finished_run / "config.toml"
-    assert command("run", config, "--out", out, "--set", "seed=4").status == 0
-    name = "blocks/001.safetensors"
-    assert (out / name).read_bytes() != (finished_run / name).read_bytes()
-
-
 @pytest.mark.parametrize("preprocess", ["none", "standardise", "whiten", "gaussianise"])
 def test_every_preprocessing_can_be_saved(command, config, tiny, tmp_path, preprocess):
     tiny["source"] |= {"preprocess": preprocess}

@@ -195,15 +195,6 @@ def test_a_resumed_run_uses_the_recorded_number(tiny, monkeypatch, default, tmp_
         assert (whole / "blocks" / name).read_bytes() == (broken / "blocks" / name).read_bytes()
 
 
-def test_a_resumed_solution_uses_its_number(tiny, monkeypatch, default):
-    measured(monkeypatch, LITTLE)
-    solution = solve(tiny)
-    unmeasured(monkeypatch)
-    watch = Watch()
-    solution.resume(stop={"steps": 3}, listener=watch)
-    assert watch.numbers == {1}
-
-
 def test_plans_are_timed_with_the_number(tiny, monkeypatch, default):
     measured(monkeypatch, LITTLE)
     seen = []
@@ -228,7 +219,7 @@ def test_plans_are_timed_with_the_number(tiny, monkeypatch, default):
 def test_more_threads_are_tried_while_the_cost_falls(monkeypatch, seconds, tried):
     now, number = {"wall": 0.0, "cpu": 0.0}, {"of": 1}
     clock = types.SimpleNamespace(perf_counter=lambda: now["wall"], process_time=lambda: now["cpu"])
-    monkeypatch.setattr(threads, "time", clock)
+    monkeypatch.setattr(wopt.clock, "time", clock)
     monkeypatch.setattr(torch, "set_num_threads", lambda n: number.update(of=n))
     timing = threads._Timing(max(seconds))
 
@@ -274,16 +265,3 @@ def test_threads_wait_passively_unless_the_user_says_otherwise(own):
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
     assert made.stdout.strip() == (own or "passive")
-
-
-def test_torch_begins_with_one_of_its_own_numbers():
-    environment = {
-        key: value
-        for key, value in os.environ.items()
-        if key not in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
-    }
-    code = (
-        "import torch; from wopt.runs.threads import _own_numbers; "
-        "assert torch.get_num_threads() in _own_numbers()"
-    )
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True)

@@ -140,11 +140,6 @@ def test_a_tracker_that_fails_is_told_of_once_and_loses_nothing():
     )
 
 
-def test_a_tracker_that_is_none_is_one_message():
-    with pytest.raises(wopt.ConfigError, match="no tracker named 'wandbx'"):
-        wopt.fit(rows(), **OPTIONS, tracker="wandbx")
-
-
 def test_a_posterior_tells_its_tracker_of_its_maps(tmp_path):
     tracker = Lines(str(tmp_path / "lines.jsonl"))
     made = wopt.sample(

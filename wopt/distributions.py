@@ -63,7 +63,7 @@ SHIPPED = {
     "wopt-sklearn": {"name": "FlowClassifier FlowDensity FlowRegressor"},
     "wopt-sweep": {"command": "sweep"},
     "wopt-tensorboard": {"tracker": "tensorboard"},
-    "wopt-zuko": {"block": "coupling maf naf spline zuko"},
+    "wopt-zuko": {"block": "coupling maf naf spline zuko", "function": "zuko"},
 }
 """Names of components, by kind, by package."""
 

@@ -8,7 +8,6 @@ import functools
 import importlib.metadata
 import os
 import sys
-import time
 import traceback
 from collections.abc import Iterable
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import pluggy
 
 from wopt import hooks
+from wopt.clock import Stopwatch
 from wopt.errors import PluginError
 from wopt.plugin import API_VERSION, GROUP, Hooks
 from wopt.reading import message_of
@@ -94,12 +94,12 @@ class Host:
         self.plugins.append(info)
         self.registry.distributions.setdefault(info.name, f"{info.distribution!r} {info.version}")
         module: Any = None
-        began = time.perf_counter()
+        watch = Stopwatch()
         try:
             self._check_free(info)
             with contextlib.redirect_stdout(sys.stderr):  # stdout is reserved for `--json`
                 module = point.load()
-            info.seconds = time.perf_counter() - began
+            info.seconds = watch.wall
             _check_api(module)
             with self.registry.registering(point.name):
                 self._manager.register(module, name=point.name)

@@ -4,47 +4,40 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Literal
 
 from wopt.errors import ConfigError
 
-__all__ = [
-    "allow_changed_data", "allow_code", "allow_tracker", "changed_data_allowed", "check_code",
-    "tracker_allowed",
-]  # fmt: skip
+__all__ = ["allow_changed_data", "allow_code", "allow_tracker", "allowed", "check_code"]
+
+What = Literal["code", "changed code", "changed data", "tracker"]
+
+_GIVEN = set[What]()
+"""What this process may do now."""
 
 
-class _Permission:
-    """Permissions of this process.
+def allowed(what: What) -> bool:
+    """Return whether something is allowed now.
 
-    Attributes:
-        code: Run files that configurations name.
-        changed: Run such files also if they differ from those that a run recorded.
-        data: Continue runs with other data than they were made from.
-        tracker: Let continued runs use the tracker that their directory names.
+    Example:
+        >>> with allow_tracker():
+        ...     allowed("tracker"), allowed("code")
+        (True, False)
     """
-
-    code = False
-    changed = False
-    data = False
-    tracker = False
-
-
-_PERMISSION = _Permission()
+    return what in _GIVEN
 
 
 @contextlib.contextmanager
-def _allowing(**what: bool) -> Iterator[None]:
-    """Set permissions by name until the block ends."""
-    before = {name: getattr(_PERMISSION, name) for name in what}
-    vars(_PERMISSION).update(what)
+def _allowing(*what: What) -> Iterator[None]:
+    new = set(what) - _GIVEN
+    _GIVEN.update(new)
     try:
         yield
     finally:
-        vars(_PERMISSION).update(before)
+        _GIVEN.difference_update(new)
 
 
-@contextlib.contextmanager
-def allow_code(*, changed: bool = False) -> Iterator[None]:
+def allow_code(*, changed: bool = False) -> contextlib.AbstractContextManager[None]:
     """Allow the code that configurations name to run, in this process, until the block ends.
 
     A configuration, and so a run directory, may name a Python file (target ``python``). Loading it
@@ -59,51 +52,26 @@ def allow_code(*, changed: bool = False) -> Iterator[None]:
         >>> with allow_code():
         ...     check_code("model.py", "abc", None)
     """
-    with _allowing(code=True, changed=_PERMISSION.changed or changed):
-        yield
+    return _allowing("code", "changed code") if changed else _allowing("code")
 
 
-@contextlib.contextmanager
-def allow_changed_data() -> Iterator[None]:
+def allow_changed_data() -> contextlib.AbstractContextManager[None]:
     """Let runs continue with other data than they were made from, until the block ends.
 
     A run directory records the hash of its data. Other data are rejected by default, since they
     could contain training rows among the test rows; this block, or ``--allow-changed-data``, allows
     them. The log and certificates record it.
-
-    Example:
-        >>> with allow_changed_data():
-        ...     changed_data_allowed()
-        True
     """
-    with _allowing(data=True):
-        yield
+    return _allowing("changed data")
 
 
-@contextlib.contextmanager
-def allow_tracker() -> Iterator[None]:
+def allow_tracker() -> contextlib.AbstractContextManager[None]:
     """Let continued runs use the tracker that their directory names, until the block ends.
 
     A tracker writes or sends records to where its options say, and the directory may come from
     somebody else. Read its ``config.toml`` first.
-
-    Example:
-        >>> with allow_tracker():
-        ...     tracker_allowed()
-        True
     """
-    with _allowing(tracker=True):
-        yield
-
-
-def tracker_allowed() -> bool:
-    """Return whether trackers that a run directory names are used."""
-    return _PERMISSION.tracker
-
-
-def changed_data_allowed() -> bool:
-    """Return whether other data are allowed."""
-    return _PERMISSION.data
+    return _allowing("tracker")
 
 
 def check_code(path: str, sha256: str, recorded: str | None) -> None:
@@ -116,20 +84,13 @@ def check_code(path: str, sha256: str, recorded: str | None) -> None:
 
     Raises:
         ConfigError: Code is not allowed, or the file has changed since it was recorded.
-
-    Example:
-        >>> check_code("model.py", "abcdef", None)
-        Traceback (most recent call last):
-        ...
-        wopt.errors.ConfigError: this configuration runs the code in model.py (sha256 abcdef); \
-read that file, then allow it with --allow-code (in Python: with wopt.allow_code():)
     """
-    if not _PERMISSION.code:
+    if not allowed("code"):
         raise ConfigError(
             f"this configuration runs the code in {path} (sha256 {sha256[:12]}); read that file, "
             "then allow it with --allow-code (in Python: with wopt.allow_code():)"
         )
-    if recorded is not None and recorded != sha256 and not _PERMISSION.changed:
+    if recorded is not None and recorded != sha256 and not allowed("changed code"):
         raise ConfigError(
             f"{path} has changed: the run recorded sha256 {recorded[:12]}, and it is "
             f"{sha256[:12]} now, so the run's model and figures belong to another target. Restore "

@@ -69,6 +69,7 @@ POINTS = {
     "planner": "(config, table, where) -> Prepared | None: a run whose options it chooses",
     "times": "(run, directory, out, number, times, seed, velocities) -> int: particles at times",
     "weights": "(run, directory, x, log_density, quiet) -> Tensor (n, 2): importance weights",
+    "zuko": "(flow) -> zuko.lazy.Flow: the flow in zuko's terms",
 }
 """Points at which a plugin can add a function, by name, with its arguments and result."""
 

@@ -172,8 +172,8 @@ def populations(tmp_path):
         },
         "scheme": {"name": "jko", "step_size": 50.0},
         "block": "affine",
-        "solver": {"iterations": 150, "learning_rate": 0.05, "batch_size": 200},
-        "stop": {"steps": 2},
+        "solver": {"iterations": 60, "learning_rate": 0.3, "batch_size": 200},
+        "stop": {"steps": 1},
         "certify": {"enabled": False},
     }
 

@@ -1,6 +1,5 @@
 """Columns made nearly normal by curves: closed forms, exact inverses, files, what has none."""
 
-import numpy as np
 import pytest
 import torch
 
@@ -11,7 +10,6 @@ from wopt.data.quantile_transform import QuantileTransform, normal_log_density
 from wopt.data.table_transform import curve_of, fit_transform
 from wopt.particles import split_conditions
 from wopt.runs.building import build
-from wopt.runs.execute import resume, run_config
 from wopt.runs.memory import Rows
 from wopt.runs.preparation import log_density_of, particles_of
 from wopt.seeds import derive
@@ -58,7 +56,7 @@ def test_the_curve_of_a_log_normal_column_is_the_logarithm():
     assert 0 <= float(kl) < 0.002
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(3))
 def test_rows_far_out_do_not_cost_a_column_its_curve(seed):
     """One row that a Gaussian is off by thousands of nats has as large a standard error."""
     z = normal(300, 2, seed).T
@@ -130,26 +128,6 @@ def test_a_saved_flow_is_the_same_law(tmp_path):
     path = found.flow.save(tmp_path / "flow.safetensors")
     assert torch.equal(wopt.load(path).log_prob(x), found.flow.log_prob(x))
     assert torch.equal(wopt.load(path).columns.encode(x), found.flow.columns.encode(x))
-
-
-@pytest.mark.slow
-def test_a_run_resumes_to_the_same_bits(tmp_path):
-    np.save(tmp_path / "rows.npy", normal(400, 2).exp().numpy())
-    source = {"name": "array", "path": tmp_path / "rows.npy", "preprocess": "gaussianise"}
-    options = {
-        "source": source, "block": {"name": "autoregressive", "transforms": 1, "hidden": [8]},
-        "solver": {"iterations": 10, "batch_size": 50}, "certify": {"enabled": False},
-    }  # fmt: skip
-    run_config(validate({**options, "stop": {"steps": 2}}), tmp_path / "whole")
-    run_config(validate({**options, "stop": {"steps": 1}}), tmp_path / "part")
-    config = tmp_path / "part" / "config.toml"
-    config.write_text(config.read_text().replace("[stop]\nsteps = 1", "[stop]\nsteps = 2"))
-    resume(tmp_path / "part")
-    assert (tmp_path / "part" / "blocks" / "002.safetensors").exists()
-    whole, part = (wopt.load(tmp_path / name) for name in ("whole", "part"))
-    assert whole.columns.curves > 0
-    x = normal(50, 2, seed=1)
-    assert torch.equal(whole.log_prob(x), part.log_prob(x))
 
 
 def test_a_known_start_has_its_density_in_bent_coordinates():

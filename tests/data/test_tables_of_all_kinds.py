@@ -182,6 +182,12 @@ def test_values_come_back_in_their_type(name):
     assert wild.null_count <= 2001 * (name == "texts")
 
 
+@pytest.mark.parametrize("name", ["days", "seconds"])
+def test_times_say_what_they_count(name):
+    found = choose(people(**{name: pyarrow.array(TYPES[name][0])}))
+    assert found.facts.converted == ((name, name),)
+
+
 def test_missing_values():
     price = people().column("price").to_pylist()
     city = people().column("city").to_pylist()

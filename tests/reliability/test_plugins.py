@@ -1,7 +1,5 @@
 """Hostile plugins: the host survives, one message names the component and the method."""
 
-import functools
-import importlib
 import types
 import warnings
 
@@ -12,7 +10,6 @@ import tomli_w
 import torch
 
 import wopt
-from wopt.host import Host
 from wopt.origin import culprit, in_words
 
 TINY = {
@@ -119,42 +116,6 @@ def test_check_goes_on_after_an_exception(session, command, monkeypatch):
     assert "Traceback" not in answer.out + answer.err
     assert "broken: method __call__: KeyError: 'I fail'" in answer.out
     assert "method __call__: returned None" in answer.out
-
-
-class _Point:
-    """An entry point whose module does something when it is imported."""
-
-    def __init__(self, name, act):
-        self.name, self.act, self.value = name, act, f"{name}:hooks"
-        self.dist = None
-
-    def load(self):
-        return self.act()
-
-
-def test_import_errors_exits_and_versions_leave_the_others(module, capsys):
-    good = "import wopt\n@wopt.hookimpl\ndef wopt_register(registry):\n"
-    good += "    registry.add('block', 'fine', 'torch.nn:Linear')\n"
-    texts = {
-        "exits": "import sys\nsys.exit(4)\n",
-        "fails": "import not_there\n",
-        "newer": "WOPT_API = (99, 0)\n" + good,
-        "odd": "WOPT_API = 'one'\n" + good,
-        "base": "raise BaseException('\\x1b[2J gone')\n",
-        "talks": "print('hello')\n" + good.replace("fine", "other"),
-        "works": good,
-    }
-    points = [
-        _Point(name, functools.partial(importlib.import_module, module(f"hostile_{name}", text)))
-        for name, text in texts.items()
-    ]
-    found = {info.name: info for info in Host(points).plugins}
-    assert {name for name, info in found.items() if info.status == "ok"} == {"works", "talks"}
-    assert "BaseException: \\x1b[2J gone" in found["base"].error
-    assert capsys.readouterr().out == ""  # which is of the command's, JSON say
-    assert "99.0" in found["newer"].error
-    assert "not_there" in found["fails"].error
-    assert "SystemExit" in found["exits"].error
 
 
 def test_a_component_that_exits_when_imported_is_told_with_its_distribution(session, module):

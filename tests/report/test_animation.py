@@ -7,7 +7,6 @@ import pytest
 import report_parts as parts
 import torch
 
-from wopt.report import collect
 from wopt.report.animation import animation
 from wopt.report.read import read_run
 
@@ -95,11 +94,3 @@ def test_on_the_page(plane):
     assert "#motion-pause:checked ~ svg * { animation-play-state: paused; }" in styles
     less = styles.split("@media (prefers-reduced-motion: reduce)")[1][:200]
     assert "animation: none !important" in less
-
-
-def test_what_a_configuration_holds_is_no_style(tmp_path):
-    """Labels are text; the style sheet is made of numbers alone."""
-    data = parts.dataset()
-    tensors = collect(parts.flow(data), data, seed=0)
-    made = animation(read_run(parts.write_run(tmp_path, tensors=tensors)))
-    assert not set("<>&\"'\\@") & set(made.css.replace("@keyframes", ""))

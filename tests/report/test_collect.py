@@ -127,10 +127,3 @@ def test_push_forward_compares_with_the_target():
         1, rel=1e-4
     )
     assert "real" not in found
-
-
-def test_no_blocks():
-    data = parts.dataset()
-    found = collect(parts.flow(data, blocks=0), data, seed=0)
-    assert found["paths"].shape == (1, 100, 2)
-    assert "generated" in found

@@ -41,13 +41,6 @@ def test_columns_are_shown_only_where_laws_differ(tmp_path):
     assert 'id="regions"' not in page.source
 
 
-def test_an_older_certificate_has_neither(tmp_path):
-    keys = ("challengers", "two_sample", "conditional")
-    page = shown(tmp_path, {k: v for k, v in parts.CERTIFICATE.items() if k not in keys})
-    assert 'id="ladder"' not in page.source
-    assert 'id="two-sample"' not in page.source
-
-
 def test_a_sampler_with_its_doubts_first(tmp_path):
     result = parts.RESULT | {"model": "push_forward", "sampler": parts.SAMPLER}
     page = shown(tmp_path, result=result)

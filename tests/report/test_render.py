@@ -48,6 +48,7 @@ def test_a_column_is_drawn_by_its_kind(tmp_path):
     made = torch.stack([real[:, 0], torch.where(code == 2, 0.0, code) + 0.3], 1)
     grids = {"kind": {"width": 1.0, "origin": 0.0, "names": ["red", "blue", "green"]}}
     labels = {"columns": ["size", "kind"], "coordinates": ["size", "kind"], "grids": grids}
+    labels["dates"] = {"size": 86_400}
     text = torch.tensor(list(json.dumps(labels).encode()), dtype=torch.uint8)
     tensors = {"real": real.float(), "generated": made.float(), "labels": text}
     page = parts.Page(render(parts.write_run(tmp_path, tensors=tensors, steps=1)))
@@ -55,6 +56,7 @@ def test_a_column_is_drawn_by_its_kind(tmp_path):
     assert figure.index("<h3>kind") < figure.index("<h3>size")
     first = figure.split("<svg")[1]
     assert all(f">{name}</text>" in first for name in ("red", "blue", "green"))
+    assert "1970-01-01" in figure.split("<svg")[2]
     bars = re.findall(r'class="bars"[^>]* d="([^"]*)"', first)
     heights = [
         [float(a) - float(b) for a, b in re.findall(r"M\S+ (\S+?)V(\S+?)H", d)] for d in bars
@@ -161,13 +163,6 @@ def test_a_certificate_is_shown(tmp_path):
         assert words in page.text, words
     assert "certificate" in page.charts
     assert "optimal map" not in page.text  # this one has no such measurements
-
-
-def test_the_model_pushed_forward_is_named_so(tmp_path):
-    paths = {"paths": torch.randn(3, 20, 2, generator=torch.Generator().manual_seed(0))}
-    result = parts.RESULT | {"model": "push_forward"}
-    page = parts.Page(render(parts.write_run(tmp_path, tensors=paths, result=result, steps=1)))
-    assert "The flow in motion: from the start to the target" in page.text
 
 
 def test_many_blocks_and_wild_values(tmp_path):

@@ -114,11 +114,7 @@ def pick_columns(
 
 
 def check_context(names: tuple[str, ...], context: Sequence[str | int] | None) -> list[int]:
-    """Return the indices of the context columns; none without a context.
-
-    Raises:
-        DataError: A context column is unknown, or no other column remains to be modelled.
-    """
+    """Return the indices of the context columns; none without a context."""
     if not context:
         return []
     given = pick_columns(names, list(context), "context")

@@ -67,9 +67,6 @@ def parse_where(text: str) -> list[Condition]:
             number, ``true``, ``false``, or text (in quotes, if it has blanks). A column's name
             with blanks goes in backticks.
 
-    Raises:
-        DataError: The text is not such a filter.
-
     Example:
         >>> parse_where('time == 0 and stage != "late bud"')[1]
         Condition(column='stage', operator='!=', value='late bud')
@@ -95,16 +92,7 @@ def parse_where(text: str) -> list[Condition]:
 
 
 def filtered(table: Any, where: str, origin: str) -> Any:
-    """Return the rows of an Arrow table that satisfy a filter, without those with missing values.
-
-    Args:
-        table: The table.
-        where: The filter.
-        origin: The table's file, for messages.
-
-    Raises:
-        DataError: A column is missing or of another type than the value, or no row is left.
-    """
+    """Return the rows of a table that satisfy a filter, without those with missing values."""
     import pyarrow.compute
     import pyarrow.types
 
@@ -204,7 +192,7 @@ Context = Annotated[
     list[str | int] | None,
     Field(
         description="columns that the others are conditioned on, by name or index; the model is "
-        "then the conditional law of the others",
+        "then the conditional law of the others"
     ),
 ]
 Kinds = Annotated[
@@ -217,10 +205,7 @@ Kinds = Annotated[
 Support = Annotated[
     dict[
         str,
-        Annotated[
-            Literal["positive", "infer"] | tuple[float, float],
-            AfterValidator(_interval),
-        ],
+        Annotated[Literal["positive", "infer"] | tuple[float, float], AfterValidator(_interval)],
     ]
     | None,
     BeforeValidator(_mapping),

@@ -22,9 +22,6 @@ __all__ = ["Category", "Column", "Kind", "check_column"]
 def check_column(column: Column) -> None:
     """Raise unless a column that a file describes is valid.
 
-    Raises:
-        ValueError: The column is invalid; the message says why.
-
     Example:
         >>> check_column(Column("age", bounds=(1.0, 0.0)))
         Traceback (most recent call last):

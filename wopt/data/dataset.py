@@ -213,11 +213,7 @@ def one_of_each(groups: Tensor, seed: int) -> Tensor:
 
 
 def check_finite(x: Tensor, names: tuple[str, ...], where: str) -> None:
-    """Raise if rows, shape ``(n, d)``, have a NaN or infinite value.
-
-    Raises:
-        DataError: A value is not finite; the message has the count, the columns and the first rows.
-    """
+    """Raise if rows, shape ``(n, d)``, have a NaN or infinite value."""
     if all(bool(part.sum().isfinite()) for part in x.split(_PIECE)):
         return  # what is not finite would show in a sum
     bad = ~torch.isfinite(x)

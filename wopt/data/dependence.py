@@ -38,9 +38,7 @@ def independent_columns(columns: Columns, x: Tensor) -> tuple[Columns, Tensor]:
     gone = {one.column.name for one in found}
     kept = [j for j, name in enumerate(columns.names) if j >= moved or name not in gone]
     new = dataclasses.replace(
-        columns,
-        columns=tuple(columns.columns[j] for j in kept),
-        derived=(*columns.derived, *found),
+        columns, columns=tuple(columns.columns[j] for j in kept), derived=(*columns.derived, *found)
     )
     return new, x[:, kept]
 

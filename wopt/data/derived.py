@@ -62,11 +62,7 @@ class Derived:
         return values
 
     def check(self, columns: Sequence[Column]) -> None:
-        """Raise unless the columns that it follows from are there.
-
-        Raises:
-            ValueError: A column is missing, or the numbers do not fit.
-        """
+        """Raise unless the columns that it follows from are there."""
         known = {column.name: column for column in columns}
         name = self.column.name
         if name in known or not set(self.of) <= set(known):

@@ -34,9 +34,6 @@ def described_columns(
         left: Columns that are left out already.
         choices: What was asked for.
         origin: The file, for messages.
-
-    Raises:
-        DataError: A value lies outside of the support that was asked for.
     """
     made, kept = list[Column](), list[int]()
     derived = list(left)

@@ -43,9 +43,6 @@ def as_table(x: Any) -> Any:
     Args:
         x: A frame of pandas, polars or pyarrow; or numbers of shape ``(n, d)``, whose columns are
             named ``x0``, ``x1``, ...
-
-    Raises:
-        DataError: ``x`` is not a table, or a column holds values of several types.
     """
     import pyarrow
 
@@ -256,11 +253,7 @@ class FrameType:
 
     @classmethod
     def from_json(cls, text: str) -> FrameType:
-        """Return the type that :meth:`to_json` described.
-
-        Raises:
-            ValueError: The text describes no frame.
-        """
+        """Return the type that :meth:`to_json` described."""
         import pyarrow
 
         about = parsed_json(text)

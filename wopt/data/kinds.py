@@ -18,15 +18,7 @@ from wopt.data.tables import floats, is_number, is_numeric
 from wopt.data.times import column_of_times, is_time, times
 from wopt.errors import DataError
 
-__all__ = [
-    "CATEGORIES",
-    "FEW",
-    "column_of",
-    "column_support",
-    "gridded",
-    "is_text",
-    "numbers_of",
-]
+__all__ = ["CATEGORIES", "FEW", "column_of", "column_support", "gridded", "is_text", "numbers_of"]
 
 
 def gridded(column: Column, x: Tensor, width: float) -> Column:
@@ -50,9 +42,6 @@ def column_support(
         column: Description of the column.
         wish: ``(low, high)``, ``"positive"``, or ``"infer"``.
         origin: The file, for messages.
-
-    Raises:
-        DataError: Values lie outside, or on an end, which the map to the line sends to infinity.
     """
     half = column.width / 2 if column.discrete else 0.0
     known = x[torch.isfinite(x)]
@@ -100,15 +89,6 @@ def column_of(name: str, values: Any, kind: Kind | None, origin: str) -> Column 
     count days or seconds, texts of numbers are numbers, and other numbers are continuous, unless a
     kind is given. Names, row numbers and empty columns are left out.
 
-    Args:
-        name: Name of the column.
-        values: An Arrow column.
-        kind: The kind given by the user, if any.
-        origin: The file, for messages.
-
-    Raises:
-        DataError: The column cannot be used; the message says what to do.
-
     Example:
         >>> import pyarrow
         >>> column_of("ok", pyarrow.chunked_array([[True, False]]), None, "x.csv").categories
@@ -154,9 +134,6 @@ def numbers_of(
         codes: Whether numbers may stand for categories that are texts, as in an array.
         single: Whether the values are float32 and stay so; the result may share the column's
             memory, which must not be written to.
-
-    Raises:
-        DataError: A value is not a number, or an unknown category.
     """
     if column.kind != "categorical":
         if is_time(column.type):

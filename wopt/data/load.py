@@ -20,7 +20,7 @@ from wopt.data.kinds import column_of, gridded, is_text, numbers_of
 from wopt.data.order import in_found_order
 from wopt.data.rows import masked
 from wopt.data.tables import floats, is_numeric
-from wopt.data.times import is_time
+from wopt.data.times import is_time, seconds
 from wopt.data.transform import How
 from wopt.errors import DataError
 from wopt.seeds import generator
@@ -40,11 +40,7 @@ _FEWEST = 20
 
 
 def check_weights(w: Tensor, name: str) -> None:
-    """Raise unless weights, shape ``(n,)``, are finite, non-negative and not all zero.
-
-    Raises:
-        DataError: A weight is invalid, or all are zero; the message has the first row.
-    """
+    """Raise unless weights, shape ``(n,)``, are finite, non-negative and not all zero."""
     bad = ~torch.isfinite(w) | (w < 0)
     if bad.any():
         row = int(bad.nonzero()[0, 0])
@@ -82,9 +78,6 @@ def thinned_rows(w: Tensor, rng: torch.Generator, what: str) -> Tensor:
     """Return row numbers, shape ``(m,)``, each kept with probability ``w_i / max w``, w ``(n,)``.
 
     Those kept are independent draws of the weighted law, so standard errors over them are right.
-
-    Raises:
-        DataError: Fewer than 20 rows of more would be kept.
     """
     kept = (torch.rand(len(w), generator=rng, dtype=torch.float64) * w.max() < w).nonzero()[:, 0]
     if len(kept) < min(_FEWEST, len(w)):
@@ -184,7 +177,7 @@ def chosen_rows(table: Any, choices: Choices, origin: str) -> TableRows:
 def _converted(column: Column) -> str:
     """Return what numbers of a column count, if its values were none."""
     if is_time(column.type):
-        return "seconds" if column.kind == "continuous" else "days"
+        return "seconds" if seconds(column) == 1 else "days"
     return "numbers" if column.type == "string" and column.kind != "categorical" else ""
 
 
@@ -207,11 +200,7 @@ def _whole_rows(
 def to_dataset(
     rows: TableRows, fractions: tuple[float, float, float], preprocess: How, seed: int
 ) -> Dataset:
-    """Spread discrete columns over their cells, split, apply weights, fit the preprocessing.
-
-    Raises:
-        DataError: Too few rows, or columns that have no density; the message says what to do.
-    """
+    """Spread discrete columns over their cells, split, apply weights, fit the preprocessing."""
     x, columns, facts = rows.x, rows.columns, rows.facts
     noisy = columns.jitter(x, generator(seed, "source", "noise"))
     if rows.weights is not None:

@@ -25,11 +25,6 @@ def in_found_order(columns: Columns, x: Tensor, chosen: tuple[str, ...]) -> tupl
     with H the indicators of the n rows and F the p other columns on the line, and indicators of
     other categories, in standard units. Source: Hastie, Buja, Tibshirani (1995), Penalized
     discriminant analysis, Annals of Statistics.
-
-    Args:
-        columns: Descriptions of the columns.
-        x: Rows, codes of categories without noise.
-        chosen: Names of the columns whose categories have no order.
     """
     few = some(x)
     if not bool(few[:, : len(columns.moved)].isfinite().all()):  # they are refused later

@@ -39,9 +39,6 @@ def masked(
         taken: Names that a mask must not have.
         origin: The file, for messages.
 
-    Raises:
-        DataError: A modelled column has missing values, or a condition has only missing values.
-
     Example:
         >>> x = torch.tensor([[1.0, 5.0], [2.0, torch.nan], [3.0, 7.0]]).double()
         >>> columns, rows = masked(Columns((Column("y"), Column("age")), 1), x, (), "x.csv")
@@ -121,10 +118,6 @@ def as_rows(
         condition: Number of conditions.
         columns: Descriptions of the columns, by which a table's categories become codes.
 
-    Raises:
-        DataError: A column is missing, widths disagree, values are not numbers, or a category is
-            unknown.
-
     Example:
         >>> as_rows([[1.0], [2.0]], conditions=[3.0], condition=1).tolist()
         [[1.0, 3.0], [2.0, 3.0]]
@@ -161,10 +154,6 @@ def matched(table: Any, columns: Columns, *, named: bool, origin: str) -> Tensor
         columns: Descriptions of the columns of the model.
         named: Whether the table's names are its own; if not, all are taken by position.
         origin: The table's file, for messages.
-
-    Raises:
-        DataError: Columns are missing, or it is not clear which they are; or a value cannot be
-            used.
 
     Example:
         >>> import pyarrow

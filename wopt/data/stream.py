@@ -83,13 +83,7 @@ class TablePart:
         return cls(own, few, valid, test, total)
 
     def dataset(self, how: How, names: tuple[str, ...], columns: Columns) -> Dataset | None:
-        """Return the dataset of this process; ``None`` if the preprocessing needs all rows.
-
-        Args:
-            how: The preprocessing, the same on every process.
-            names: The columns' names.
-            columns: Descriptions of the columns.
-        """
+        """Return the dataset of this process; ``None`` if the preprocessing needs all rows."""
         try:
             transform = fit_transform(self.few, how, columns)
         except DataError:  # a column that varies in few rows

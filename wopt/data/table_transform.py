@@ -142,9 +142,6 @@ def fit_transform(train: Tensor, how: How, columns: Columns) -> AffineTransform:
     """Fit the preprocessing of columns on training rows, shape ``(n, d)``, in the data's units.
 
     Evenly spaced rows are used if there are many, or all of them if a column is constant on those.
-
-    Raises:
-        DataError: Columns have no density, or there are too few rows to whiten.
     """
     few = some(train)
     try:

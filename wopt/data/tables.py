@@ -169,12 +169,7 @@ def write_table(path: str | Path, array: NDArray[Any], names: Sequence[str]) -> 
 
 
 def write_frame(path: str | Path, table: Any) -> None:
-    """Write an Arrow table atomically to a ``.csv`` or ``.parquet`` file.
-
-    Raises:
-        DataError: The suffix is another one, or the folder is missing.
-        RunError: The disk is full or the place cannot be written.
-    """
+    """Write an Arrow table atomically to a ``.csv`` or ``.parquet`` file."""
     check_writable(path)
     content = io.BytesIO()
     if Path(path).suffix.lower() == ".parquet":
@@ -191,12 +186,7 @@ def write_frame(path: str | Path, table: Any) -> None:
 
 
 def check_writable(path: str | Path) -> None:
-    """Raise unless :func:`write_table` supports the suffix and the folder is writable.
-
-    Raises:
-        DataError: The suffix is unknown, or the folder is missing.
-        RunError: The folder cannot be written.
-    """
+    """Raise unless :func:`write_table` supports the suffix and the folder is writable."""
     path = Path(path)
     if path.suffix.lower() not in WRITABLE:
         raise DataError(
@@ -226,11 +216,7 @@ def is_numeric(kind: Any) -> bool:
 
 
 def floats(column: Any) -> NDArray[np.float64]:
-    """Return a column of numbers or truth values as float64, NaN where a value is missing.
-
-    Raises:
-        DataError: Integers are too large for float64 to represent exactly.
-    """
+    """Return a column of numbers or truth values as float64, NaN where a value is missing."""
     import pyarrow
     import pyarrow.types
 

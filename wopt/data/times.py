@@ -12,7 +12,7 @@ from torch import Tensor
 from wopt.data.column import Column
 from wopt.errors import DataError
 
-__all__ = ["column_of_times", "is_time", "of_times", "times"]
+__all__ = ["column_of_times", "is_time", "of_times", "seconds", "times"]
 
 _TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _DAY = 86_400
@@ -39,26 +39,21 @@ def column_of_times(name: str, values: Any) -> Column:
     """
     kind = str(values.type)
     kind = kind.partition(",")[0] + "]" * ("," in kind)  # without a time zone
-    ticks = 0 if kind.startswith("date32") else _TICKS[kind[kind.index("[") + 1 : -1]]
+    day = round(_DAY / seconds(Column(name, type=kind)))
     counts, known = _counts(values)
-    if ticks == 0:
-        return Column(name, "integer", width=1.0, type=kind)
-    if bool((counts[known] % (_DAY * ticks) == 0).all()):
-        return Column(name, "integer", width=1.0, type=kind, unit=_DAY * ticks)
-    return Column(name, type=kind, unit=ticks)
+    if bool((counts[known] % day == 0).all()):
+        return Column(name, "integer", width=1.0, type=kind, unit=day)
+    return Column(name, type=kind, unit=day // _DAY)
+
+
+def seconds(column: Column) -> float:
+    """Return how many seconds one of a column's numbers counts."""
+    unit = column.type[column.type.index("[") + 1 : -1]
+    return column.unit * _DAY if unit == "day" else column.unit / _TICKS[unit]
 
 
 def times(values: Any, column: Column, origin: str) -> Tensor:
-    """Return times as numbers, shape ``(n,)``: days or seconds, NaN where one is missing.
-
-    Args:
-        values: An Arrow column of times.
-        column: Description of the column.
-        origin: The file, for messages.
-
-    Raises:
-        DataError: The values are no times.
-    """
+    """Return times as numbers, shape ``(n,)``: days or seconds, NaN where one is missing."""
     import pyarrow
 
     try:

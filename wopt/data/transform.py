@@ -30,9 +30,6 @@ _FAR = 1e3
 def check_size(x: Tensor, names: tuple[str, ...], where: str = "") -> None:
     """Raise if columns of rows ``(n, d)`` are too small or too large for squares in float32.
 
-    Raises:
-        DataError: A size is out of range; the message has the columns, the size and what to do.
-
     Example:
         >>> check_size(torch.tensor([[1.0], [1e150]], dtype=torch.float64), ("price",))
         Traceback (most recent call last):
@@ -172,11 +169,7 @@ class AffineTransform(Bijection):
 
     @classmethod
     def fit(
-        cls,
-        x: Tensor,
-        how: Affine,
-        names: tuple[str, ...] | None = None,
-        condition: int = 0,
+        cls, x: Tensor, how: Affine, names: tuple[str, ...] | None = None, condition: int = 0
     ) -> AffineTransform:
         """Fit the map on training rows.
 

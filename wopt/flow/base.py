@@ -41,11 +41,6 @@ def held_out_rows(dataset: Dataset, n: int, rng: torch.Generator) -> Tensor:
 
     They are drawn without replacement if there are enough rows, and otherwise with replacement
     (a bootstrap).
-
-    Args:
-        dataset: The data.
-        n: Number of rows.
-        rng: Random numbers.
     """
     rows = torch.cat([dataset.test, dataset.valid])
     if n <= len(rows):
@@ -149,12 +144,7 @@ def draw(law: Law, n: int, dim: int, rng: torch.Generator) -> Tensor:
 
 
 def moved_conditions(flow: Flow, conditions: Any) -> Tensor:
-    """Return conditions in the flow's coordinates, shape ``(..., c)``.
-
-    Raises:
-        CapabilityError: The model has no conditions.
-        DataError: They have another shape, or are not finite.
-    """
+    """Return conditions in the flow's coordinates, shape ``(..., c)``."""
     width, units = flow.condition, flow.transform.of_conditions
     wanted = flow.names[-width:] if flow.names else ()
     asked = as_rows(conditions, wanted, None, 0, flow.columns)
@@ -167,11 +157,7 @@ def moved_conditions(flow: Flow, conditions: Any) -> Tensor:
 
 
 def inputs_of(flow: Flow, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, ...]:
-    """Return points ``(n, d)``, and conditions ``(n, k)`` in the flow's coordinates, for its map.
-
-    Raises:
-        DataError: They have another width.
-    """
+    """Return points ``(n, d)`` and conditions ``(n, k)`` in the flow's coordinates for its map."""
     width = 0 if c is None else c.shape[1]
     if x.ndim != 2 or (x.shape[1], width) != (flow.modelled, flow.condition):
         wanted = f"{flow.dim} columns, {flow.condition} of them conditions"
@@ -244,11 +230,7 @@ def begun(
 
 
 def providing(law: Law | None, need: Capability, what: str) -> Law:
-    """Return the law at which a model ends, which must provide what is needed.
-
-    Raises:
-        CapabilityError: There is no law, or it does not provide that.
-    """
+    """Return the law at which a model ends, which must provide what is needed."""
     if law is None:
         raise CapabilityError(f"the model has no {what}: its objective has no target")
     try:

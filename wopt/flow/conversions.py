@@ -1,33 +1,26 @@
-"""A flow in other terms: an author's coordinates, discrete values, between steps, of zuko."""
+"""A flow in other terms: an author's coordinates, discrete values, between steps."""
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from wopt.data.rows import completed
-from wopt.distributions import how_to_get
-from wopt.errors import DataError, PluginError
+from wopt.errors import DataError
 from wopt.flow.flow import Flow
 from wopt.flow.marginal import log_marginal
-from wopt.host import host
 from wopt.interfaces.target import Target
 from wopt.particles import split_conditions
 
-__all__ = ["DRAWS", "as_zuko", "between", "free", "in_own_units", "log_mass_bound"]
+__all__ = ["DRAWS", "between", "free", "in_own_units", "log_mass_bound"]
 
 
 def in_own_units(flow: Flow, target: Target | None) -> Flow:
     """Return the flow with samples and densities in the coordinates of the target's author.
 
     A model of data is in the data's units and returned unchanged.
-
-    Args:
-        flow: A flow in the coordinates of :meth:`Target.potential`.
-        target: The target of its blocks.
     """
     if flow.pulls_back or target is None or target.support is None:
         return flow
@@ -78,11 +71,7 @@ def log_mass_bound(
 
 @torch.no_grad()
 def between(flow: Flow, x: Any, fraction: float) -> Tensor:
-    """Return particles at a fraction of the way, shape ``(n, d)``, see :meth:`Flow.between`.
-
-    Raises:
-        DataError: ``fraction`` is not in [0, 1].
-    """
+    """Return particles at a fraction of the way, shape ``(n, d)``, see :meth:`Flow.between`."""
     if not 0 <= fraction <= 1:
         raise DataError(f"share is one of the way, from 0 to 1, got {fraction}")
     path = flow.trajectory(x)
@@ -95,30 +84,3 @@ def between(flow: Flow, x: Any, fraction: float) -> Tensor:
     part = 1.0 if lengths[k] == 0 else (at - float(ends[k])) / float(lengths[k])
     z = torch.lerp(path[k], path[k + 1], min(part, 1.0))
     return flow.transform.outside(*split_conditions(z, flow.condition))
-
-
-_BLOCK, _PACKAGE = "zuko", "wopt-zuko"
-
-
-def as_zuko(flow: Flow) -> Any:
-    """Return a flow of zuko, see :meth:`Flow.to_zuko <wopt.flow.flow.Flow.to_zuko>`.
-
-    The core imports no plugin: the converter is found beside the registered block ``zuko``.
-
-    Raises:
-        PluginError: The plugin is missing or does not load; the message says how to get it.
-    """
-    entries = [e for e in host().registry.entries("block") if e.name == _BLOCK]
-    if not entries:
-        why = how_to_get("block", _BLOCK) or "it is not installed"
-        raise PluginError(f"Flow.to_zuko needs {_PACKAGE}: pip install {_PACKAGE} ({why})")
-    package = entries[0].path.partition(".")[0]
-    try:
-        module = importlib.import_module(package)
-        convert = module.to_zuko
-    except (ImportError, AttributeError) as error:
-        raise PluginError(
-            f"Flow.to_zuko needs {_PACKAGE}, and {package} cannot be used "
-            f"({error}): pip install --upgrade {_PACKAGE}"
-        ) from error
-    return convert(flow)

@@ -106,9 +106,6 @@ def exact_inverse(
         x in float64, and the log-det at x, or NaN where F(x) is further than ``FAR * (1 + |y|)``
         from y.
 
-    Raises:
-        DivergenceError: A block fails to invert, also in float64.
-
     Example:
         >>> import wopt
         >>> block = wopt.build("block", "affine").build(dim=2)

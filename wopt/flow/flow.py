@@ -23,6 +23,7 @@ from wopt.flow.chain import Chain, Inverse
 from wopt.flow.exact import warn_of_missed
 from wopt.flow.marginal import Fill, density_of_seen, imputed
 from wopt.flow.views import FlowDistribution
+from wopt.host import host
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.target import Law
 from wopt.particles import split_conditions
@@ -216,13 +217,7 @@ class Flow(nn.Module):
         return imputed(self, x, how, generator)
 
     @torch.no_grad()
-    def sample(
-        self,
-        shape: Shape = (),
-        *,
-        generator: Rng = None,
-        conditions: Any = None,
-    ) -> Any:
+    def sample(self, shape: Shape = (), *, generator: Rng = None, conditions: Any = None) -> Any:
         """Return new samples, shape ``shape + (d,)`` or ``shape + (d + k,)``; integers are whole.
 
         Args:
@@ -242,11 +237,7 @@ class Flow(nn.Module):
         return self.frame.frame(self.table(x.reshape(-1, x.shape[-1])))
 
     def rsample(
-        self,
-        shape: Shape = (),
-        *,
-        generator: Rng = None,
-        conditions: Any = None,
+        self, shape: Shape = (), *, generator: Rng = None, conditions: Any = None
     ) -> Tensor:
         """Return samples, shape ``shape + (d,)``, with gradients; discrete columns not rounded."""
         return self._draw(shape, generator, conditions, audit=False, whole=False)[0]
@@ -342,9 +333,7 @@ class Flow(nn.Module):
         Raises:
             PluginError: The plugin is not installed: ``pip install wopt-zuko``.
         """
-        from wopt.flow.conversions import as_zuko
-
-        return as_zuko(self)
+        return host().registry.function("zuko")(self)
 
     def save(self, path: str | Path) -> Path:
         """Write the flow to one file, which :func:`wopt.load` reads; see :mod:`wopt.flow.save`."""
@@ -353,12 +342,7 @@ class Flow(nn.Module):
         return save_flow(self, Path(path))
 
     def _draw(
-        self,
-        shape: Shape,
-        generator: Rng,
-        conditions: Any,
-        audit: bool,
-        whole: bool = True,
+        self, shape: Shape, generator: Rng, conditions: Any, audit: bool, whole: bool = True
     ) -> tuple[Tensor, Tensor]:
         size = torch.Size([shape] if isinstance(shape, int) else shape)
         generator = generator or torch.Generator().manual_seed(int(torch.randint(2**62, ())))

@@ -51,11 +51,6 @@ def save_flow(flow: Flow, path: Path) -> Path:
     """Write a flow to a safetensors file atomically and return its path.
 
     The file holds the ``state_dict`` and, as JSON, the configuration of the blocks and of the base.
-
-    Raises:
-        CapabilityError: The base is a distribution or a target that no file can describe.
-        PluginError: A block or the base is of a class that is not registered.
-        RunError: The file cannot be written.
     """
     columns, support = flow.transform.columns, flow.chain.support
     about = {
@@ -92,12 +87,7 @@ def _blocks(flow: Flow) -> dict[str, FlowBlock]:
 
 
 def load_flow(path: Path) -> Flow:
-    """Read a flow that :func:`save_flow` wrote, to the CPU.
-
-    Raises:
-        ConfigError: The file does not exist, is not a flow, or has a later format.
-        DamagedError: The file is damaged.
-    """
+    """Read a flow that :func:`save_flow` wrote, to the CPU."""
     tensors, about = _read(path)
     if about.get("format") not in range(1, FORMAT + 1):
         raise ConfigError(

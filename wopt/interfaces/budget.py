@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
+from wopt.clock import Stopwatch
 from wopt.parallel import SOLO, Team
 
 __all__ = ["Budget", "Clock"]
@@ -23,7 +23,7 @@ class Budget:
 
     Attributes:
         seconds: CPU seconds; ``None`` leaves it to the options of the work.
-        began: Value of ``time.process_time()`` at the beginning, s.
+        began: Counts the seconds since the beginning.
         team: Processes that follow the clock of the first one.
 
     Example:
@@ -32,7 +32,7 @@ class Budget:
     """
 
     seconds: float | None = None
-    began: float = dataclasses.field(default_factory=lambda: time.process_time())
+    began: Stopwatch = dataclasses.field(default_factory=Stopwatch, compare=False)
     team: Team = SOLO
 
     def share(self, fraction: float) -> Budget:
@@ -44,15 +44,14 @@ class Budget:
         """CPU seconds left; ``None`` without a limit."""
         if self.seconds is None:
             return None
-        return max(0.0, self.seconds - (time.process_time() - self.began))
+        return max(0.0, self.seconds - self.began.cpu)
 
     @property
     def spent(self) -> float:
         """Fraction that is spent, from 0 to 1; 0 without a limit."""
         if self.seconds is None:
             return 0.0
-        past = time.process_time() - self.began
-        return min(1.0, past / self.seconds) if self.seconds > 0 else 1.0
+        return min(1.0, self.began.cpu / self.seconds) if self.seconds > 0 else 1.0
 
     def clock(self, recorded: int | Sequence[int] | None = None, *, at_least: int = 1) -> Clock:
         """Return a clock of this budget, or one that repeats a record, see :class:`Clock`."""

@@ -1,4 +1,8 @@
-"""Checks of the results of components' methods, under ``WOPT_STRICT=1``; errors name the author."""
+"""Checks of the results of components' methods, under ``WOPT_STRICT=1``; errors name the author.
+
+A check takes the component, the arguments and the result, and returns what was expected, in words,
+or ``None`` if the result is right.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +19,31 @@ from wopt.origin import a_value
 
 __all__ = ["BLOCK", "OBJECTIVE", "SCHEME", "SOURCE", "STEP_SIZE", "TARGET"]
 
-Checks = dict[str, Callable[..., str | None]]
-"""Check of each method: takes the component, the arguments and the result, and returns what was
-expected, in words, or ``None`` if the result is right."""
+Check = Callable[[Any, tuple[Any, ...], Any], str | None]
+Checks = dict[str, Check]
+
+
+def _is(words: str, fits: Callable[[Any], bool]) -> Check:
+    """Return the check of a result by itself."""
+    return lambda component, arguments, given: None if fits(given) else words
+
+
+def _names_of(words: str, *types: type) -> Check:
+    """Return the check of a dict of names to values of some types."""
+    return _is(
+        f"a dict of names to {words}",
+        lambda given: (
+            isinstance(given, Mapping)
+            and all(isinstance(k, str) and isinstance(v, types) for k, v in given.items())
+        ),
+    )
+
+
+def _floats(given: Any, *shape: int) -> bool:
+    return isinstance(given, Tensor) and given.is_floating_point() and given.shape == shape
 
 
 def _points(block: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
-    """Return the expected T(x), in words, or ``None``."""
     if not arguments:
         return None
     x = arguments[0]
@@ -31,7 +53,6 @@ def _points(block: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
 
 
 def _pair(block: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
-    """Return the expected (T(x), log-det), in words, or ``None``."""
     if not arguments:
         return None
     x = arguments[0]
@@ -45,96 +66,46 @@ def _pair(block: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
     return f"a pair (points, log-det) of tensors of shapes {shapes} in {dtype}"
 
 
-def _state(block: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
-    """Return the expected saved state of a block, in words, or ``None``."""
-    fits = isinstance(given, Mapping) and all(
-        isinstance(key, str) and isinstance(value, Tensor) for key, value in given.items()
-    )
-    return None if fits else "a dict of names to tensors"
-
-
-def _scalar(objective: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
-    """Return the expected energy, in words, or ``None``."""
-    fits = isinstance(given, Tensor) and given.ndim == 0 and given.is_floating_point()
-    return None if fits else "a tensor without dimensions"
-
-
 def _values(component: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
-    """Return the expected values of particles or rows, in words, or ``None``."""
-    if not arguments:
+    if not arguments or (given is None and component.kind == "objective"):
         return None
     n = len(arguments[0])
-    if isinstance(given, Tensor) and given.shape == (n,) and given.is_floating_point():
-        return None
-    if given is None and component.kind == "objective":
-        return None
-    return f"a tensor of shape ({n},), a value a row"
-
-
-def _terms(objective: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
-    """Return the expected summands of an objective, in words, or ``None``."""
-    if isinstance(given, Mapping) and all(
-        isinstance(key, str) and isinstance(value, (int, float, Tensor))
-        for key, value in given.items()
-    ):
-        return None
-    return "a dict of names to scalars"
+    return None if _floats(given, n) else f"a tensor of shape ({n},), a value a row"
 
 
 def _samples(target: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
-    """Return the expected samples of a target, in words, or ``None``."""
     if len(arguments) < 2:
         return None
     n, dim = arguments[:2]  # a target known by rows may have fewer of them
-    if isinstance(given, Tensor) and given.is_floating_point() and given.ndim == 2:
-        rows, columns = given.shape
-    else:
-        rows, columns = 0, 0
-    if rows and columns == dim:
-        return None
-    return f"a tensor of shape ({n}, {dim})"
-
-
-def _plan(scheme: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
-    """Return the expected plan of a scheme, in words, or ``None``."""
-    if isinstance(given, Mapping) and all(
-        isinstance(key, str) and isinstance(value, (int, float)) for key, value in given.items()
-    ):
-        return None
-    return "a dict of names to numbers"
+    rows = len(given) if isinstance(given, Tensor) and given.ndim else 0
+    return None if rows and _floats(given, rows, dim) else f"a tensor of shape ({n}, {dim})"
 
 
 def _subproblem(scheme: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
-    """Return the expected subproblem, in words, or ``None``."""
     from wopt.interfaces.subproblem import Subproblem
 
     return None if isinstance(given, Subproblem) else "a Subproblem"
 
 
-def _step_size(rule: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
-    """Return the expected h, in words, or ``None``."""
+def _positive(given: Any) -> bool:
     number = isinstance(given, (int, float)) and not isinstance(given, bool)
-    return None if number and 0 < given < math.inf else "a positive finite number"
+    return number and 0 < given < math.inf
 
 
 def _dataset(source: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
-    """Return the expected dataset, in words, or ``None``."""
     if not isinstance(given, Dataset):
         return "a wopt.Dataset"
     names: Any = given.names
     if not (isinstance(names, (tuple, list)) and all(isinstance(n, str) for n in names)):
         return f"a Dataset whose names are a tuple of texts, not {a_value(names)}"
-    parts = {name: getattr(given, name) for name in ("train", "valid", "test")}
-    width = len(names)
-    for name, part in parts.items():
+    for name in ("train", "valid", "test"):
+        part, about = getattr(given, name), f"a Dataset whose {name} is a tensor of floats"
         if not (isinstance(part, Tensor) and part.ndim == 2 and part.is_floating_point()):
+            return f"{about}, shape (n, d), not {a_value(part)}"
+        if part.shape[1] != len(names):
             return (
-                f"a Dataset whose {name} is a tensor of floats, shape (n, d), not {a_value(part)}"
-            )
-        if part.shape[1] != width:
-            return (
-                f"a Dataset whose splits have as many columns as names, {width}: {name} has "
-                f"{part.shape[1]}"
+                "a Dataset whose splits have as many columns as names, "
+                f"{len(names)}: {name} has {part.shape[1]}"
             )
         if not len(part):
             return f"a Dataset with rows: {name} has none"
@@ -144,20 +115,22 @@ def _dataset(source: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
     return None
 
 
-def _smaller(rule: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
-    """Return the expected h after a rejection, in words, or ``None``."""
-    return None if given is None else _step_size(rule, arguments, given)
-
-
 BLOCK: Checks = {
     "forward": _pair,
     "inverse": _pair,
     "audit": _pair,
     "move": _points,
-    "state": _state,
+    "state": _names_of("tensors", Tensor),
 }
-OBJECTIVE: Checks = {"energy": _scalar, "contributions": _values, "terms": _terms}
-SCHEME: Checks = {"subproblem": _subproblem, "plan": _plan}
+OBJECTIVE: Checks = {
+    "energy": _is("a tensor without dimensions", _floats),
+    "contributions": _values,
+    "terms": _names_of("scalars", int, float, Tensor),
+}
+SCHEME: Checks = {"subproblem": _subproblem, "plan": _names_of("numbers", int, float)}
 SOURCE: Checks = {"load": _dataset}
-STEP_SIZE: Checks = {"__call__": _step_size, "after_rejection": _smaller}
+STEP_SIZE: Checks = {
+    "__call__": _is("a positive finite number", _positive),
+    "after_rejection": _is("a positive finite number", lambda h: h is None or _positive(h)),
+}
 TARGET: Checks = {"log_prob": _values, "potential": _values, "score": _points, "sample": _samples}

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from wopt.report.style import limits as limits
     from wopt.report.summary import METRICS as METRICS
     from wopt.report.summary import advice as advice
-    from wopt.report.summary import flat as flat
     from wopt.report.summary import status as status
     from wopt.report.summary import subtitle as subtitle
     from wopt.report.verdict import verdict_of as verdict_of

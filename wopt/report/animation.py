@@ -7,6 +7,7 @@ radio buttons choose between playing, pausing and a fixed stage.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,7 +25,7 @@ _POINTS = 180
 _SECONDS = 1.8
 """Seconds per stage: the points stand still for four tenths of them, then move on."""
 
-_STANDS = 0.4
+_STANDS, _FADE = 0.4, 0.3
 _WIDTH = 100.0
 
 
@@ -93,7 +94,7 @@ def animation(run: Run) -> Animation | None:
     ways = [there] if back is None else [there, back]
     chosen = most_unusual(run.arrays["paths"][0], 2)
     flat = [_plane(way, chosen) for way in ways]
-    x, y = (_range(np.concatenate([way[..., j].ravel() for way in flat])) for j in range(2))
+    x, y = (limits(np.concatenate([way[..., j].ravel() for way in flat])) for j in range(2))
     height = float(np.clip(_WIDTH * (y[1] - y[0]) / (x[1] - x[0]), 45, 70))
     drawn = [_drawn(way, x, y, height) for way in flat]
     shown = [_shown(len(way) - 1) for way in flat]
@@ -129,10 +130,6 @@ def _plane(paths: Array, chosen: Sequence[int]) -> Array:
         return paths[:, :, list(chosen)]
     heights = (np.arange(paths.shape[1]) * 0.6180339887) % 1.0
     return np.stack([paths[:, :, 0], np.broadcast_to(heights, paths.shape[:2])], axis=2)
-
-
-def _range(values: Array) -> tuple[float, float]:
-    return limits(values, 0.002)
 
 
 def _drawn(way: Array, x: tuple[float, float], y: tuple[float, float], height: float) -> Array:
@@ -184,62 +181,56 @@ def _colours(fractions: Array) -> list[str]:
 
 def _css(sizes: Sequence[int]) -> str:
     """Return key frames: each direction moves in its own time and is hidden otherwise."""
-    total, text, begin = sum(sizes), "", 0
-    for way, size in zip(("there", "back"), sizes, strict=False):
-        moves = []
-        for s in range(size):
-            first, stands = _at(begin + s, total), _at(begin + s + _STANDS, total)
-            # Before and after its time, when it is hidden, a direction stays at its first stage.
-            first = "0%" if s == 0 else first
-            stands = _at(begin + size, total) if s == size - 1 else stands
-            moves.append(f"{first},{stands}{{transform:translate(var(--p{s}))}}")
+    total, text = sum(sizes), ""
+    spans = list(
+        zip(("there", "back"), itertools.accumulate(sizes, initial=0), sizes, strict=False)
+    )
+    for way, begin, size in spans:
+        # Before and after its time, when it is hidden, a direction stays at its first stage.
+        starts = [0, *range(begin + 1, begin + size)]
+        ends = [begin + s + _STANDS for s in range(size - 1)] + [begin + size]
+        moves = [
+            _frame(at, total, _place(s)) for s, at in enumerate(zip(starts, ends, strict=True))
+        ]
         if begin + size < total:
-            moves.append(f"{_at(begin + size + 0.1, total)},100%{{transform:translate(var(--p0))}}")
+            moves.append(_frame((begin + size + 0.1, total), total, _place(0)))
         text += f"@keyframes move-{way}{{{''.join(moves)}}}"
         if len(sizes) > 1:
             text += f"@keyframes show-{way}{{{_visible(begin, begin + size, total)}}}"
-        begin += size
-    share = 100 / total
-    text += (
-        f"@keyframes label{{0%,{share:.3f}%{{opacity:1}}{share + 0.001:.3f}%,100%{{opacity:0}}}}"
-    )
+    label = _frame((0, 1), total, "opacity:1") + _frame((1.001, total), total, "opacity:0")
     seconds = round(total * _SECONDS, 3)
-    return text + f".motion{{--cycle:{seconds}s}}" + _chosen(sizes)
+    text += f"@keyframes label{{{label}}}.motion{{--cycle:{seconds}s}}"
+    stages = [(way, s) for way, _, size in spans for s in range(size)]
+    return text + "".join(_chosen(k, *stage) for k, stage in enumerate(stages))
 
 
-def _chosen(sizes: Sequence[int]) -> str:
+def _chosen(k: int, way: str, s: int) -> str:
     """Return the effect of a stage's radio button: it stops all and sets the points there."""
-    text, index = "", 0
-    for way, size in zip(("there", "back"), sizes, strict=False):
-        other = "back" if way == "there" else "there"
-        for s in range(size):
-            here = f"#motion-{index}:checked~svg "
-            text += (
-                f"{here}*{{animation:none}}"
-                f"{here}.{way}{{opacity:1}}{here}.{other}{{opacity:0}}"
-                f"{here}.{way} circle{{transform:translate(var(--p{s}))}}"
-                f"{here}text:nth-of-type({index + 1}){{opacity:1}}"
-            )
-            index += 1
-    return text
+    here, other = f"#motion-{k}:checked~svg ", "back" if way == "there" else "there"
+    return (
+        f"{here}*{{animation:none}}"
+        f"{here}.{way}{{opacity:1}}{here}.{other}{{opacity:0}}"
+        f"{here}.{way} circle{{{_place(s)}}}"
+        f"{here}text:nth-of-type({k + 1}){{opacity:1}}"
+    )
 
 
 def _visible(begin: int, end: int, total: int) -> str:
     """Return frames that show a direction between two stages, and fade in between."""
-    fade = 0.3
-    if begin == 0:
-        return (
-            f"0%,{_at(end - fade, total)}{{opacity:1}}"
-            f"{_at(end, total)},{_at(total - fade, total)}{{opacity:0}}100%{{opacity:1}}"
-        )
-    return (
-        f"0%,{_at(begin - fade, total)}{{opacity:0}}"
-        f"{_at(begin, total)},{_at(end - fade, total)}{{opacity:1}}100%{{opacity:0}}"
-    )
+    shown, hidden = (begin, end - _FADE), (end, total - _FADE)
+    if begin:
+        hidden = 0, begin - _FADE
+    last = _frame((total, total), total, f"opacity:{int(not begin)}")
+    return _frame(hidden, total, "opacity:0") + _frame(shown, total, "opacity:1") + last
 
 
-def _at(stage: float, total: int) -> str:
-    return f"{100 * stage / total:.3f}%"
+def _place(s: int) -> str:
+    return f"transform:translate(var(--p{s}))"
+
+
+def _frame(stages: tuple[float, float], total: int, what: str) -> str:
+    first, last = (f"{100 * stage / total:.3f}%" for stage in stages)
+    return f"{first},{last}{{{what}}}"
 
 
 def _coordinate(run: Run, j: int) -> str:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.data.dataset import Dataset
+from wopt.data.times import seconds
 from wopt.errors import CapabilityError
 from wopt.flow import Flow, draw, noise
 from wopt.interfaces.target import Target
@@ -206,6 +207,11 @@ def _labels(flow: Flow, dataset: Dataset) -> Tensor:
         for one in (known.columns if known else ())
         if one.width > 0
     }  # fmt: skip
+    dates = {
+        one.name: seconds(one)
+        for one in (known.columns if known else ())
+        if one.type.startswith(("date", "timestamp"))
+    }
     labels = {"columns": list(dataset.names), "coordinates": coordinates}
-    text = json.dumps({**labels, **({"grids": grids} if grids else {})})
+    text = json.dumps({**labels, **{k: v for k, v in (("grids", grids), ("dates", dates)) if v}})
     return torch.tensor(list(text.encode()), dtype=torch.uint8)

@@ -33,11 +33,7 @@ class Snapshot:
 
 
 def read_snapshot(path: Path) -> Snapshot:
-    """Read a file of ``snapshots``.
-
-    Raises:
-        RunError: The file is damaged.
-    """
+    """Read a file of ``snapshots``."""
     tensors, metadata = read_tensors(path)
     arrays = check_tensors(path, tensors, SCHEMAS["snapshot"], remedy=SPARE)
     try:
@@ -61,11 +57,12 @@ class Grid(Typed):
 
 @dataclasses.dataclass(frozen=True)
 class Labels(Typed):
-    """Names of the data's columns and of the flow's coordinates, and the grids of columns."""
+    """Names of columns and of the flow's coordinates; grids, and the seconds that dates count."""
 
     columns: list[Name]
     coordinates: list[Name]
     grids: dict[Name, Grid] = dataclasses.field(default_factory=dict)
+    dates: dict[Name, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,11 +132,7 @@ def _certificate(directory: RunDirectory) -> Any:
 
 
 def read_figures(path: Path) -> tuple[dict[str, np.ndarray[Any, np.dtype[np.float64]]], Labels]:
-    """Return the arrays of ``figures.safetensors``, float64, and names of columns.
-
-    Raises:
-        DamagedError: The file is damaged, or arrays do not fit each other.
-    """
+    """Return the arrays of ``figures.safetensors``, float64, and names of columns."""
     if not path.exists():
         return {}, Labels([], [])
     tensors = check_tensors(path, read_tensors(path)[0], SCHEMAS["figures"])

@@ -15,7 +15,7 @@ from wopt.report.pages import page
 from wopt.report.read import Run, read_run
 from wopt.report.samples import columns, density, images, pairs
 from wopt.report.style import Picture
-from wopt.report.summary import advice, cards, flat, settings, status, subtitle
+from wopt.report.summary import advice, cards, status, subtitle
 from wopt.report.verdict import verdict_of
 from wopt.store.directory import RunDirectory
 
@@ -61,9 +61,6 @@ def render(directory: Path) -> Path:
         RunError: A file is damaged, or the page cannot be written.
     """
     run = read_run(directory)
-    versions = (
-        (None if run.result is None else run.result.versions) or run.config.get("versions") or {}
-    )
     moving = animation(run)
     text = page(
         "template.html",
@@ -72,8 +69,6 @@ def render(directory: Path) -> Path:
         subtitle=subtitle(run),
         cards=cards(run),
         pictures=pictures(run),
-        settings=settings(run),
-        versions=flat(versions) if isinstance(versions, dict) else [],
         verdict=verdict_of(run),
         advice=advice(run),
         sections_before=_sections(run, first=True),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from wopt.report.charts import Chart, image, magma
+from wopt.report.charts import Chart, image, magma, ticks
 from wopt.report.pages import number
 from wopt.report.read import Grid, Run
 from wopt.report.style import BLUE, VERMILION, Array, Picture, limits
@@ -133,9 +133,10 @@ def _of_column(run: Run, j: int, generated: Array, real: Array | None) -> Chart:
     of_real = None if real is None else real[:, j]
     edges, shares, names = _shares(run, j, generated[:, j], of_real)
     top = 1.08 * max(float(share.max()) for share in shares) or 1.0
+    ends = edges[0], edges[-1]
     chart = Chart(
-        (edges[0], edges[-1]), (0.0, top), title=column(run, j), names=names, height=170
-    )  # fmt: skip
+        ends, (0.0, top), title=column(run, j), names=names or _dates(run, j, ends), height=170
+    )
     laws = (
         [("generated", VERMILION)]
         if real is None
@@ -149,6 +150,14 @@ def _of_column(run: Run, j: int, generated: Array, real: Array | None) -> Chart:
             begin = left + wide * (0.1 + 0.8 * k / len(laws))
             chart.bars(begin, begin + 0.8 * wide / len(laws), share, colour, label)
     return chart
+
+
+def _dates(run: Run, j: int, ends: tuple[float, float]) -> list[tuple[float, str]] | None:
+    """Return places on an axis of dates with their names; ``None`` for other columns."""
+    seconds = run.labels.dates.get(column(run, j))
+    if seconds is None:
+        return None
+    return [(v, str(np.datetime64(round(v * seconds), "s"))[:10]) for v in ticks(*ends, 3)]
 
 
 def _pair_difference(real: Array, generated: Array) -> float:
@@ -172,9 +181,10 @@ def _of_pair(run: Run, pair: tuple[int, int], generated: Array, real: Array | No
     names = [column(run, j) for j in pair]
     grids = [run.labels.grids.get(name) for name in names]
     named = [
-        [(float(k), name) for k, name in enumerate(grid.names)] if grid and grid.names else None
-        for grid in grids
-    ]
+        [(float(k), name) for k, name in enumerate(grid.names)] if grid and grid.names
+        else _dates(run, j, end)
+        for j, grid, end in zip(pair, grids, ends, strict=True)
+    ]  # fmt: skip
     height = 240.0 if any(grids) else _height(ends)
     charts = []
     for label, colour, x in ((_real(run), BLUE, real), ("generated", VERMILION, generated)):

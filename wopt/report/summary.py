@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -16,12 +15,9 @@ from wopt.store.result import RunResult
 __all__ = [
     "METRICS",
     "Card",
-    "Section",
     "Status",
     "advice",
     "cards",
-    "flat",
-    "settings",
     "status",
     "subtitle",
 ]
@@ -161,14 +157,6 @@ class Status:
     reason: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Section:
-    """A table of the settings: a name, and rows of key and value."""
-
-    name: str
-    rows: list[tuple[str, str]]
-
-
 def status(run: Run) -> Status:
     """Return the badge of a run."""
     if run.result is None:
@@ -196,32 +184,6 @@ def subtitle(run: Run) -> str:
         ("block", _name(run.config.get("block"))),
     ]
     return " · ".join(f"{kind} {name}" for kind, name in parts if name)
-
-
-def settings(run: Run) -> list[Section]:
-    """Return the resolved configuration as tables, without versions, which are shown apart."""
-    tables = {k: v for k, v in run.config.items() if isinstance(v, dict) and k != "versions"}
-    plain = {k: v for k, v in run.config.items() if not isinstance(v, dict)}
-    sections = [Section("run", flat(plain))] if plain else []
-    return sections + [Section(name, flat(table)) for name, table in tables.items()]
-
-
-def flat(table: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Return rows of dotted key and value.
-
-    Example:
-        >>> flat({"name": "kl", "target": {"name": "gaussian", "scale": 1.0}})
-        [('name', 'kl'), ('target.name', 'gaussian'), ('target.scale', '1.0')]
-    """
-    rows: list[tuple[str, str]] = []
-    for key, value in table.items():
-        if isinstance(value, dict):
-            rows += flat(value, f"{prefix}{key}.")
-        elif isinstance(value, str):
-            rows.append((prefix + key, value))
-        else:
-            rows.append((prefix + key, json.dumps(value, default=str, ensure_ascii=False)))
-    return rows
 
 
 def _name(value: Any) -> str:

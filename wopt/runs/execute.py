@@ -27,7 +27,7 @@ from wopt.runs.loop import make_steps
 from wopt.runs.measured import automatic
 from wopt.runs.preparation import Prepared
 from wopt.runs.progress import permitted, with_tracker
-from wopt.runs.results import Stopwatch, finish
+from wopt.runs.results import RunClock, finish
 from wopt.runs.threads import training_threads, with_threads
 from wopt.runtime import Runtime
 from wopt.sharded import held
@@ -44,7 +44,7 @@ _GO_ON = "go on with `wopt resume {}`"
 def run_table(table: Mapping[str, Any], where: str, out: Path, listener: Listener) -> RunResult:
     """Make a run of a table as read from TOML; one that torchrun restarts is resumed."""
     config = validate(dict(table), where)
-    clock = Stopwatch(report=True)
+    clock = RunClock(report=True)
     with _computing(config, out) as runtime:
         listener = listener if runtime.team.first else SILENT
         listener.phase("reading the data, choosing options")
@@ -75,7 +75,7 @@ def run_config(
     config: RunConfig, out: Path, listener: Listener = SILENT, *, report: bool = True
 ) -> RunResult:
     """Make a run of a validated configuration, see :func:`begin`."""
-    clock = Stopwatch(report)
+    clock = RunClock(report)
     with _computing(config, out) as runtime:
         return _begun(build(config, runtime=runtime), out, listener, clock)
 
@@ -94,13 +94,13 @@ def begin(
     Raises:
         UserError: The configuration, data or parts cannot be used; nothing is written then.
     """
-    clock = Stopwatch(report)
+    clock = RunClock(report)
     with _computing(problem.config, out) as runtime:
         problem = dataclasses.replace(problem, runtime=dataclasses.replace(runtime, by_rows=False))
         return _begun(problem, out, listener, clock)
 
 
-def _begun(problem: Prepared, out: Path, listener: Listener, clock: Stopwatch) -> RunResult:
+def _begun(problem: Prepared, out: Path, listener: Listener, clock: RunClock) -> RunResult:
     problem = with_threads(problem)
     config, directory = problem.config, RunDirectory(out)
     for measurement in automatic(config):
@@ -124,13 +124,13 @@ def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> Ru
         DamagedError: The directory is damaged.
         UserError: The run does not exist, or its data are missing or changed.
     """
-    clock, directory = Stopwatch(report), RunDirectory(out)
+    clock, directory = RunClock(report), RunDirectory(out)
     config = validate(directory.read_config(), str(directory.config))
     with _computing(config, out) as runtime:
         return _resumed(out, listener, clock, runtime)
 
 
-def _resumed(out: Path, listener: Listener, clock: Stopwatch, runtime: Runtime) -> RunResult:
+def _resumed(out: Path, listener: Listener, clock: RunClock, runtime: Runtime) -> RunResult:
     directory, team = RunDirectory(out), runtime.team
     config = validate(directory.read_config(), str(directory.config))
     with _claimed(directory, team):
@@ -157,7 +157,7 @@ def _made(
     problem: Prepared,
     state: State,
     listener: Listener,
-    clock: Stopwatch,
+    clock: RunClock,
     changed: str | None = None,
 ) -> RunResult:
     """Make the steps with the team; the first process measures and writes the results."""
@@ -174,7 +174,7 @@ def _made(
         listener.warn(changed)
     about = ", ".join(f"{name} {version}" for name, version in versions().items())
     log.write(f"begins at step {state.step + 1} with {about}")
-    clock.begin(state)
+    clock.before = state.records
     looking = (m.watch(directory, problem) for m in automatic(problem.config))
     watches = [_Watching(watch, state) for watch in looking if watch is not None]
     with team.noting():

@@ -17,7 +17,7 @@ from wopt.flow import Flow, SourceLaw
 from wopt.flow.conversions import in_own_units
 from wopt.flow.save import load_flow
 from wopt.interfaces.source import Source
-from wopt.permission import changed_data_allowed
+from wopt.permission import allowed
 from wopt.reading import printable
 from wopt.store.checkpoint import load_blocks, load_transform
 from wopt.store.directory import RunDirectory
@@ -122,7 +122,7 @@ def check_data(run: RunDirectory, source: Source, data: Dataset) -> str | None:
     if not differs:
         return None
     what = printable(differs, one_line=True)
-    if changed_data_allowed():
+    if allowed("changed data"):
         return (
             f"the data have changed since the run began ({what}): held-out and test rows may have "
             "been trained on, and scores on them are then too good"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable
 from typing import Any
 
+from wopt.clock import Stopwatch
 from wopt.component import build, name_of
 from wopt.config.model import RunConfig
 from wopt.distributions import how_to_get
@@ -80,7 +80,7 @@ class Measured:
         run = dataclasses.replace(self.run, spent=spent)
         if not run.state.records:
             return
-        began = time.process_time()
+        watch = Stopwatch()
         chosen, listener = self.config.certify, run.listener
         if chosen is None:
             why = how_to_get("measurement", "certificate") or "install wopt-certify"
@@ -91,7 +91,7 @@ class Measured:
                 listener.warn(f"not certified; {again}")
                 return
             self._certificate(chosen, run, again)
-        self._others(run, self._left(run, began))
+        self._others(run, self._left(run, watch))
 
     def _certificate(self, chosen: Measurement, run: FinishedRun, again: str) -> None:
         path = run.directory.certificate
@@ -110,13 +110,13 @@ class Measured:
             write_json(path, document.to_dict())
             run.listener.certificate(document)
 
-    def _left(self, run: FinishedRun, began: float) -> Budget:
+    def _left(self, run: FinishedRun, watch: Stopwatch) -> Budget:
         """Return what the certificate has left of the budget that all measurements share."""
         fraction = getattr(self.config.certify, "budget", 0.0)
         if not fraction:
             return Budget()
         trained = sum(record.cpu_seconds for record in run.state.records)
-        return Budget(max(0.0, fraction * trained - run.spent - (time.process_time() - began)))
+        return Budget(max(0.0, fraction * trained - run.spent - watch.cpu))
 
     def _others(self, run: FinishedRun, budget: Budget) -> None:
         """Write ``measurements.json``, a document for each name, where some are asked for."""

@@ -17,7 +17,7 @@ from wopt.config.model import RunConfig
 from wopt.html import paragraph, table
 from wopt.interfaces.listener import Beginning, Listener, Listeners
 from wopt.interfaces.tracker import Tracked, Tracker
-from wopt.permission import tracker_allowed
+from wopt.permission import allowed
 from wopt.runs.terminal import COLUMNS, PatientConsole, Terminal, introduction, step_cells
 from wopt.store.result import RunResult
 from wopt.train.record import StepRecord
@@ -194,7 +194,7 @@ def with_tracker(listener: Listener, tracker: Tracker | None) -> Listener:
 
 def permitted(config: RunConfig, listener: Listener, path: Path) -> RunConfig:
     """Return the configuration of a resumed run, without its tracker unless that is allowed."""
-    if config.tracker is None or tracker_allowed():
+    if config.tracker is None or allowed("tracker"):
         return config
     listener.warn(
         f"the tracker {name_of(config.tracker)!r} is not told: {path} names it, which may be "

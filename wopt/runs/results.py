@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from wopt.clock import Stopwatch
 from wopt.errors import CapabilityError
 from wopt.files import replacing
 from wopt.flow import Flow
@@ -28,10 +28,10 @@ from wopt.seeds import derive, generator
 from wopt.store.checkpoint import load_blocks
 from wopt.store.directory import RunDirectory, write_tensors
 from wopt.store.result import RunResult
-from wopt.train.problem import State
+from wopt.train.record import StepRecord
 from wopt.train.wrappers import remembering
 
-__all__ = ["SAMPLES", "Stopwatch", "finish"]
+__all__ = ["SAMPLES", "RunClock", "finish"]
 
 SAMPLES = 2000
 """Number of rows of ``samples.npy``."""
@@ -40,28 +40,19 @@ _REPORT = 0.5
 """CPU seconds of a report."""
 
 
-class Stopwatch:
-    """The wall and processor seconds that a run takes, with those of its earlier parts."""
+class RunClock(Stopwatch):
+    """The seconds that a run takes, with those of the steps that it had when it was resumed."""
 
     def __init__(self, report: bool) -> None:
+        super().__init__()
         self.report = report
-        self._wall, self._cpu = time.perf_counter(), time.process_time()
-
-    def begin(self, state: State) -> None:
-        """Count the seconds of the steps that a state already has."""
-        self._wall -= sum(record.seconds for record in state.records)
-        self._cpu -= sum(record.cpu_seconds for record in state.records)
-
-    @property
-    def reporting(self) -> float:
-        """The CPU seconds that the page is to take, s."""
-        return _REPORT if self.report else 0.0
+        self.before: tuple[StepRecord, ...] = ()
 
     def read(self) -> dict[str, Any]:
         """Return the seconds so far, s."""
         return {
-            "seconds": time.perf_counter() - self._wall,
-            "cpu_seconds": time.process_time() - self._cpu,
+            "seconds": self.wall + sum(record.seconds for record in self.before),
+            "cpu_seconds": self.cpu + sum(record.cpu_seconds for record in self.before),
         }
 
 
@@ -71,7 +62,7 @@ def finish(
     directory: RunDirectory,
     listener: Listener,
     log: Callable[[str], None],
-    clock: Stopwatch,
+    clock: RunClock,
     notes: tuple[str, ...] = (),
     seen: Mapping[str, Any] | None = None,
 ) -> RunResult:
@@ -88,7 +79,7 @@ def finish(
         seen: Fields of the result that are known from the steps.
     """
     listener.phase("measuring on test data, drawing samples")
-    trained = time.process_time()
+    watch = Stopwatch()
     precise, state = audited(problem, ended.state)
     data = problem.dataset
     assert data is not None
@@ -112,8 +103,7 @@ def finish(
         **clock.read(),
     )
     directory.write_result(result.to_dict())
-    spent = time.process_time() - trained + clock.reporting
-    measured.certify(ended.status, spent)
+    measured.certify(ended.status, watch.cpu + (_REPORT if clock.report else 0.0))
     if clock.report:
         with _reported(f"no report (`wopt report {directory.path}` makes it)", log, listener):
             listener.phase("writing the report")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
+from wopt.clock import Stopwatch
 from wopt.interfaces.listener import Beginning, Listener
 from wopt.plan import seconds_of
 from wopt.reading import printable
@@ -95,18 +95,13 @@ class _Clock(ProgressColumn):
     def __init__(self) -> None:
         super().__init__()
         self.budget: float | None = None
-        self.began = time.process_time()
-
-    @property
-    def spent(self) -> float:
-        """CPU seconds since the beginning."""
-        return time.process_time() - self.began
+        self.watch = Stopwatch()
 
     def render(self, task: Task) -> Text:
         """Return the time in words."""
         if self.budget is None:
             return Text(f"{task.elapsed or 0.0:.0f} s")
-        return Text(f"{self.spent:.0f} of {self.budget:.0f} CPU s")
+        return Text(f"{self.watch.cpu:.0f} of {self.budget:.0f} CPU s")
 
 
 class Terminal(Listener):
@@ -201,7 +196,7 @@ class Terminal(Listener):
             self.task = self.bar.add_task(what, total=total, note="")
         budget = self.clock.budget
         if budget is not None:
-            done, total = min(self.clock.spent, budget), budget
+            done, total = min(self.clock.watch.cpu, budget), budget
         what = printable(what, one_line=True)[:_WORDS]
         self.bar.update(
             self.task, description=what, completed=done, total=total, note=note + self.known

@@ -6,12 +6,13 @@ import contextlib
 import dataclasses
 import os
 import statistics
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
+from wopt.clock import Stopwatch
 from wopt.config.model import RunConfig
 from wopt.interfaces.listener import Listener
 from wopt.runs.preparation import Prepared
@@ -33,38 +34,24 @@ _ROWS = 2000
 _TOPOLOGY = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
 
 
-@dataclasses.dataclass(frozen=True)
-class Lap:
-    """The seconds that an iteration takes.
-
-    Attributes:
-        wall: By the clock on the wall.
-        cpu: Of all processors together, which is what a budget counts.
-    """
+class Lap(NamedTuple):
+    """The seconds that an iteration takes: on the wall, and of all processors together."""
 
     wall: float
     cpu: float
 
-    @property
-    def cost(self) -> float:
-        """Wall seconds times CPU seconds."""
-        return self.wall * self.cpu
-
 
 def best_of(laps: Mapping[int, Lap]) -> int:
-    """Return the number of threads that minimises wall seconds times CPU seconds.
+    """Return the number of threads with the least wall seconds times CPU seconds.
 
     So p threads are taken if they shorten an iteration by a larger factor than that by which they
-    raise its CPU seconds. Twice the CPU seconds for hardly less time are not paid, and half the
-    time for hardly more CPU seconds is.
+    raise its CPU seconds, which are what a budget counts.
 
     Example:
-        >>> best_of({1: Lap(1.0, 1.0), 2: Lap(0.9, 1.8)})
-        1
-        >>> best_of({1: Lap(1.0, 1.0), 2: Lap(0.6, 1.2)})
-        2
+        >>> [best_of({1: Lap(1.0, 1.0), 2: two}) for two in (Lap(0.9, 1.8), Lap(0.6, 1.2))]
+        [1, 2]
     """
-    return min(laps, key=lambda number: laps[number].cost)
+    return min(laps, key=lambda number: laps[number].wall * laps[number].cpu)
 
 
 def with_threads(prepared: Prepared) -> Prepared:
@@ -157,23 +144,19 @@ class _Timing(Listener):
         self.most, self.number = most, 1
         self.laps: dict[int, Lap] = {}
         self.now: list[Lap] = []
-        self.mark: tuple[float, float] | None = None
+        self.watch: Stopwatch | None = None
 
     def progress(self, step: int, what: str, done: int, total: int, loss: float) -> None:
         """Time the iteration that has been made, which the first one only begins."""
-        wall, cpu = time.perf_counter(), time.process_time()
-        if self.mark is not None:
-            self.now.append(Lap(wall - self.mark[0], cpu - self.mark[1]))
+        if self.watch is not None:
+            self.now.append(Lap(self.watch.wall, self.watch.cpu))
             if len(self.now) > _LAPS or sum(lap.wall for lap in self.now) > _SECONDS:
                 self._next()
-        self.mark = time.perf_counter(), time.process_time()
+        self.watch = Stopwatch()
 
     def _next(self) -> None:
         counted = self.now[1:] or self.now  # the first one starts the threads
-        self.laps[self.number] = Lap(
-            statistics.median(lap.wall for lap in counted),
-            statistics.median(lap.cpu for lap in counted),
-        )
+        self.laps[self.number] = Lap(*map(statistics.median, zip(*counted, strict=True)))
         if self.number == self.most or best_of(self.laps) != self.number:
             raise _Enough
         self.number, self.now = min(2 * self.number, self.most), []
@@ -182,13 +165,12 @@ class _Timing(Listener):
 
 def _stage(prepared: Prepared, step: int, listener: Listener) -> Stage:
     """Return the training of a step at the start, on few rows where it is by batches."""
-    problem, solver = prepared.problem, prepared.problem.solver.of_step(step)
+    solver = prepared.solver.of_step(step)
     few = None if not solver.on_batches else slice(max(_ROWS, 4 * solver.batch_size))
     splits = [p if few is None else p.rows(few) for p in (prepared.train, prepared.valid)]
     unasked = ("patience", "tolerance", "relative_tolerance", "weights", "seconds")
-    unasked_for = dict.fromkeys(unasked)
-    solver = solver.varied(**unasked_for, chains=0, check_every=_MOST, iterations=_MOST)
-    problem = dataclasses.replace(problem, solver=solver)
+    solver = solver.varied(**dict.fromkeys(unasked), chains=0, check_every=_MOST, iterations=_MOST)
+    problem = dataclasses.replace(prepared, solver=solver)
     train, valid = (first_of(problem, particles) for particles in splits)
     return Stage(problem, step, 0, 0, train, valid, listener)
 
@@ -206,9 +188,8 @@ def _measured_step(problem: Problem) -> int | None:
 
 def _set_by_user(number: int) -> bool:
     """Whether this number of threads is the user's, not the one that torch begins with."""
-    if any(os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")):
-        return True
-    return number not in _own_numbers()
+    given = any(os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"))
+    return given or number not in _own_numbers()
 
 
 def _own_numbers() -> set[int]:

@@ -203,12 +203,7 @@ class Density(Law):
 
 
 def written_density(target: Law, dim: int) -> Density:
-    """Return the log-density of a target in its author's coordinates.
-
-    Args:
-        target: A target known by its potential in free coordinates.
-        dim: The dimension d.
-    """
+    """Return the log-density of a target in its author's coordinates."""
     names = target.names or tuple(f"x{j}" for j in range(dim))
     support = target.support or Support({})
 

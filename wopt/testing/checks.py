@@ -42,9 +42,6 @@ def check_block(
     Returns:
         The names of the laws that were checked.
 
-    Raises:
-        LawError: Which law is broken, and by how much.
-
     Example:
         >>> from wopt.testing import AffineBlock
         >>> check_block(AffineBlock(2), 2)[:3]
@@ -176,9 +173,6 @@ def check_objective(
 
     Returns:
         The names of the laws that were checked.
-
-    Raises:
-        LawError: Which law is broken, and by how much.
     """
     rng = torch.Generator().manual_seed(seed)
     law = Laws(type(objective).__name__, tolerance)

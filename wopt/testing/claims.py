@@ -119,9 +119,6 @@ def check_convexity(objective: Objective, dim: int, *, seed: int = 0) -> list[st
         objective: An objective; nothing is checked unless it declares a convexity.
         dim: The dimension d.
         seed: Seed of the laws.
-
-    Raises:
-        LawError: The energy lies above the chord.
     """
     claimed = objective.convexity
     if claimed is None:
@@ -158,9 +155,6 @@ def check_minimum(objective: Objective, dim: int, *, seed: int = 0) -> list[str]
         objective: An objective; nothing is checked unless it declares a minimum.
         dim: The dimension d.
         seed: Seed of the laws.
-
-    Raises:
-        LawError: The energy of a law lies below the minimum.
     """
     claimed = objective.minimum
     if claimed is None:
@@ -268,9 +262,6 @@ def check_needs(objective: Objective, dim: int, *, seed: int = 0) -> list[str]:
         objective: The objective, with its target.
         dim: The dimension d.
         seed: Seed of the particles.
-
-    Raises:
-        LawError: The energy needs more, or depends on more, than is declared.
     """
     rng = torch.Generator().manual_seed(seed + 2)
     one = ConvexMap.draw(dim, 1.0, rng)
@@ -333,9 +324,6 @@ def check_claims(objective: Objective, *, seed: int = 0) -> list[str]:
 
     Returns:
         The names of the laws that were checked.
-
-    Raises:
-        LawError: A claim is false; the message says which, and how.
 
     Example:
         >>> import wopt

@@ -62,10 +62,6 @@ def check_component(kind: str, name: str) -> list[str]:
 
     Returns:
         The names of the laws that were checked.
-
-    Raises:
-        LawError: A law is broken; the message says which, and how.
-        PluginError: The component does not exist or does not load.
     """
     os.environ.setdefault("WOPT_STRICT", "1")  # read where the class is defined, when it is loaded
     cls: type[Component] = host().registry.load(kind, name)
@@ -97,11 +93,7 @@ def check_component(kind: str, name: str) -> list[str]:
 
 
 def check_target(target: Target, dim: int | None = None, seed: int = 0) -> list[str]:
-    """Check a target: shapes, its score against its potential, its samples.
-
-    Raises:
-        LawError: Which law is broken.
-    """
+    """Check a target: shapes, its score against its potential, its samples."""
     d = dim or target.dim or 2
     rng = torch.Generator().manual_seed(seed)
     x = torch.randn(9, d, dtype=torch.float64, generator=rng)
@@ -125,11 +117,7 @@ def check_target(target: Target, dim: int | None = None, seed: int = 0) -> list[
 
 
 def check_source(source: Source) -> list[str]:
-    """Check a source: reproducible, finite data, and preprocessing that inverts.
-
-    Raises:
-        LawError: Which law is broken.
-    """
+    """Check a source: reproducible, finite data, and preprocessing that inverts."""
     source.check()
     data, again = source.load(0), source.load(0)
     law = Laws(f"source {type(source).__name__}")
@@ -148,11 +136,7 @@ def check_source(source: Source) -> list[str]:
 
 
 def check_step_size(rule: StepSize) -> list[str]:
-    """Check a step-size rule: step sizes are positive and finite for twenty steps.
-
-    Raises:
-        LawError: A step size is not positive and finite.
-    """
+    """Check a step-size rule: step sizes are positive and finite for twenty steps."""
     previous = None
     for step in range(20):
         h = rule(step, previous)
@@ -197,9 +181,6 @@ def check_solver(solver: Solver) -> list[str]:
 
     The map may be anything that lowers the subproblem: the law is that its value falls, that it is
     finite, and that the report says how many iterations were made.
-
-    Raises:
-        LawError: Which law is broken.
     """
     law, block = Laws(f"solver {type(solver).__name__}"), AffineBlock(2).double()
     eye = torch.eye(2, dtype=torch.float64)
@@ -230,9 +211,6 @@ def check_measurement(measurement: Measurement) -> list[str]:
     """Check a measurement: the declared document, which reads what it writes.
 
     Where it applies to a run of two affine steps on a Gaussian table, it is made of that run.
-
-    Raises:
-        LawError: Which law is broken.
     """
     law = Laws(f"measurement {type(measurement).__name__}")
     of = getattr(measurement, "document", None)
@@ -252,11 +230,7 @@ def check_measurement(measurement: Measurement) -> list[str]:
 
 
 def check_candidate(candidate: Candidate) -> list[str]:
-    """Check a candidate: tables of a configuration, which can be validated.
-
-    Raises:
-        LawError: Which law is broken.
-    """
+    """Check a candidate: tables of a configuration, which can be validated."""
     law = Laws(f"candidate {type(candidate).__name__}")
     facts = Facts(rows=300, held_out=30, columns=5)
     law.holds("fits_says_yes_or_no", isinstance(candidate.fits(facts), bool))

@@ -24,10 +24,7 @@ Make = Callable[[float], ProximalScheme]
 
 
 def check_scheme(
-    make: Make,
-    *,
-    problem: GaussianProblem | None = None,
-    tolerance: float = 1e-8,
+    make: Make, *, problem: GaussianProblem | None = None, tolerance: float = 1e-8
 ) -> list[str]:
     """Check a scheme on KL between Gaussians, in float64, with affine maps.
 
@@ -40,10 +37,6 @@ def check_scheme(
 
     Returns:
         The names of the laws that were checked.
-
-    Raises:
-        LawError: Which law is broken, and by how much.
-        UserError: The scheme cannot be used on KL to a Gaussian.
 
     Example:
         >>> from wopt.component import build
@@ -79,9 +72,6 @@ def measured_order(
         problem: The problem.
         time: End of the flow.
         counts: Numbers of steps up to that time.
-
-    Raises:
-        LawError: A step was rejected.
     """
     errors = []
     for count in counts:

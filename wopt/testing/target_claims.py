@@ -33,9 +33,6 @@ def check_target_claims(target: Target, dim: int, *, seed: int = 0) -> list[str]
     Returns:
         The names of the laws that were checked.
 
-    Raises:
-        LawError: A claim is false; the message says which, and how.
-
     Example:
         >>> from wopt.testing import GaussianTarget
         >>> check_target_claims(GaussianTarget([0.0], [[4.0]]), 1)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import time
 from collections.abc import Sequence
 
 import torch
 
+from wopt.clock import Stopwatch
 from wopt.errors import Converged, DivergenceError, WoptError
 from wopt.train.attempt import Attempt, attempt
 from wopt.train.measure import record_of
@@ -33,7 +33,7 @@ def advanced(
     state: State,
     made: Attempt,
     retries: Sequence[Retry],
-    began: tuple[float, float],
+    watch: Stopwatch,
 ) -> State:
     """Return the state after an accepted step, with its record."""
     assert made.verdict is not None
@@ -59,8 +59,8 @@ def advanced(
         schedules=made.schedules,
         plan=dict(made.plan),
         time=elapsed(state.records, made.step_size),
-        seconds=time.perf_counter() - began[0],
-        cpu_seconds=time.process_time() - began[1],
+        seconds=watch.wall,
+        cpu_seconds=watch.cpu,
     )
     record = problem.runtime.team.agreed(record)
     return State(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import time
 from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from wopt.clock import Stopwatch
 from wopt.errors import CapabilityError
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import OfStep
@@ -56,7 +56,7 @@ def refine(problem: Problem, state: State) -> State:
 def _jointly(problem: Problem, state: State) -> State:
     """Return the state after joint training of all its maps, or as it was if that is rejected."""
     # It is guarded as a step is, by the joint value on held-out particles and audited maps.
-    wall, cpu = time.perf_counter(), time.process_time()
+    watch = Stopwatch()
     assert state.start is not None
     joint = Joint(problem, state.records, problem.objective)
     before = joint.value(state.blocks, state.start[1])
@@ -65,12 +65,11 @@ def _jointly(problem: Problem, state: State) -> State:
     if accepted is None:
         return state
     last = accepted.records[-1]
-    spent = time.perf_counter() - wall, time.process_time() - cpu
     last = dataclasses.replace(
         last,
         refined=max(0, state.records[-1].refined) + problem.refine.iterations,
-        seconds=last.seconds + spent[0],
-        cpu_seconds=last.cpu_seconds + spent[1],
+        seconds=last.seconds + watch.wall,
+        cpu_seconds=last.cpu_seconds + watch.cpu,
     )
     return dataclasses.replace(accepted, records=(*accepted.records[:-1], last))
 

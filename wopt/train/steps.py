@@ -8,9 +8,9 @@ state: they save, tell, and challenge.
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Iterator
 
+from wopt.clock import Stopwatch
 from wopt.errors import Converged
 from wopt.interfaces.listener import SILENT, Listener
 from wopt.train.attempt import attempt
@@ -57,13 +57,12 @@ def next_state(problem: Problem, state: State) -> State:
     A block that the guard rejects is trained again, with a finer grid, at half the rate, and with a
     smaller h where the rule of step sizes says so.
     """
-    began = time.perf_counter(), time.process_time()
-    guard, h = problem.guard, problem.step_size(state)
+    watch, guard, h = Stopwatch(), problem.guard, problem.step_size(state)
     retries, schedules = tuple[Retry, ...](), tuple[tuple[int, ...], ...]()
     for number in range(guard.retries + 1):
         tried = attempt(problem, state, h, number, schedules)
         if tried.accepted:
-            return advanced(problem, state, tried, retries, began)
+            return advanced(problem, state, tried, retries, watch)
         if tried.overfits and (tried.within_noise or number == guard.retries):
             raise Converged(CONVERGED.format(state.step + 1, tried.why_not))
         smaller = problem.scheme.step_size.after_rejection(h) or h

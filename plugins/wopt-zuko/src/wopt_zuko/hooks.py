@@ -22,6 +22,7 @@ _COMPONENTS = (
 
 @wopt.hookimpl
 def wopt_register(registry: Registry) -> None:
-    """Name the components."""
+    """Name the components and the converter."""
+    registry.add_function("zuko", "wopt_zuko.exchange:to_zuko")
     for name, path, summary in _COMPONENTS:
         registry.add("block", name, f"wopt_zuko.{path}", summary=summary)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +23,6 @@ from wopt.report import (
     Chart,
     Picture,
     Run,
-    flat,
     line_range,
     page,
     read_run,
@@ -90,7 +91,7 @@ def rows(directories: Sequence[Path]) -> list[ComparedRun]:
     names = [run.name for run in runs]
     if len(set(names)) < len(names):
         names = [str(directory) for directory in directories]
-    tables = [dict(flat({k: v for k, v in r.config.items() if k != "versions"})) for r in runs]
+    tables = [dict(_flat({k: v for k, v in r.config.items() if k != "versions"})) for r in runs]
     keys = list(dict.fromkeys(key for table in tables for key in table))
     differing = [k for k in keys if len({table.get(k) for table in tables}) > 1]
     words, distances = against_reference(runs, names)
@@ -104,6 +105,19 @@ def rows(directories: Sequence[Path]) -> list[ComparedRun]:
         )
         for name, run, table, distance in zip(names, runs, tables, distances, strict=True)
     ]
+
+
+def _flat(table: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Return rows of dotted key and value."""
+    rows: list[tuple[str, str]] = []
+    for key, value in table.items():
+        if isinstance(value, dict):
+            rows += _flat(value, f"{prefix}{key}.")
+        elif isinstance(value, str):
+            rows.append((prefix + key, value))
+        else:
+            rows.append((prefix + key, json.dumps(value, default=str, ensure_ascii=False)))
+    return rows
 
 
 def challenged(compared: Sequence[ComparedRun], duels: PairwiseComparison) -> list[ComparedRun]:
