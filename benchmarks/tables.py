@@ -122,7 +122,12 @@ def load(line: str) -> Table:
     x = on_the_line(read(words), r)
     x = x[r.permutation(len(x))]
     few = min(MOST_TEST, len(x) // 4)
-    return Table(name, torch.from_numpy(x[few:]), torch.from_numpy(x[:few]))
+    known, test = torch.from_numpy(x[few:]), torch.from_numpy(x[:few])
+    # What follows from other columns has no density beside them, so that no method is given it.
+    kept = [
+        int(column.removeprefix("x")) for column in Rows(known, preprocess="none").load(0).names
+    ]
+    return Table(name, known[:, kept], test[:, kept])
 
 
 def splits(table: Table, how: str, seed: int) -> Dataset:

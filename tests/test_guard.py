@@ -187,6 +187,25 @@ def test_only_held_out_particles_count():
     assert rejected.status == "failed"
 
 
+class Calibrated(AffineBlock):
+    """A map that held-out particles move by a shift."""
+
+    def __init__(self, dim, by):
+        super().__init__(dim)
+        self.by = by
+
+    def calibrate(self, points, c=None):
+        self.shift.data.add_(self.by)
+        return True
+
+
+@pytest.mark.parametrize(("by", "kept"), [(-0.5, -0.5), (9.0, 0.0)])
+def test_a_block_is_calibrated_where_held_out_particles_gain(by, kept):
+    options = {"solver": InnerSolver(iterations=1, learning_rate=1e-12), "guard": Guard(retries=0)}
+    found = one_step(Calibrated(2, by), Moment(), samples(spread=0.1), **options)
+    assert found.state.block.shift.tolist() == pytest.approx([kept, kept], abs=1e-9)
+
+
 @pytest.mark.parametrize(("rate", "retries"), [(1e3, 0), (1e30, 1)])
 def test_an_absurd_learning_rate_fails(rate, retries):
     found = wopt.solve(

@@ -133,7 +133,7 @@ def test_a_plan_that_cannot_learn_loses_wherever_it_stands():
 
 
 def trial(scores, rising=0.0):
-    return Trial(None, 1.0, None, (), torch.as_tensor(scores), 1.0, rising, 0.0)
+    return Trial(None, 1.0, None, (), torch.as_tensor(scores), rising, 0.0, False)
 
 
 def test_a_trial_is_not_left_for_what_training_still_changes():

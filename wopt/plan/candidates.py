@@ -9,8 +9,8 @@ from wopt.interfaces.candidate import Candidate
 from wopt.plan.facts import Facts
 
 __all__ = [
-    "FewRows", "Gaussians", "Lean", "OneGaussian", "Plane", "Smooth", "TableOnCurves",
-    "TableWhitened", "Wide",
+    "FewRows", "Gaussians", "Lean", "OneGaussian", "Plane", "TableOnCurves", "TableWhitened",
+    "Wide",
 ]  # fmt: skip
 
 Options = dict[str, Any]
@@ -124,19 +124,6 @@ class FewRows(_Known):
         "univariate": "affine_spline", "transforms": 4, "bins": 8, "hidden": [32] * 2,
     }  # fmt: skip
     solver: ClassVar = {"matrix_rate": 0.01, "batch_size": 256, "ema": 0.95, "noise": 0.1}
-
-
-class Smooth(_Known):
-    """Splines with noise.
-
-    Example:
-        >>> Smooth().solver["noise"]
-        0.2
-    """
-
-    rows, columns = 1_500, 10
-    block: ClassVar = {"univariate": "spline", "transforms": 4, "bins": 8, "hidden": [64] * 3}
-    solver: ClassVar = {"batch_size": 256, "ema": 0.97, "noise": 0.2}
 
 
 class Lean(FewRows):

@@ -24,12 +24,6 @@ __all__ = ["Outcome", "race"]
 TRIAL, TRIALS = 1 / 6, 2 / 5
 """Fractions of a budget: a trial's schedule, and what is spent when no trial begins any more."""
 
-TURNED = 0.7
-"""Fraction of a schedule before which its best map shows that it was too long for the rows."""
-
-SHORTER = 1.5
-"""Length of a schedule after one that turned, as a multiple of the time of the turn."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
@@ -41,10 +35,10 @@ class Trial:
         block: The best map on held-out rows.
         counts: Iterations in each part of the schedule.
         scores: NLL of held-out rows in the data's units, shape ``(n,)``, nats.
-        best_at: Fraction of the schedule at which the map was best.
         rising: What was gained in the second half of the schedule, in nats: how far training is
             from its end.
         judging: CPU seconds in which the held-out rows were scored.
+        over: Whether training ended before its schedule, as held-out rows gained no more.
     """
 
     plan: Plan
@@ -52,9 +46,9 @@ class Trial:
     block: FlowBlock
     counts: tuple[int, ...]
     scores: Tensor
-    best_at: float
     rising: float
     judging: float
+    over: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,8 +71,7 @@ def race(
 
     Plans have trials in their order: a complete schedule of a sixth of the budget each, until two
     fifths of it are spent. A later plan takes the lead where it :func:`beats` the leader. That one
-    goes on from its map for the time that is left, or, if it was best long before its schedule's
-    end, is trained anew by shorter schedules while they are better.
+    goes on from its map for the time that is left, unless held-out rows gained no more already.
 
     Args:
         plans: The plans, the one to stay with first.
@@ -87,9 +80,8 @@ def race(
         listener: Receives the beginnings of trials.
     """
     assert budget.seconds is not None
-    first = ready(plans[0])
     share = TRIAL * budget.seconds
-    lead = _trial(plans[0], first, share)
+    lead = _trial(plans[0], ready(plans[0]), share)
     told, tried = [_told(lead)], 1
     if lead is None:
         return Outcome(plans[0], (budget.left or share,), None)
@@ -97,16 +89,15 @@ def race(
         if budget.spent > TRIALS:
             break
         listener.work("trying plans", number, len(plans))
-        entry = ready(plan)
-        trial = _trial(plan, entry, share)
+        trial = _trial(plan, ready(plan), share)
         if trial is None:
             continue
         tried += 1
         told.append(_told(trial))
         if beats(trial, lead):
-            lead, first = trial, entry
+            lead = trial
     why = (f"tried {', '.join(told)}",) if tried > 1 else ()
-    return _went_on(lead, first, budget, why)
+    return _went_on(lead, budget, why)
 
 
 def beats(trial: Trial, lead: Trial) -> bool:
@@ -115,31 +106,16 @@ def beats(trial: Trial, lead: Trial) -> bool:
     return float((lead.scores - trial.scores).clamp(-bound, bound).mean()) > lead.rising
 
 
-def _went_on(lead: Trial, entry: Any, budget: Budget, why: tuple[str, ...]) -> Outcome:
-    """Return how the leader goes on: for the rest of the budget, or by shorter schedules."""
+def _went_on(lead: Trial, budget: Budget, why: tuple[str, ...]) -> Outcome:
+    """Return how the leader goes on: for the rest of the budget, while held-out rows gain."""
     schedules: tuple[float, ...] = (lead.seconds,)
-    left = (budget.left or 0.0) - 3 * lead.judging
-    if lead.best_at >= TURNED and left > 0:
-        schedules = (lead.seconds, round(left, 3))
-    elif lead.best_at < TURNED:
-        lead = _shortened(lead, entry, budget)
-        schedules = (lead.seconds,)
+    left = round((budget.left or 0.0) - 3 * lead.judging, 3)
+    if lead.over:
         why = (*why, f"held-out rows gain no more after {lead.seconds:.2g} CPU s of training")
+    elif left > 0:
+        schedules = (lead.seconds, left)
     plan = dataclasses.replace(lead.plan, reasons=(*lead.plan.reasons, *why))
     return Outcome(plan, schedules, (lead.block, (lead.counts,)))
-
-
-def _shortened(lead: Trial, entry: Any, budget: Budget) -> Trial:
-    """Return the best of ever shorter schedules, which end as long after the best map again."""
-    while 0 < lead.best_at < TURNED:
-        seconds = SHORTER * lead.best_at * lead.seconds
-        if seconds > min(lead.seconds, budget.left or 0.0):
-            break
-        shorter = _trial(lead.plan, entry, seconds)
-        if shorter is None or float(shorter.scores.mean()) >= float(lead.scores.mean()):
-            break
-        lead = shorter
-    return lead
 
 
 def _told(trial: Trial | None) -> str:
@@ -173,13 +149,10 @@ def _trial(plan: Plan, entry: Any, seconds: float) -> Trial | None:
     if scores is None or not stage.seen:
         return None
     values = [value if math.isfinite(value) else math.inf for _, value in stage.seen]
-    best = min(range(len(values)), key=values.__getitem__)
-    at = (stage.seen[best][0] - began) / seconds
     half = [v for (t, _), v in zip(stage.seen, values, strict=True) if t - began < seconds / 2]
-    rising = max(0.0, min(half, default=values[0]) - values[best])
-    counts = stage.made[-1] if stage.made else ()
-    judging = time.process_time() - ended
-    return Trial(plan, seconds, block, counts, scores, min(1.0, at), rising, judging)
+    rising = max(0.0, min(half, default=values[0]) - min(values))
+    judging, over = time.process_time() - ended, ended - began < seconds
+    return Trial(plan, seconds, block, stage.made[-1], scores, rising, judging, over)
 
 
 @torch.no_grad()

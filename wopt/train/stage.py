@@ -155,8 +155,20 @@ class Stage:
                 first=first,
                 begin=loss.begin,
             )
+        if not report.diverged:
+            self._calibrate(block)
         self.team.same(list(block.state_dict().values()))
         return report
+
+    @torch.no_grad()
+    def _calibrate(self, block: FlowBlock) -> None:
+        """Let held-out particles correct a trained block, where their loss is less by it."""
+        trained = copy.deepcopy(block.state_dict())
+        if block.eval().calibrate(*self.valid.particles.inputs):
+            value, changed = self.held_out(block), copy.deepcopy(block.state_dict())
+            block.load_state_dict(trained)
+            if value < self.held_out(block):
+                block.load_state_dict(changed)
 
     def judge(self, block: FlowBlock, *, final: bool) -> tuple[Verdict, list[str]]:
         """Return the guard's verdict, after making the grid finer if only accuracy is lacking.

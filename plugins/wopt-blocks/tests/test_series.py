@@ -8,7 +8,7 @@ import torch
 from wopt_blocks.perceptron import Derivative
 from wopt_blocks.series import roulette_log_det
 
-CALLS = 3000
+CALLS = 1200
 
 
 def linear(matrix, n):
@@ -55,8 +55,8 @@ def test_value_and_gradient_are_unbiased(matrix):
         four += (-1) ** (k + 1) / k * float(power.trace())
         four_of_slope += (-1) ** (k + 1) * float(power.trace())
         power = power @ matrix
-    assert abs(float(deviations(values, four))) > 10
-    assert abs(float(deviations(slopes, four_of_slope))) > 10
+    assert abs(float(deviations(values, four))) > 6
+    assert abs(float(deviations(slopes, four_of_slope))) > 6
 
 
 def test_a_net_in_training_is_estimated_without_bias_and_judged_exactly(shaken):
@@ -106,7 +106,7 @@ def test_the_parameters_gradient_is_that_of_the_exact_log_det(shaken):
     exact = gradient(block.eval()(x)[1])
     block.train()
     torch.manual_seed(0)
-    draws = torch.stack([gradient(block(x)[1]) for _ in range(1500)])
+    draws = torch.stack([gradient(block(x)[1]) for _ in range(600)])
     moves = draws.std(0) > 0  # the last bias has no part in the log-det
     assert not exact[~moves].any()
     assert int(moves.sum()) > 20

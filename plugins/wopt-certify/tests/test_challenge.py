@@ -32,7 +32,7 @@ def standard(dim):
     return GaussianTarget([0.0] * dim, torch.eye(dim).tolist())
 
 
-def rows_of(x, dim=None):
+def rows_of(x):
     """Return rows of the model N(0, I) with no map at all."""
     return ChallengeRows.of(standard(x.shape[1]), x, Particles.start(x))
 
@@ -123,13 +123,13 @@ def test_a_recorded_number_repeats_without_a_clock():
 def test_turns_end_with_the_budget_or_where_nothing_is_gained():
     """Densities in closed form on few rows, then on all; then free steps that double."""
     law = known_laws()["banana-2"]
-    parts = [rows_of(law.sample(n, 2, generator(n, "rows"))) for n in (3000, 300, 300)]
+    parts = [rows_of(law.sample(n, 2, generator(n, "rows"))) for n in (2100, 200, 200)]
     affine = FreeSteps(wopt.build("block", "affine"), standard(2), iterations=2)
     names = [step.name for step in challenge(*parts, [*CLOSED, affine]).escalation]
     closed = [f"{kind.name} on the {side}" for side in ("data", "noise") for kind in CLOSED]
-    assert names[:16] == [*closed, *closed]
+    assert names[:12] == [*closed, *closed]
     steps = ["free step on the data", "free step on the noise"]
-    assert names[16:20] == 2 * steps
+    assert names[12:16] == 2 * steps
     assert len(names) < 40
     least = challenge(*parts, [*CLOSED, affine], budget=Budget(0.0))
     assert least.tried == 1
@@ -171,7 +171,7 @@ def test_a_free_step_finds_what_it_can_do():
     assert "free step" in side.by
 
 
-def test_columns_are_known_where_whitening_has_mixed_them():
+def test_columns_that_whitening_has_mixed_are_seen():
     """The model is the Gaussian of a correlated log-normal law in whitened coordinates.
 
     KL = E log p - E log N, both in closed form: of whitened rows the second is -(d/2) log 2 pi e.
@@ -179,22 +179,13 @@ def test_columns_are_known_where_whitening_has_mixed_them():
     e, turn = math.e, torch.tensor([[1.0, 0.0], [0.6, 0.8]]).double()
     x = (normal(12_000, 2, 0) @ turn.T).exp()
     covariance = e * torch.tensor([[e - 1, e**0.6 - 1], [e**0.6 - 1, e - 1]]).double()
-    factor, shift = torch.linalg.cholesky(covariance), torch.full((2,), e**0.5).double()
-    white = torch.linalg.solve_triangular(factor, (x - shift).T, upper=False).T
-    rows = [
-        ChallengeRows.of(standard(2), part, Particles.start(part), (factor, shift))
-        for part in white.split([4000, 1000, 7000])
-    ]
+    factor = torch.linalg.cholesky(covariance)
+    white = torch.linalg.solve_triangular(factor, (x - e**0.5).T, upper=False).T
     true = float(factor.logdet()) - math.log(0.8)
-    columns, data = (rows[2].views[side] for side in ("columns", "data"))
-    scale = covariance.diagonal().sqrt()
-    assert torch.allclose(columns.points * scale, x[5000:])
-    change = float(factor.logdet() - scale.log().sum())
-    assert torch.allclose(columns.log_model, data.log_model - change)
-    side = challenge(*rows, CLOSED, recorded=3)
-    assert 0.7 * true < side.low < true
-    assert abs(side.value - true) < 5 * side.error + 0.05
-    assert "tree on the columns" in side.by
+    side = challenge(*map(rows_of, white.split([4000, 1000, 7000])), CLOSED, recorded=3)
+    assert 0.8 * true < side.low < true
+    assert abs(side.value - true) < 5 * side.error + 0.1
+    assert "turned tree" in side.by
 
 
 def test_both_sides_of_a_map_agree():

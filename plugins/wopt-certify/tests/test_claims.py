@@ -1,7 +1,5 @@
 """What plugins claim: false claims are caught, by checks and by a run's own energies."""
 
-import math
-
 import pytest
 import torch
 
@@ -10,7 +8,6 @@ from wopt import Capability
 from wopt.testing import (
     GaussianTarget,
     check_claims,
-    check_component,
     check_target_claims,
     gaussian_nodes,
 )
@@ -131,20 +128,6 @@ def test_false_claims_are_caught(objective, message):
 def test_an_objective_that_asks_its_target_for_more_is_caught():
     with pytest.raises(LawError, match=r"asks the target for more.*POTENTIAL"):
         check_claims(Asks(GaussianTarget([0.0], [[1.0]])))
-
-
-def test_the_objective_of_the_issue_is_caught():
-    """Convexity 50 and minimum 5, declared of KL."""
-
-    class Boastful(Declared):
-        convexity = 50.0
-        minimum = 5.0
-
-    with pytest.raises(LawError, match="declares convexity 50"):
-        check_claims(Boastful())
-    Boastful.convexity = None
-    with pytest.raises(LawError, match="declares minimum 5"):
-        check_claims(Boastful())
 
 
 NARROW = GaussianTarget([0.3], [[0.5]])
@@ -269,22 +252,6 @@ def gaussian_nodes_at_two():
     return gaussian_nodes(torch.tensor([2.0, 0.0]).double(), torch.eye(2).double())
 
 
-def test_a_run_meets_the_claim_it_refutes():
-    """Descent on the issue's objective ends below its declared minimum."""
-
-    class Minimal(Declared):
-        minimum = 5.0
-        convexity = None
-
-    x = 3 * torch.randn(400, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    at = wopt.Particles.start(x)
-    for _ in range(20):
-        at = at.moved(0.9 * at.points, torch.full((400,), 2 * math.log(0.9)).double())
-    objective = Minimal()
-    error = float(objective.contributions(at).std()) / 20
-    assert false_claims(objective, float(objective.energy(at)), error, start_known=False)
-
-
 def test_who_declares_a_false_minimum_is_not_believed_in_lambda(gaussian_nodes_at_two):
     with pytest.warns(RuntimeWarning, match="minimum"):
         solution = wopt.solve(
@@ -299,9 +266,3 @@ def test_who_declares_a_false_minimum_is_not_believed_in_lambda(gaussian_nodes_a
     assert certificate.gap.upper is None
     assert certificate.final.gap is None
     assert "declared minimum is false" in " ".join(certificate.notes)
-
-
-def test_components_are_checked_for_their_claims():
-    laws = check_component("objective", "kl")
-    assert {"convexity_is_1", "needs_are_declared"} <= set(laws)
-    assert {"smoothness_is_1", "normalised"} <= set(check_component("target", "gaussian"))

@@ -43,15 +43,15 @@ def gaussian(certified):
 def test_a_poor_step_is_certified_truly(certified):
     """A ring of eight Gaussians, one short step, its density hidden from the run."""
     certified["source"] = {
-        "name": "toy", "shape": "eight_gaussians", "n_train": 2000, "n_valid": 1000, "n_test": 2000,
+        "name": "toy", "shape": "eight_gaussians", "n_train": 1000, "n_valid": 500, "n_test": 1000,
     }  # fmt: skip
     certified["scheme"] = {"name": "jko", "step_size": 0.1}
     certified["stop"] = {"steps": 1}
-    certified["certify"] = {"particles": 2000, "iterations": 25, "transport_rows": 0}
+    certified["certify"] = {"particles": 1000, "iterations": 25, "transport_rows": 0}
     prepared, dataset = ready(certified, log_density=None, entropy=None)
     solution = advance(prepared, prepared.problem.begin(prepared.train, prepared.valid), False)
     run = FinishedRun(prepared, solution.state)
-    found = certify(prepared.config.certify, run, Budget(6.0))
+    found = certify(prepared.config.certify, run, Budget(2.0))
 
     fresh = dataset.sample(20_000, torch.Generator().manual_seed(99))
     ratio = dataset.log_density(fresh) - solution.flow.log_prob(fresh, audit=True).double()

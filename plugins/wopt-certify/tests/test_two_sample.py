@@ -42,7 +42,7 @@ def test_p_values_are_uniform_under_the_null(test):
         if test == "mmd":
             found.append(mmd_test(x[:60], x[60:], seed=seed).p_value)
         else:
-            found.append(classifier_test(x[:60], x[60:], seed=seed, iterations=10)[0].p_value)
+            found.append(classifier_test(x[:60], x[60:], seed=seed)[0].p_value)
     assert is_uniform(found)
     # 150 Bernoulli trials of 5 %: mean 7.5, sd 2.7
     assert sum(p <= 0.05 for p in found) <= 7.5 + 3.5 * 2.7
@@ -52,7 +52,7 @@ def test_the_joint_level_holds_and_columns_are_corrected():
     joint = columns = 0
     for seed in range(40):
         x = rows(160, 4, 1000 + seed)
-        found = two_sample(x[:80], x[80:], seed=seed, iterations=10)
+        found = two_sample(x[:80], x[80:], seed=seed)
         joint += found.differs
         columns += any(one.p_value <= 0.05 for one in found.columns)
     assert joint <= 2 + 3.5 * 1.4  # 40 trials of 5 %: mean 2, sd 1.4
@@ -79,7 +79,7 @@ def split(x):
 @pytest.mark.parametrize("change", [lambda x: x + 0.5, spread, turned, split])
 def test_differences_are_found_by_both_tests(change):
     x, y = rows(800, 3), change(rows(800, 3, seed=1))
-    found = two_sample(x, y, seed=0, iterations=150)
+    found = two_sample(x, y, seed=0)
     assert found.differs
     assert found.classifier.p_value <= 0.01
     assert found.mmd.p_value <= 0.01
@@ -88,7 +88,7 @@ def test_differences_are_found_by_both_tests(change):
 def test_the_column_that_differs_is_named_first():
     x, y = rows(1000, 6), rows(1000, 6, seed=1)
     y[:, 4] = 0.4 + 1.3 * y[:, 4]
-    found = two_sample(x, y, list("abcdef"), iterations=50)
+    found = two_sample(x, y, list("abcdef"))
     first, *others = found.columns
     assert first.name == "e"
     assert first.p_value < 1e-6
@@ -103,7 +103,7 @@ def test_the_region_that_the_model_misses_is_found():
     """The model lacks a tenth of the law, a cluster at (4, 4, 0)."""
     x = rows(2000, 3)
     x[::10, :2] = 4 + 0.5 * x[::10, :2]
-    found = two_sample(x, rows(2000, 3, seed=1), iterations=200)
+    found = two_sample(x, rows(2000, 3, seed=1))
     region = next(one for one in found.regions if one.favours == "rows")
     assert region.rows_share - region.samples_share > 5 * region.error
     assert region.rows_share == pytest.approx(0.12, abs=0.08)
@@ -118,7 +118,7 @@ def test_information_is_below_the_jensen_shannon_divergence():
     t = torch.linspace(-8, 10, 20001, dtype=torch.float64)
     p, q = (torch.exp(-((t - m) ** 2) / 2) / math.sqrt(2 * math.pi) for m in (0, 2))
     js = float(torch.trapezoid((p * (2 * p / (p + q)).log() + q * (2 * q / (p + q)).log()) / 2, t))
-    found, _ = classifier_test(x, y, iterations=100)
+    found, _ = classifier_test(x, y)
     assert found.information <= js + 3 * found.information_error
     assert found.information > 0.9 * js
     best = 0.5 * (1 + math.erf(1 / math.sqrt(2)))  # the threshold at 1
@@ -129,7 +129,7 @@ def test_what_is_written_and_mistakes():
     x = rows(100, 2)
     y = rows(100, 2, seed=1)
     y[0, 0] = math.inf
-    found = two_sample(x, y, iterations=10)
+    found = two_sample(x, y)
     table = json.loads(json.dumps(found.to_dict()))
     assert {"classifier", "mmd", "p_value", "differs", "columns", "regions"} <= set(table)
     assert found.overflowed == 1
@@ -144,7 +144,7 @@ def test_constant_columns_and_holm():
     x = torch.cat([rows(50, 1), torch.ones(50, 1).double()], 1)
     found = column_differences(x, x.flip(0), ["a", "b"])
     assert all(one.p_value == 1 and one.distance == 0 for one in found)
-    assert two_sample(x, x.flip(0), iterations=5).classifier.judged == 25
+    assert two_sample(x, x.flip(0)).classifier.judged == 25
     assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
 
 

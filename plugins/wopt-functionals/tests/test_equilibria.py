@@ -59,25 +59,25 @@ def test_entropy_and_attraction_end_in_a_gaussian(scheme):
 
 
 def test_log_gas_ends_in_the_semicircle_law():
-    """On [-sqrt 2, sqrt 2] with energy 3/8 + log(2)/4: to 5% by 100 particles, 0.7% by 1000.
+    """On [-sqrt 2, sqrt 2] with energy 3/8 + log(2)/4: to 6% by 60 particles, 0.7% by 1000.
 
     n particles have an equilibrium of their own, the zeros of Hermite's polynomial, which the
-    descent finds to 1e-6; its largest distance in the distribution function is below 0.002.
+    descent finds to 1e-6; its largest distance in the distribution function is below 0.004.
     """
-    n = 100
+    n = 60
     gas = Potential(GaussianTarget([0.0], [[1.0]])) + Interaction(kernel="log")
-    found = descend(gas, uniform_start(n), 0.01, 1500)
+    found = descend(gas, uniform_start(n), 0.02, 800)
     x = found.points[:, 0].sort()[0]
     zeros, _ = np.polynomial.hermite.hermgauss(n)
     torch.testing.assert_close(x, torch.from_numpy(zeros) / math.sqrt(n - 1), rtol=0, atol=1e-6)
     exact, constant = 3 / 8 + math.log(2) / 4, 0.5 * math.log(2 * math.pi)
-    assert float(gas.energy(found)) - constant == pytest.approx(exact, rel=0.05)
+    assert float(gas.energy(found)) - constant == pytest.approx(exact, rel=0.08)
     more = np.linalg.eigvalsh(np.diag(np.sqrt(np.arange(1, 1000) / 2), -1)) / math.sqrt(999)
     finer = gas.energy(Particles(torch.from_numpy(more)[:, None]))
     assert float(finer) - constant == pytest.approx(exact, rel=0.007)
     u = x / math.sqrt(2)
     level = (torch.arange(n).double() + 0.5) / n
-    assert float((0.5 + (u * (1 - u**2).sqrt() + u.asin()) / math.pi - level).abs().max()) < 2e-3
+    assert float((0.5 + (u * (1 - u**2).sqrt() + u.asin()) / math.pi - level).abs().max()) < 4e-3
 
 
 def test_attraction_and_repulsion_by_distance_end_in_the_uniform_law():
@@ -107,11 +107,11 @@ def test_newtonian_repulsion_in_the_plane_ends_in_the_uniform_disc():
 
     E|x|^2 = 1/4 pi to 1e-6 (a virial identity), and half the mass within half the area to 5%.
     """
-    n = 150
+    n = 100
     rng = torch.Generator().manual_seed(0)
     x = 0.3 * torch.randn(n, 2, dtype=torch.float64, generator=rng)
     gas = Potential(GaussianTarget([0.0, 0.0], torch.eye(2).tolist()))
-    found = descend(gas + Interaction(kernel="newtonian"), x, 0.04, 400)
+    found = descend(gas + Interaction(kernel="newtonian"), x, 0.04, 300)
     squared = found.points.square().sum(1)
     assert float(squared.mean()) == pytest.approx(1 / (4 * math.pi), rel=1e-6)
     inside = float((squared < 1 / (4 * math.pi)).double().mean())
@@ -123,7 +123,7 @@ def test_newtonian_repulsion_in_the_plane_ends_in_the_uniform_disc():
     [
         (MMD(TARGET, kernel="energy"), 1.0),
         (EnergyDistance(TARGET), 0.5),
-        (SlicedWasserstein(TARGET, projections=20, samples=2000), 1.0),
+        (SlicedWasserstein(TARGET, projections=20, samples=500), 1.0),
         (KSD(TARGET), 0.5),
     ],
     ids=["mmd", "energy_distance", "sliced_wasserstein", "ksd"],

@@ -108,13 +108,6 @@ def test_wasserstein_of_samples_is_biased_upwards_and_less_with_more():
     assert abs(many - exact) < (few - exact) / 2
 
 
-def test_wasserstein_on_the_line(tools):
-    z = tools.quantiles(2000)[:, None]
-    g = Wasserstein(tools.fixed(-0.3 + 0.8 * z), samples=2000)
-    found = float(g.energy(wopt.Particles(0.7 + 1.2 * z)))
-    assert found == pytest.approx((1.0**2 + 0.4**2) / 2, rel=1e-9)
-
-
 def barycenter_covariance(covariances, weights):
     """Return the fixed point  C = sum_i w_i (C^1/2 S_i C^1/2)^1/2  (Agueh, Carlier 2011)."""
     c = torch.eye(2).double()

@@ -1,12 +1,10 @@
 """The block ``ode``: identity when new, inverse, action, jitter, and an independent audit."""
 
-import copy
 import itertools
 
 import pytest
 import torch
 
-import wopt
 from wopt_jko import ODEBlock
 
 
@@ -43,11 +41,6 @@ def test_the_log_det_is_that_of_the_jacobian(block, x):
         expected = float(torch.linalg.slogdet(jacobian)[1])
         assert float(log_det[k].detach()) == pytest.approx(expected, abs=1e-6)
     assert float(log_det.detach().std()) > 0.05
-
-
-def test_move_is_the_map_without_its_log_det(block, x):
-    made = block()
-    torch.testing.assert_close(made.move(x), made(x)[0], rtol=0, atol=1e-13)
 
 
 def test_the_action_bounds_the_displacement(block, x):
@@ -120,12 +113,6 @@ def test_jitter_is_for_training_only(block, x):
     assert torch.equal(made(x)[0], made(x)[0])
 
 
-def test_without_jitter_training_is_on_the_same_grid(block, x):
-    made = block(steps=3, size=0.9, jitter=0.0)
-    expected = made(x)[0]
-    assert torch.equal(made.train()(x)[0], expected)
-
-
 @pytest.mark.parametrize("steps", [1, 2, 16])
 def test_jittered_grids_are_grids(block, steps):
     made = block(steps=steps, jitter=0.99).train()
@@ -144,13 +131,6 @@ def test_refining_doubles_the_steps_up_to_a_limit(block):
     assert int(made.steps) == 400
 
 
-def test_refining_a_copy_leaves_the_first(block):
-    made = block(steps=4)
-    other = copy.deepcopy(made)
-    other.refine()
-    assert (int(made.steps), int(other.steps)) == (4, 8)
-
-
 def test_a_refined_grid_is_saved(block, x):
     made = block(steps=4)
     made.refine()
@@ -167,37 +147,3 @@ def test_a_warm_start_takes_the_velocity_but_not_the_grid(block, x):
     torch.testing.assert_close(
         warm.audit(x, tolerance=1e-8), made.audit(x, tolerance=1e-8), rtol=0, atol=1e-5
     )
-
-
-@pytest.mark.parametrize("activation", ["softplus", "silu", "tanh"])
-@pytest.mark.parametrize("time", [True, False])
-def test_every_option_trains(x, activation, time):
-    made = ODEBlock(dim=3, width=8, activation=activation, sharpness=2.0, time=time, steps=3)
-    made = made.double().train()
-    optimiser = torch.optim.Adam(made.parameters(), lr=1e-2)
-    kl, losses = wopt.build("objective", "kl"), []
-    start = wopt.Particles.start(2 * x)
-    for _ in range(25):
-        optimiser.zero_grad()
-        loss = kl.energy(start.moved(*made(start.points)))
-        loss.backward()
-        optimiser.step()
-        losses.append(float(loss.detach()))
-    assert losses[-1] < losses[0] - 0.2
-
-
-@pytest.mark.parametrize(
-    ("options", "place"),
-    [
-        ({"width": 0}, "width"),
-        ({"activation": "relu"}, "activation"),
-        ({"sharpness": 0}, "sharpness"),
-        ({"steps": 0}, "steps"),
-        ({"steps": 1000}, "steps"),
-        ({"jitter": 1.0}, "jitter"),
-        ({"jitter": -0.1}, "jitter"),
-    ],
-)
-def test_options_are_checked(options, place):
-    with pytest.raises(wopt.ConfigError, match=f"ODEBlock: {place}"):
-        ODEBlock(dim=2, **options)

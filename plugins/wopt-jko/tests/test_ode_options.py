@@ -44,11 +44,6 @@ def obeys(integrator, options, condition=1):
     assert ("half_way_log_det" in done) == (integrator != "dopri5")
 
 
-@nets
-def test_every_net_obeys_the_laws(options):
-    obeys("rk4", options)
-
-
 @pytest.mark.parametrize(("condition", "pixels"), [(0, 6), (1, 6), (1, 5)])
 def test_a_convolution_obeys_the_laws(condition, pixels):
     window = Window((2, 3), 3, (1, 2))
@@ -63,9 +58,10 @@ def test_a_window_of_a_file():
     assert block.net.window == Window((2, 3), 3)
 
 
-@pytest.mark.parametrize("integrator", ["euler", "midpoint", DOPRI5])
-def test_every_integrator_obeys_the_laws(integrator):
-    obeys(integrator, {"net": "gradient"})
+@nets
+@integrators
+def test_every_net_and_integrator_obeys_the_laws(options, integrator):
+    obeys(integrator, options | {"time": integrator != "rk4"})
 
 
 @pytest.mark.slow
@@ -76,14 +72,6 @@ def test_every_integrator_obeys_the_laws(integrator):
 @pytest.mark.parametrize("time", [True, False])
 def test_all_together_obey_the_laws(options, integrator, condition, activation, time):
     obeys(integrator, options | {"activation": activation, "time": time}, condition)
-
-
-@pytest.mark.parametrize(
-    ("options", "activation"),
-    list(zip(NETS, ["tanh", "silu", "tanh", "silu", "softplus"], strict=True)),
-)
-def test_the_laws_without_time(options, activation):
-    check_block(small(2, time=False, activation=activation, **options), 2)
 
 
 def test_the_laws_where_training_estimates():
@@ -345,29 +333,11 @@ def test_a_flow_that_explodes_is_nan():
     assert all(part.isnan().all() for part in (y, log_det, action))
 
 
-@adaptive
-def test_another_assertion_passes_through(monkeypatch):
-    made = trained(integrator="dopri5")
-
-    def broken(t, z):
-        raise AssertionError("a bug of ours")
-
-    monkeypatch.setattr(made.net, "field", lambda *_: broken)
-    with pytest.raises(AssertionError, match="a bug of ours"):
-        made(points(3))
-
-
 def test_without_torchdiffeq_the_error_says_what_to_do(monkeypatch):
     monkeypatch.setattr(module.adaptive.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(wopt.ConfigError, match=r"pip install \"wopt-jko\[adaptive\]\""):
         small(integrator="dopri5")
     small(integrator="rk4")
-
-
-@adaptive
-def test_half_way_is_not_for_adaptive_steps():
-    with pytest.raises(wopt.CapabilityError, match="HALF_WAY"):
-        small(integrator="dopri5").half_way(torch.randn(2, 3))
 
 
 # Only what is asked for.
@@ -426,30 +396,13 @@ def test_every_option_trains(options, integrator):
     optimiser = torch.optim.Adam(made.parameters(), lr=2e-2)
     kl, losses = wopt.build("objective", "kl"), []
     start = wopt.Particles.start(2 * points(2, 60))
-    for _ in range(20):
+    for _ in range(12):
         optimiser.zero_grad()
         loss = kl.energy(start.moved(*made(start.points)))
         loss.backward()
         optimiser.step()
         losses.append(float(loss.detach()))
-    assert losses[-1] < losses[0] - 0.2
-
-
-def test_an_estimate_trains():
-    made = small(2, width=8, net="deep", divergence="hutchinson").double().train()
-    optimiser = torch.optim.Adam(made.parameters(), lr=2e-2)
-    kl = wopt.build("objective", "kl")
-    start = wopt.Particles.start(2 * points(2, 60))
-    torch.manual_seed(0)
-    for _ in range(40):
-        optimiser.zero_grad()
-        kl.energy(start.moved(*made(start.points))).backward()
-        optimiser.step()
-    before, after = (
-        float(kl.energy(start.moved(*found)).detach())
-        for found in ((start.points, torch.zeros(60).double()), made.eval()(start.points))
-    )
-    assert after < before - 0.2
+    assert losses[-1] < losses[0] - 0.1
 
 
 @pytest.mark.parametrize(
@@ -462,24 +415,13 @@ def test_an_estimate_trains():
         ({"integrator": "rk45"}, "integrator"),
         ({"rtol": 0}, "rtol"),
         ({"atol": -1}, "atol"),
+        ({"width": 0}, "width"),
+        ({"activation": "relu"}, "activation"),
+        ({"sharpness": 0}, "sharpness"),
+        ({"steps": 1000}, "steps"),
+        ({"jitter": 1.0}, "jitter"),
     ],
 )
 def test_options_are_checked(options, place):
     with pytest.raises(wopt.ConfigError, match=f"ODEBlock: {place}"):
         ODEBlock(dim=2, **options)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"net": "deep", "depth": 4, "divergence": "hutchinson"},
-        {"integrator": "dopri5", "rtol": 1e-4},
-    ],
-)
-def test_a_configuration_makes_the_same_block(options):
-    spec = wopt.build("block", {"name": "ode", **options})
-    made = spec.build(dim=2, condition=1)
-    assert made.moves == 2
-    table = wopt.component.config_of(spec)
-    assert options.items() <= table.items()
-    assert wopt.component.config_of(wopt.build("block", table)) == table

@@ -68,28 +68,3 @@ def test_the_loss_is_energy_plus_transport(block, x, transport):
     cost = action if transport == "action" else (y - x).square().sum(1)
     expected = kl.energy(start.moved(y, log_det)) + cost.mean() / (2 * h)
     torch.testing.assert_close(sub.loss(made), expected)
-
-
-def test_both_transport_terms_lead_to_the_same_step(gaussian_step):
-    """At the optimum the action equals the squared displacement."""
-    one, other = (gaussian_step(transport) for transport in ("displacement", "action"))
-    torch.testing.assert_close(one, other, rtol=0, atol=0.05)
-
-
-@pytest.fixture
-def gaussian_step():
-    def moments_after(transport):
-        rng = torch.Generator().manual_seed(0)
-        x = 2 * torch.randn(1000, 1, generator=rng) + 1
-        found = wopt.solve(
-            Particles.start(x),
-            scheme={"name": "jko", "step_size": 1.0, "transport": transport},
-            block={"name": "ode", "width": 16, "sharpness": 2.0, "steps": 3},
-            solver=wopt.InnerSolver(iterations=200, learning_rate=1e-2, batch_size=500),
-            stop=wopt.Stop(steps=1),
-        )
-        assert found.status == "done"
-        y = found.state.train.particles.points
-        return torch.stack([y.mean(), y.std()])
-
-    return moments_after

@@ -42,20 +42,11 @@ def test_preprocessing_round_trips(table, how):
     assert data.train.dtype == torch.float64
 
 
-def test_columns_by_name_and_index(table):
-    assert ArraySource(table, columns=["gamma", 1]).load(0).names == ("gamma", "alpha")
-
-
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32])
 def test_other_number_types(tmp_path, dtype):
     np.save(tmp_path / "x.npy", (50 + ROWS).astype(dtype))
     kept = torch.float32 if dtype is np.float32 else torch.float64
     assert ArraySource(tmp_path / "x.npy").load(0).train.dtype == kept
-
-
-def test_one_column(tmp_path):
-    np.save(tmp_path / "x.npy", ROWS[:, 0])
-    assert ArraySource(tmp_path / "x.npy").load(0).train.shape == (160, 1)
 
 
 def test_missing_values_are_modelled_or_dropped_and_infinite_ones_refused(tmp_path):

@@ -31,7 +31,7 @@ def test_samples_belong_to_the_density(name):
     """
     law = LAWS[name]
     rng = torch.Generator().manual_seed(7)
-    x = law.sample(15_000, law.dim, rng)
+    x = law.sample(4000, law.dim, rng)
     d = law.dim
     shift = 0.1 * x.std(0) / d**0.5 * (0.2 if name.startswith("rose") else 0.5)
     ratio = (law.log_prob(x - shift) - law.log_prob(x)).exp()
@@ -42,10 +42,10 @@ def test_samples_belong_to_the_density(name):
 
 @pytest.mark.parametrize("dim", [2, 5, 10, 20])
 def test_moments_are_the_known_ones(dim):
-    x = {k: LAWS[f"{k}-{dim}"].sample(100_000, dim, torch.Generator().manual_seed(dim))
+    x = {k: LAWS[f"{k}-{dim}"].sample(50_000, dim, torch.Generator().manual_seed(dim))
          for k in ("shell", "student", "gaussian", "funnel")}  # fmt: skip
     size = x["shell"].norm(dim=1)
-    assert float(size.mean()) == pytest.approx(3.0, abs=6 * 0.3 / 316)
+    assert float(size.mean()) == pytest.approx(3.0, abs=6 * 0.3 / 223)
     assert float(size.std()) == pytest.approx(0.3, rel=0.02)
     assert x["gaussian"].mean(0).tolist() == pytest.approx([1.0] * dim, abs=0.06)
     # Variance v/(v - 2) = 5/3; its fourth moment is finite and the mean is over d coordinates.
@@ -54,16 +54,6 @@ def test_moments_are_the_known_ones(dim):
 
 
 def test_parity_shows_in_all_coordinates_only():
-    x = LAWS["parity-5"].sample(50_000, 5, torch.Generator().manual_seed(0)).sign()
+    x = LAWS["parity-5"].sample(20_000, 5, torch.Generator().manual_seed(0)).sign()
     assert float(x.prod(1).mean()) > 0.9 * (1 - 2 * 0.0062) ** 5
-    assert abs(float(x[:, :4].prod(1).mean())) < 6 / math.sqrt(50_000)
-
-
-def test_entropies_are_the_known_ones():
-    """Of the Gaussian, by its own samples: (d/2) log 2 pi e + log det."""
-    law = LAWS["gaussian-5"]
-    x = law.sample(50_000, 5, torch.Generator().manual_seed(0))
-    spreads = torch.linspace(math.log(0.3), math.log(3.0), 5, dtype=torch.float64)
-    entropy = 2.5 * math.log(2 * math.pi * math.e) + float(spreads.sum())
-    values = -law.log_prob(x)
-    assert float(values.mean()) == pytest.approx(entropy, abs=6 * float(values.std()) / 223)
+    assert abs(float(x[:, :4].prod(1).mean())) < 6 / math.sqrt(20_000)

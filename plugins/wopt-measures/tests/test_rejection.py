@@ -36,23 +36,6 @@ def test_its_density_integrates_to_one_and_is_that_of_its_draws(source):
     assert torch.equal(again.log_density(x), data.log_density(x))
 
 
-@pytest.mark.slow
-def test_a_run_goes_on_from_it(source, tmp_path):
-    config = {
-        "source": wopt.config_of(source) | {"n_train": 500},
-        "objective": {"name": "kl", "target": {"name": "gaussian"}},
-        "scheme": {"name": "jko", "step_size": 1.0},
-        "block": {"name": "affine"},
-        "solver": {"optimiser": "lbfgs", "iterations": 20},
-        "stop": {"steps": 1},
-        "dtype": "float64",
-        "certify": {"enabled": False, "draws": 2000},
-    }
-    found = wopt.run(config, tmp_path / "run").sampler
-    assert found.truth.elbo_error < 0.02  # KL(N(0, 1.69) | N(0, 1)) is 0.083
-    assert found.ess > 0.97 * found.draws
-
-
 def test_a_file_that_is_no_flow_is_told(tmp_path):
     (tmp_path / "a.wopt").write_text("nothing")
     with pytest.raises(wopt.WoptError, match=r"a\.wopt"):

@@ -35,7 +35,7 @@ def test_samples_are_centred_and_of_moderate_size(name):
 def test_exact_density_integrates_to_one_and_to_the_entropy(name, grid):
     data = ToySource(name).load(seed=0)
     # an even number of cells puts no node on an edge of the checkerboard
-    x, cell = grid(40, 1601) if name == "banana" else grid(8.005, 1602)
+    x, cell = grid(40, 1601) if name == "banana" else grid(8.01, 802)
     log_p = data.log_density(x)
     p = log_p.exp()
     assert float(p.sum() * cell) == pytest.approx(1, abs=2e-3 if name == "checkerboard" else 1e-6)
@@ -65,14 +65,6 @@ def test_checkerboard_is_uniform_on_half_the_square():
     inside = data.log_density(torch.tensor([[-3.0, -3.0], [-1.0, -3.0], [5.0, 5.0]]).double())
     assert inside.tolist() == pytest.approx([-math.log(32), -math.inf, -math.inf])
     assert data.log_density(data.train).min() == data.log_density(data.train).max()
-
-
-@pytest.mark.parametrize("noise", [0.05, 1.0])
-def test_noise_is_an_option(noise):
-    near = ToySource("circles", noise=noise).load(seed=0)
-    surprise = -near.log_density(near.test)
-    error = float(surprise.std()) / len(surprise) ** 0.5
-    assert float(surprise.mean()) == pytest.approx(near.entropy, abs=4 * error)
 
 
 @pytest.mark.parametrize(

@@ -203,7 +203,7 @@ def test_a_plan_for_modes_apart_trains_by_chains(log_prob, sees):
 
 def test_a_sampler_without_options_finds_modes_far_apart():
     """None is lost after a short training; how much each weighs is right, or it is said."""
-    found = wopt.sample(modes, 2, n=2000, iterations=200)
+    found = wopt.sample(modes, 2, n=2000, iterations=60)
     x, w = found.draws, found.log_weights.exp()
     near = torch.cdist(x, MODES).argmin(1)
     weighed = torch.stack([w[near == k].sum() for k in range(3)])

@@ -67,9 +67,9 @@ def the_same(path, dim, out, *, iterations, seed):
 
 
 def test_a_file_without_options_gives_what_sample_gives(tmp_path):
-    options = {"solver": {"iterations": 20}, "certify": {"enabled": False}}
+    options = {"solver": {"iterations": 5}, "certify": {"enabled": False}}
     path = written(tmp_path, BANANA, 2, seed=5, **options)
-    flow, posterior = the_same(path, 2, tmp_path / "run", iterations=20, seed=5)
+    flow, posterior = the_same(path, 2, tmp_path / "run", iterations=5, seed=5)
     x = posterior.draws[:50]
     assert torch.equal(flow.log_prob(x), posterior.flow.log_prob(x))
     assert torch.equal(
@@ -106,7 +106,7 @@ def reference(path):
 
 
 def test_the_plan_is_in_the_configuration_and_is_not_planned_again(tmp_path):
-    path = written(tmp_path, BANANA, 2, plan={"budget": "3s"}, certify={"enabled": False})
+    path = written(tmp_path, BANANA, 2, plan={"budget": "1s"}, certify={"enabled": False})
     with wopt.allow_code():
         wopt.run(path, tmp_path / "run")
         config = read(tmp_path / "run" / "config.toml")

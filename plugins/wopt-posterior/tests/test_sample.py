@@ -19,7 +19,7 @@ def correlated(x):
 
 
 def test_a_gaussian_is_exact_by_the_affine_map_alone():
-    found = wopt.sample(correlated, 2, n=2000)
+    found = wopt.sample(correlated, 2, n=2000, iterations=5)
     assert found.how.startswith("a Gaussian")
     assert abs(found.log_z - 2) < 1e-6
     assert found.report.ess > 1999
@@ -39,7 +39,7 @@ def test_constraints_are_kept_and_their_log_dets_counted():
         )  # fmt: skip
 
     support = {"a": "positive", "1": [-1, 3]}
-    found = wopt.sample(log_prob, 3, names=["a", "b", "c"], support=support, iterations=60)
+    found = wopt.sample(log_prob, 3, names=["a", "b", "c"], support=support, iterations=20)
     x = found.draws
     assert bool((x[:, 0] > 0).all() & (x[:, 1] > -1).all() & (x[:, 1] < 3).all())
     assert found.reliable
@@ -70,12 +70,12 @@ def test_no_mode_is_no_obstacle():
 
 
 def test_the_same_seed_gives_the_same_draws():
-    a, b = (wopt.sample(correlated, 2, n=50, iterations=5, seed=3) for _ in range(2))
+    a, b = (wopt.sample(correlated, 2, n=50, iterations=2, seed=3) for _ in range(2))
     assert torch.equal(a.draws, b.draws)
 
 
 def test_resampling_follows_the_weights():
-    found = wopt.sample(lambda x: -x.square().sum(1) / 2, 1, n=100)
+    found = wopt.sample(lambda x: -x.square().sum(1) / 2, 1, n=100, iterations=5)
     heavy = found.log_weights.new_full((100,), -math.inf)
     heavy[7] = 0.0
     one = type(found)(**{**vars(found), "log_weights": heavy})
@@ -128,7 +128,7 @@ def test_a_density_that_is_zero_in_places_is_sampled():
         value = -x[:, 0].abs() - x[:, 1].square() / 2
         return torch.where(x[:, 0].abs() > 4, value, -torch.inf)
 
-    found = wopt.sample(log_prob, 2, n=1000, iterations=60, start=torch.tensor([5.0, 0.0]))
+    found = wopt.sample(log_prob, 2, n=1000, iterations=20, start=torch.tensor([5.0, 0.0]))
     assert bool(log_prob(found.resample()).isfinite().all())
     exact = math.log(2 * math.exp(-4) * math.sqrt(2 * math.pi))
     assert abs(found.log_z - exact) < 4 * found.log_z_error + 0.1
@@ -138,7 +138,9 @@ def test_a_density_that_is_zero_in_places_is_sampled():
 
 def test_derived_quantities_have_quantiles_and_errors():
     """b is N(1, I) in the plane, so that |b - 1|^2 is exponential of mean 2."""
-    found = wopt.sample(lambda x: -(x - 1).square().sum(1) / 2, 2, names=["b[0]", "b[1]"])
+    found = wopt.sample(
+        lambda x: -(x - 1).square().sum(1) / 2, 2, names=["b[0]", "b[1]"], iterations=5
+    )
     assert found.variables["b"].shape == (4000, 2)
 
     def square(v):

@@ -39,16 +39,6 @@ def test_counts_of_exact_steps(h, jko, accelerated, flat):
     assert steps_to_gap(flat, h, momentum(h, 1 / 1.85)) == accelerated
 
 
-def test_the_scheme_needs_54_steps_where_jko_needs_269(flat, make):
-    """lambda is read from the objective, and the blocks are affine maps."""
-    scheme = wopt.build("scheme", {"name": "accelerated", "step_size": 0.05})
-    found = run_scheme(scheme, flat, 54)
-    gaps = [r.energy for r in found.history]
-    assert len(gaps) == 54
-    assert gaps[-1] <= GAP < gaps[-2]
-    assert run_scheme(make("jko", 0.05), flat, 54).history[-1].energy > 1e-2
-
-
 def fista(p, h, steps, restart):
     x, before, t, restarts = p.labels(), p.labels(), 1.0, 0
     for _ in range(steps):

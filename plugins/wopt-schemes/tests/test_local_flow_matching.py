@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import wopt
-from wopt.testing import GaussianTarget, check_component
+from wopt.testing import GaussianTarget
 from wopt_schemes import LocalFlowMatching
 from wopt_schemes.local_flow_matching import _gaussian
 
@@ -70,7 +70,3 @@ def test_a_trained_step_meets_the_exact_flow():
 def test_what_is_not_kl_to_a_gaussian_is_refused(objective):
     with pytest.raises(wopt.ConfigError, match="needs KL to a Gaussian"):
         LocalFlowMatching().check(wopt.build("objective", objective))
-
-
-def test_it_is_for_flows():
-    assert "needs FIELD" in check_component("scheme", "local_flow_matching")[-1]

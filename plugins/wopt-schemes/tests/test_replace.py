@@ -109,18 +109,6 @@ def test_a_certificate_says_what_is_known_of_the_last_law(tmp_path):
     assert step.gradient.value > 0
 
 
-@pytest.mark.slow
-def test_fresh_particles_are_carried_by_the_map_before():
-    table = copy.deepcopy(RUN)
-    table["solver"]["fresh"] = True
-    table["stop"] = {"steps": 2}
-    source = table.pop("source")
-    table.pop("certify")
-    found = wopt.solve(source, **table)
-    assert found.status == "done", found.reason
-    assert found.history[-1].energy < found.history[0].energy
-
-
 def test_nodes_stay_at_the_start():
     """The subproblem is posed at the start, so its particles never move."""
     x = gaussian_nodes(torch.zeros(1).double(), torch.eye(1).double())

@@ -114,13 +114,3 @@ def test_semi_forward_backward_says_what_is_missing():
     scheme = wopt.build("scheme", {"name": "semi_forward_backward"})
     with pytest.raises(wopt.CapabilityError, match=r"has none.*scheme\.curvature = k"):
         scheme.check(wopt.build("objective", "ksd"))
-
-
-def test_semi_forward_backward_of_a_convex_objective_is_jko(problems, make):
-    p = problems["line"]
-    scheme = wopt.build("scheme", {"name": "semi_forward_backward", "step_size": 0.3})
-    found, plain = (lbfgs(p.nodes(), p.objective(), s) for s in (scheme, make("jko", 0.3)))
-    same = torch.allclose(
-        found.state.train.particles.points, plain.state.train.particles.points, atol=1e-9
-    )
-    assert same

@@ -76,12 +76,6 @@ def test_arc_length_with_another_number_of_steps(problems, make, tmp_path):
     assert rule(7) == sizes[-1]
 
 
-def test_arc_length_round_trips(problems, make, tmp_path):
-    run = write_run(tmp_path / "run", run_scheme(make("jko", 0.5), problems["line"], 2))
-    table = {"name": "arc_length", "run": run}
-    assert wopt.config_of(wopt.build("step_size", table)) == table
-
-
 def lines(moved, count):
     record = {
         "step": 1, "step_size": 0.5, "energy": 0.0, "energy_change": 0.0, "w2_step": moved,

@@ -85,17 +85,6 @@ def test_a_box_follows_the_particles():
     assert [float(box.bound) for box in given._boxes()] == [3, 3]
 
 
-def test_a_warm_start_keeps_the_own_box(shaken, new, x):
-    previous, block = shaken(OPTIONS["spline"]), new(OPTIONS["spline"])
-    previous.initialise(100 * x)
-    block.initialise(10 * x)
-    bound = float(block._boxes()[0].bound)
-    block.warm_start(previous)
-    assert float(block._boxes()[0].bound) == bound < float(previous._boxes()[0].bound)
-    theirs = dict(previous.named_parameters())
-    assert all(torch.equal(p, theirs[name]) for name, p in block.named_parameters())
-
-
 def test_particles_far_out_can_be_moved(problem):
     """A start at thirty deviations: with zuko's own box, [-5, 5], nothing would move."""
     rng = torch.Generator().manual_seed(4)

@@ -92,11 +92,3 @@ def test_mistakes_are_told_clearly(options, words):
         wopt.build("block", options)
     for word in words:
         assert any(part in str(caught.value) for part in word.split("|")), str(caught.value)
-
-
-@pytest.mark.parametrize("name", ["coupling", "maf", "naf", "spline", "zuko"])
-def test_options_round_trip(name):
-    made = wopt.build("block", {"name": name, "hidden": [8, 4], "activation": "tanh"})
-    table = wopt.config_of(made)
-    assert table["hidden"] == [8, 4]
-    assert wopt.config_of(wopt.build("block", table)) == table

@@ -17,11 +17,7 @@ __all__ = ["embedding_names", "read_cells"]
 
 
 def embedding_names(path: Path, obsm: str, dims: int | None) -> tuple[list[str], list[str]]:
-    """Return the names of the columns of the embedding and of ``obs``.
-
-    Raises:
-        DataError: The file is missing or damaged, or the embedding is missing.
-    """
+    """Return the names of the columns of the embedding and of ``obs``."""
     from anndata.io import read_elem
 
     with _opened(path) as file:
@@ -34,12 +30,7 @@ def embedding_names(path: Path, obsm: str, dims: int | None) -> tuple[list[str],
 
 
 def read_cells(path: Path, obsm: str, dims: int | None) -> tuple[Any, list[str]]:
-    """Return an Arrow table of the embedding beside ``obs``, and the embedding's column names.
-
-    Raises:
-        DataError: The file is missing or damaged, the embedding is missing, or ``obs`` and the
-            embedding have a column of the same name.
-    """
+    """Return an Arrow table of the embedding beside ``obs``, and the embedding's column names."""
     import pyarrow
     from anndata.io import read_elem
 

@@ -29,11 +29,6 @@ class Affine(JacobianBlock):
     Source: Gelbrich, *On a formula for the L2 Wasserstein metric between measures on Euclidean and
     Hilbert spaces*, 1990 (the optimal map between Gaussians is affine, symmetric and positive).
 
-    Args:
-        dim: Dimension d, supplied by wopt.
-        condition: Number k of conditions, supplied by wopt.
-        symmetric: Whether A is symmetric and positive definite.
-
     Example:
         >>> block = Affine(2, symmetric=True)
         >>> y, log_det = block(torch.ones(3, 2))

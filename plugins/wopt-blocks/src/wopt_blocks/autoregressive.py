@@ -56,7 +56,7 @@ class Autoregressive(JacobianBlock):
     So a row unlike all training rows costs tens of nats and not thousands, where columns of few
     values have made slopes steep. With ``tails = "defensive"`` T ends in
     :class:`~wopt_blocks.defensive.DefensiveTails`, which has the same effect for targets N(0, I),
-    and learns tails too.
+    learns tails too, and is calibrated by held-out particles.
 
     Compared with ``maf`` and ``spline`` of wopt-zuko it adds residual nets, splines after affine
     maps, and speed (see docs/benchmarks.md). The defaults suit tables of measurements; splines
@@ -68,23 +68,10 @@ class Autoregressive(JacobianBlock):
     Gaussianization*, 2009.
 
     Args:
-        dim: Dimension d, supplied by wopt.
-        condition: Number k of conditions, supplied by wopt.
         univariate: The form of S, one for all maps or one for each. A spline takes most of a map's
             time; in many dimensions splines in only some of the maps do nearly as well.
-        transforms: Number of such maps in a row.
-        bins: Number of pieces of every spline.
-        bound: B; if not given, chosen by the particles of each step (1.5 times the 99.9 % quantile
-            of their |coordinates|, at least 5).
-        hidden: Widths of the hidden layers of the nets.
-        activation: Activation of the nets.
-        residual: Whether every hidden layer adds to the one before; they then have one width.
-        magnitudes: Whether the nets are given |x_j| beside x_j.
-        radial: Whether each map begins with one along rays.
         whiten: Whether T acts in coordinates in which the particles of the step are white: W^-1 T W
             with W affine. For particles of any scales and correlations.
-        sees: Whether the nets are given the coordinates before the map, or after it.
-        tails: Form of S beyond all particles of the step.
 
     Raises:
         ConfigError: All coordinates are conditions, a list ``univariate`` is not as long as
@@ -206,6 +193,13 @@ class Autoregressive(JacobianBlock):
         """With ``whiten``, start by spreading particles over far-off points, shape ``(n, d)``."""
         if self.white is not None and self.image is not None:
             self.image.initialise_beside(self.white, points)
+
+    def calibrate(self, points: Tensor, c: Tensor | None = None) -> bool:
+        """Take the width of defensive tails from held-out particles, shape ``(n, d)``."""
+        if self.ends is None:
+            return False
+        self.ends.calibrate(self(points, c)[0])
+        return bool(self.ends.log_width > 0)
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
         # Maps saved before there was `image` ended in the coordinates that they began in.

@@ -122,9 +122,6 @@ def quantile(line: UnivariateMixture, z: Tensor) -> Tensor:
     The result lies between the least and the largest mu_k + s_k z, where Newton's steps for
     Phi^-1(F(x)) = z are safeguarded by bisection. The derivatives follow from the implicit function
     theorem.
-
-    Raises:
-        DivergenceError: The search did not end.
     """
     with torch.no_grad():
         x = _searched(line, z.detach().clamp(-_FAR, _FAR))

@@ -27,11 +27,6 @@ class ConvexNet(nn.Module):
     softplus and the condition as in Huang et al., *Convex potential flows*, 2021.
 
     Args:
-        moves: Dimension of y.
-        condition: Dimension of c.
-        width: Width of the hidden layers.
-        depth: Number L of hidden layers.
-        sharpness: Factor a: the larger, the more sharply the activation bends.
         curvature: Bound of the Hessian's largest eigenvalue at the start.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,33 +26,41 @@ class DefensiveTails(nn.Module):
     most 1/n.
 
     Source: Owen, Zhou, *Safe and effective importance sampling*, 2000 (defensive mixtures).
-
-    Args:
-        dim: Number d of coordinates.
-
-    Example:
-        >>> tails = DefensiveTails(1)
-        >>> tails.initialise(torch.randn(1000, 1))
-        >>> z = torch.tensor([[0.5, 1000.0]])
-        >>> y, log_slopes = tails(z)
-        >>> bool(torch.allclose(tails.inverse(y)[0], z, rtol=1e-3)), bool(y[0, 1] < 7)
-        (True, True)
     """
 
     log_rows: Tensor
+    log_width: Tensor
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.raw = nn.Parameter(torch.zeros(dim, 1))
         # Before it has seen particles it is the identity, to rounding.
         self.register_buffer("log_rows", torch.tensor(40.0))
+        self.register_buffer("log_width", torch.tensor(0.0))
 
     def initialise(self, points: Tensor) -> None:
         """Take the number of points, shape ``(n, d)``, as n."""
         self.log_rows.fill_(math.log(max(3, len(points))))
 
+    def calibrate(self, y: Tensor) -> None:
+        """Take the width from images of held-out points at the width before, of any shape.
+
+        It is their root mean square, the best one for N(0, I), but at least that of particles, 1.
+        """
+        self.log_width += y.square().mean().log() / 2
+        self.log_width.clamp_(min=0)
+
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Return G(z) and log G'(z), shapes ``(d, n)``, of columns z."""
+        """Return G(z)/s and the logarithm of its slope, shapes ``(d, n)``, of columns z."""
+        y, log_slope = self._curved(z)
+        width = self._log_width
+        return y * (-width).exp(), log_slope - width
+
+    @property
+    def _log_width(self) -> Tensor:
+        return torch.zeros_like(self.log_width) if self.training else self.log_width
+
+    def _curved(self, z: Tensor) -> tuple[Tensor, Tensor]:
         log_part, part = self._part()
         far = z.abs()
         square = 2 + far.square()
@@ -68,7 +77,7 @@ class DefensiveTails(nn.Module):
         out = (_beyond(y) / part).clamp(torch.finfo(y.dtype).tiny, 0.5)
         z = torch.maximum(y, (1 - 2 * out) / (2 * out * (1 - out)).sqrt())
         for _ in range(_MOST):
-            at, log_slope = self(z)
+            at, log_slope = self._curved(z)
             step = ((y - at) * (-log_slope).exp()).clamp_min(0)
             z = z + step
             if bool((step <= 2 * torch.finfo(y.dtype).eps * (1 + z)).all()):
@@ -76,13 +85,19 @@ class DefensiveTails(nn.Module):
         return z
 
     def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return z with G(z) = y and the inverse's log-slope, shapes ``(d, n)``."""
+        """Return z with G(z)/s = y and the inverse's log-slope, shapes ``(d, n)``."""
+        width = self._log_width
+        y = y * width.exp()
         size = y.abs()
         z = self._searched(size.detach())
-        at, log_slope = self(z)
+        at, log_slope = self._curved(z)
         if torch.is_grad_enabled():  # the derivative of the inverse, by the implicit function
             z = z + (size - at) * (-log_slope.detach()).exp()
-        return z * y.sign(), -log_slope
+        return z * y.sign(), width - log_slope
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
+        state_dict.setdefault(f"{prefix}log_width", self.log_width)  # it was not saved once
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def _part(self) -> tuple[Tensor, Tensor]:
         # |a| with the derivative 1 at 0, where training begins.

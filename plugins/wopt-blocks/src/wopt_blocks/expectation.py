@@ -30,7 +30,6 @@ def fitted_mixture(x: Tensor, components: int) -> tuple[Tensor, Tensor, Tensor]:
 
     Args:
         x: Points, shape ``(n, d)``, float64.
-        components: Number k of Gaussians.
 
     Source: Dempster, Laird, Rubin, *Maximum likelihood from incomplete data via the EM algorithm*,
     1977; Gonzalez, *Clustering to minimize the maximum intercluster distance*, 1985.

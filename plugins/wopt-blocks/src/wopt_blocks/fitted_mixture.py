@@ -36,10 +36,6 @@ class FittedMixture(FlowBlock):
     *Maximum likelihood from incomplete data via the EM algorithm*, 1977; Fraley, Raftery, *Bayesian
     regularization for normal mixture estimation and model-based clustering*, 2007.
 
-    Args:
-        dim: Dimension d, supplied by wopt.
-        components: Largest number of Gaussians.
-
     Example:
         >>> z = torch.randn(2000, 2, generator=torch.Generator().manual_seed(0)).double()
         >>> x = torch.cat([0.1 * z[:500] - 1, 0.2 * z[500:] + 1])

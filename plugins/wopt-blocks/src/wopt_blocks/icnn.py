@@ -42,13 +42,6 @@ class GradientOfConvex(JacobianBlock):
     Courville, *Convex potential flows*, 2021; Mokrov et al., *Large-scale Wasserstein gradient
     flows*, 2021 (JKO steps by such maps).
 
-    Args:
-        dim: Dimension d, supplied by wopt.
-        condition: Number k of conditions, supplied by wopt.
-        width: Width of the hidden layers.
-        depth: Number of hidden layers.
-        sharpness: Factor inside the softplus: larger resolves finer detail.
-
     Example:
         >>> block = GradientOfConvex(2, width=16)
         >>> x = torch.randn(5, 2)

@@ -26,9 +26,6 @@ class JacobianBlock(wopt.FlowBlock):
     c are conditions, ``None`` if there are none. The paths from z to T(z; c) are straight, so the
     action, where a subclass provides it, is |T(z; c) - z|^2; that is valid only where they do not
     cross, that is where (1 - t) id + t T stays invertible.
-
-    Args:
-        dim: Dimension d.
     """
 
     provides = (
@@ -108,11 +105,7 @@ class JacobianBlock(wopt.FlowBlock):
         return self._chunked(displacement, x, c)
 
     def inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return T^-1(y; c) ``(n, d)`` and its log-det ``(n,)`` in nats; not differentiable.
-
-        Raises:
-            DivergenceError: Some points were not reached.
-        """
+        """Return T^-1(y; c) ``(n, d)`` and its log-det ``(n,)`` in nats; not differentiable."""
 
         @torch.no_grad()
         def back(y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:

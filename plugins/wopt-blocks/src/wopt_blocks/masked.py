@@ -49,20 +49,8 @@ class MaskedNet(nn.Module):
 
     Args:
         ranks: Position of every coordinate in the order, a permutation of 0, ..., d - 1.
-        condition: Number k of further inputs that all coordinates see.
-        outputs: Number P of outputs for each coordinate.
-        hidden: Widths of the hidden layers.
-        activation: Activation of the hidden layers.
         residual: Whether each hidden layer is added to the one before.
         magnitudes: Whether the first layer sees |x| - sqrt(2/pi) beside x.
-
-    Raises:
-        ConfigError: ``residual`` is set and layers have different widths.
-
-    Example:
-        >>> net = MaskedNet([1, 0], 0, outputs=5, hidden=[16, 16])
-        >>> net(torch.randn(2, 7)).shape
-        torch.Size([5, 2, 7])
     """
 
     reach: Tensor
@@ -162,8 +150,6 @@ class _MaskedLinear(Rounding):
     """W x + b of columns x, where no output sees an input of a higher degree.
 
     Args:
-        degrees: Degrees of the inputs.
-        units: Degrees of the outputs.
         zero: Whether weights and bias start at zero.
     """
 

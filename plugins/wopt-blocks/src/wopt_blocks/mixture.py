@@ -42,10 +42,6 @@ class Mixture(FlowBlock):
     Source: Rosenblatt, *Remarks on a multivariate transformation*, 1952; Dempster, Laird, Rubin,
     *Maximum likelihood from incomplete data via the EM algorithm*, 1977.
 
-    Args:
-        dim: Dimension d, supplied by wopt.
-        components: Number of Gaussians.
-
     Raises:
         DivergenceError: A search for a quantile did not end.
 

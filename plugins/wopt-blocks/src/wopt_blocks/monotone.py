@@ -66,7 +66,6 @@ class MonotoneSpline(Monotone):
     Without a bound, that of :func:`reach` is taken.
 
     Args:
-        bins: Number K of bins.
         bound: Half the side B of the box; None lets the points choose it.
     """
 
@@ -127,9 +126,6 @@ class MonotoneLimited(Monotone):
         L(y) = sign(y) (c + log(1 + |y| - c)) where |y| > c.
 
     c is a tenth beyond the largest |coordinate| of the points, and 5 at least.
-
-    Args:
-        inner: The function S.
     """
 
     limit: Tensor

@@ -34,10 +34,6 @@ def check_inverted(error: Tensor, y: Tensor, hint: str) -> None:
     Args:
         error: |T(x) - y|, shape ``(n,)``.
         y: Points, shape ``(n, d)``.
-        hint: Advice that ends the message.
-
-    Raises:
-        DivergenceError: Some points were not reached; the message says how many and how far off.
     """
     fraction = _TOLERANCE.get(y.dtype, 0.1)
     off = ~(error <= fraction * (1 + torch.linalg.vector_norm(y, dim=1)))  # NaN counts as off
@@ -57,14 +53,8 @@ def newton(value: Map, linearise: Linearised, y: Tensor, c: Tensor | None, hint:
     converges from anywhere, in the end quadratically.
 
     Args:
-        value: The map T.
-        linearise: T with its derivative.
         y: Points, shape ``(n, d)``.
         c: Conditions that T depends on, shape ``(n, k)``.
-        hint: Advice that ends the message of a failure.
-
-    Raises:
-        DivergenceError: Some points were not reached, see :func:`check_inverted`.
 
     Example:
         >>> y = torch.tensor([[2.0], [-3.0]], dtype=torch.float64)

@@ -30,10 +30,6 @@ class FreeParticles(wopt.FlowBlock):
     is one, for a particle at the origin: T is a translation. Particles that coincide share one.
     Given conditions, the nearest particle is that by coordinates and conditions.
 
-    Args:
-        dim: Dimension d, supplied by wopt.
-        condition: Number k of conditions, supplied by wopt.
-
     Example:
         >>> block = FreeParticles(1)
         >>> block.initialise(torch.tensor([[0.0], [1.0]]))

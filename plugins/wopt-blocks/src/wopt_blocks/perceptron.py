@@ -84,10 +84,6 @@ class Perceptron(Rounding):
     Lipschitz continuity*, 2021 (dividing by max(1, norm/bound)).
 
     Args:
-        moves: Dimension m of z and f.
-        condition: Dimension of c.
-        width: Width of the hidden layers.
-        depth: Number of hidden layers.
         activation: Activation s: ``silu``, ``softplus`` or ``tanh``.
         lipschitz: Lipschitz bound l; zero for none.
     """

@@ -25,11 +25,6 @@ class RadialMap(nn.Module):
 
     Source: Lyu, Simoncelli, *Nonlinear extraction of independent components of natural images
     using radial Gaussianization*, 2009, whose radial map is a histogram's.
-
-    Example:
-        >>> y, log_det = RadialMap()(torch.randn(3, 5))
-        >>> y.shape, log_det.shape
-        (torch.Size([3, 5]), torch.Size([5]))
     """
 
     bound: Tensor

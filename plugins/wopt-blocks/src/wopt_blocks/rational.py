@@ -41,7 +41,6 @@ def spline(raw: Tensor, x: Tensor, bound: Tensor) -> tuple[Tensor, Tensor]:
         raw: K logits of widths, K of heights, K - 1 parameters of slopes, shape
             ``(3K - 1, d, n)``; zero for the identity.
         x: Points, shape ``(d, n)``.
-        bound: Half the side B of the box.
     """
     evaluated: tuple[Tensor, Tensor] = _Spline.apply(raw, x, bound)  # type: ignore[no-untyped-call]
     return evaluated

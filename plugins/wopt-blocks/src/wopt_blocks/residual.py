@@ -37,15 +37,6 @@ class Residual(JacobianBlock):
     Source: Behrmann et al., *Invertible residual networks*, 2019; Chen et al., *Residual flows for
     invertible generative modeling*, 2019.
 
-    Args:
-        dim: Dimension d, supplied by wopt.
-        condition: Number k of conditions, supplied by wopt.
-        width: Width of the hidden layers.
-        depth: Number of hidden layers.
-        activation: ``silu``, ``softplus`` or ``tanh``.
-        lipschitz: Bound l of f's Lipschitz constant; 0 for none.
-        exact: Dimensions up to which training uses the exact log-det.
-
     Example:
         >>> block = Residual(2, width=16)
         >>> x = torch.randn(5, 2)

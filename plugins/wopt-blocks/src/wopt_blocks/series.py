@@ -31,7 +31,6 @@ def roulette_log_det(derivative: Derivative, like: Tensor, lipschitz: float) -> 
     modeling*, 2019, Theorems 1 and 2.
 
     Args:
-        derivative: Derivative J at n points.
         like: A tensor of shape ``(n, m)``, with the dtype and device to use.
         lipschitz: Bound l < 1 of |J|.
     """

@@ -18,9 +18,6 @@ class White(nn.Module):
 
     Before :meth:`initialise` it is the identity.
 
-    Args:
-        dim: Dimension d.
-
     Example:
         >>> mix = torch.tensor([[3.0, 0.0], [1.0, 0.1]], dtype=torch.float64)
         >>> x = torch.randn(500, 2, dtype=torch.float64) @ mix
@@ -43,11 +40,7 @@ class White(nn.Module):
 
     @torch.no_grad()
     def initialise(self, x: Tensor) -> None:
-        """Choose m and W by particles, shape ``(n, d)``, computing in float64.
-
-        Raises:
-            DataError: The covariance of the particles is singular, or not finite.
-        """
+        """Choose m and W by particles, shape ``(n, d)``, computing in float64."""
         rows = x.double()
         mean = rows.mean(0)
         covariance = (rows - mean).T @ (rows - mean) / len(rows)
@@ -69,7 +62,6 @@ class White(nn.Module):
         The bulk is the nine tenths nearest to the median, so that a heavy tail sets no scale.
 
         Args:
-            other: Coordinates in which points are judged to be far or not.
             points: Points, shape ``(n, d)``.
         """
         z = other(points)

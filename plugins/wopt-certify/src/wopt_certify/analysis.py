@@ -45,12 +45,6 @@ def later_fall(now: Tensor | None, end: Tensor | None, level: float) -> Floor | 
     Args:
         now: Contributions after step n, shape ``(m,)``.
         end: Contributions of the same particles after the last step, shape ``(m,)``.
-        level: Confidence of the interval.
-
-    Example:
-        >>> import torch
-        >>> later_fall(torch.ones(4), torch.zeros(4), 0.95).value
-        1.0
     """
     if now is None or end is None:
         return None
@@ -67,11 +61,6 @@ def refute(
 
     A bound along the run that is refuted after one step stays so after all later ones, which use
     the same errors; the bound of the distance by the same name is refuted with it.
-
-    Args:
-        bounds: The bounds after each step.
-        floors: Known lower limits of the gap after each step.
-        pl: The log-Sobolev constant, for the distance that follows from the best bound.
     """
     judged, earlier = list[StepBounds](), dict[str, Floor]()
     for step, (row, known) in enumerate(zip(bounds, floors, strict=True), 1):
@@ -102,14 +91,9 @@ class Analysis:
     """The analysis from which a certificate is written.
 
     Attributes:
-        objective: The objective.
-        evidence: The particles.
-        level: Confidence of the intervals.
-        measures: The measurements of each step.
         gaps: The gap after each step, where it is known.
         start: Bounds before the first step.
         base: The starting point of the proximal steps.
-        convexity, smoothness: lambda and L.
         lower: The challengers' side of the gap; ``None`` where it is not a divergence.
         bounds: Bounds after each step, with refuted ones marked; empty where lambda is not known.
     """
@@ -148,11 +132,7 @@ def findings(
     """Return the analysis of a run from the measurements of its steps.
 
     Args:
-        objective: The objective.
-        evidence: The particles on which the run was measured.
-        measures: The measurements of each step.
         lower: The challengers' side, if challengers were run.
-        level: Confidence of the intervals.
     """
     gaps = [_known(objective, m, level) for m in measures]
     start = start_of_run(objective, evidence)

@@ -49,13 +49,7 @@ def gap_of(found: Analysis) -> Gap:
 
 
 def final_of(found: Analysis, target_kl: float, estimate: float | None = None) -> Final:
-    """Return the best bounds after the last step, and the steps that a wished gap needs.
-
-    Args:
-        found: The analysis of the run.
-        target_kl: The wished gap.
-        estimate: The gap as far as it was found.
-    """
+    """Return the best bounds after the last step, and the steps that a wished gap needs."""
     last, end, convexity = found.bounds[-1], found.measures[-1].step, found.convexity
     tv = last.best_tv
     final = Final(
@@ -94,11 +88,6 @@ def statement_of(gap: Gap, trips: RoundTrip | None, smoothing: Smoothing | None)
     S is, for p' = S_# F_# p, without a Lipschitz constant (docs/theory.md (1.17)),
 
         W_2(p, p') <= (E_p |S(F(x)) - x|^2)^1/2,    KL(p'|S_# q) <= KL(F_# p|q).
-
-    Args:
-        gap: The headline.
-        trips: Round trips of the inverse.
-        smoothing: Smoothing of the data.
     """
     if not gap.of.in_nats or trips is None:
         return Statement(gap.text)
@@ -211,17 +200,8 @@ def make_certificate(
     """Measure a run and return the content of ``certificate.json``.
 
     Args:
-        problem: The problem: objective, scheme, solver.
-        blocks: The maps of the run.
-        records: One record per map.
-        evidence: The particles on which the run is measured.
-        options: The options of the certificate.
         effort: The amount of work; by default all that the options allow.
         lower: The challengers' lower side, if challengers were run.
-        listener: Listener that is called as the work proceeds.
-
-    Raises:
-        UserError: The run has no steps.
     """
     if not blocks:
         raise UserError("there is nothing to certify: the run has no finished step")

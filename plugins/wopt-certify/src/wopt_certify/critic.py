@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import time
 from collections.abc import Callable
 
 import torch
@@ -15,9 +14,9 @@ from wopt.seeds import derive
 from wopt.stein import AffineField, SteinForm
 from wopt_certify.challenge.mixture import MixtureDensity
 from wopt_certify.estimate import Estimate, combine
-from wopt_certify.fields import KernelScore, MixtureScore, NetField, RadialField, WaveField, sharper
+from wopt_certify.fields import MixtureScore, NetField, RadialField, WaveField, sharper
 
-__all__ = ["TOGETHER", "CriticOptions", "seen_by_fields", "stein_norm"]
+__all__ = ["TOGETHER", "CriticOptions", "seen_by_fields"]
 
 Field = Callable[..., tuple[Tensor, Tensor]]
 """A test field: from points ``(n, d)``, and their context ``(n, k)`` if any, to ``(phi, div phi)``,
@@ -28,9 +27,6 @@ TOGETHER = "together"
 
 _BANDWIDTHS = (0.12, 0.35, 1.0)
 """Bandwidths of waves, in units of a typical distance, sqrt(d) standard deviations."""
-_KERNEL_DIM = 5
-_KERNEL_WIDTHS = (0.05, 0.1, 0.2, 0.4)
-_RUNGS = 10
 _GROWTH = 1.05
 """Least ratio of a net's held-out value to the best before it: below it no further net is made."""
 
@@ -43,13 +39,7 @@ class CriticOptions:
         net: A block that provides VELOCITY: its velocity is a field, with exact divergence.
         iterations: Adam iterations of the first net, doubled from net to net; 0 leaves affine
             fields alone.
-        learning_rate: Peak of a cosine schedule.
-        batch_size: Rows per iteration.
-        level: Confidence of the interval.
-        seed: Seed of initialisation and batches.
-        seconds: CPU seconds within which nets are trained; the first is trained in any case.
-        rungs: Number of nets at most, instead of the seconds; the result then repeats.
-        closed_forms: Whether waves and kernel scores take part.
+        rungs: Number of nets at most.
         mixtures: Mixtures fitted so far, with their rows ``(n, d)`` and seed: the critics of a step
             and of the gradient after it share the same particles.
     """
@@ -60,58 +50,42 @@ class CriticOptions:
     batch_size: int = 1000
     level: float = 0.95
     seed: int = 0
-    seconds: float = 4.0
-    closed_forms: bool = True
-    rungs: int | None = None
+    rungs: int = 1
     mixtures: list[tuple[Tensor, int, MixtureDensity]] = dataclasses.field(
         default_factory=list, repr=False, compare=False
     )
 
 
-def stein_norm(form: SteinForm, options: CriticOptions) -> Estimate:
-    """Estimate |xi| of a Stein form by  sup over phi of <xi, phi>/|phi|.
-
-    Up to the sampling error that the interval states, the result is a *lower* bound of |xi|: a
-    finite class cannot see all of xi. :func:`seen_by_fields` reports each field alone.
-
-    Args:
-        form: From :meth:`SteinForm.of`.
-        options: Options of the critic.
-
-    Raises:
-        CapabilityError: The net has no velocity.
-    """
-    return seen_by_fields(form, options)[TOGETHER]
-
-
 def seen_by_fields(form: SteinForm, options: CriticOptions) -> dict[str, Estimate]:
     """Return the part of |xi| that each test field sees, and their best combination.
 
+        |xi| >= sup over phi of <xi, phi>/|phi|
+
+    up to the sampling error that the interval states: a finite class cannot see all of xi.
+
     Fields in closed form: an affine one; one that depends on the distance from a centre; random
-    waves at several bandwidths; the score of a mixture of Gaussians; in few dimensions kernel
-    scores. Then nets of growing effort, until the held-out value stops growing or the seconds are
-    spent. The effort does not depend on that of the run: a weak run must not get a weak critic.
+    waves at several bandwidths; the score of a mixture of Gaussians. Then nets of growing effort,
+    until the held-out value stops growing. The effort does not depend on that of the run: a weak
+    run must not get a weak critic.
 
     Rows are cut into two halves: fields fitted on one are evaluated on the other, and the other
     way round, so no row evaluates a field that was fitted to it. Quadrature nodes (weights) serve
     for both and have no sampling error; there only affine fields and one net are used.
 
-    Args:
-        form: From :meth:`SteinForm.of`.
-        options: Options of the critic.
+    Raises:
+        CapabilityError: The net has no velocity.
 
     Source: docs/theory.md 4.2 (b), (4.1).
     """
     if form.weights is not None:
-        plain = dataclasses.replace(options, rungs=1, closed_forms=False)
-        parts = [_judged(form, _fields(form, form, plain), form)]
+        nodes = dataclasses.replace(options, rungs=1)
+        parts = [_judged(form, _fields(form, form, nodes), form)]
     else:
         parts = []
         for k in (0, 1):
             fit, judge = form.rows(slice(k, None, 2)), form.rows(slice(1 - k, None, 2))
             cut = max(1, len(fit.points) * 4 // 5)
-            seed = derive(options.seed, "fold", k)
-            fold = dataclasses.replace(options, seed=seed, seconds=options.seconds / 2)
+            fold = dataclasses.replace(options, seed=derive(options.seed, "fold", k))
             train, validation = fit.rows(slice(cut)), fit.rows(slice(cut, None))
             parts.append(_judged(validation, _fields(train, validation, fold), judge))
     # A net that only one half reached is reported by that half alone.
@@ -159,32 +133,22 @@ def _fields(train: SteinForm, validation: SteinForm, options: CriticOptions) -> 
     fields: dict[str, Field] = {"affine": AffineField(train)}
     if not options.iterations:
         return fields
-    if options.closed_forms:
-        fields |= _closed_forms(train, validation, fields["affine"], options)
-    begun, best, iterations = time.process_time(), 0.0, options.iterations
-    for rung in range(_RUNGS if options.rungs is None else options.rungs):
-        rung_began = time.process_time()
-        field = NetField(
-            train,
-            validation,
-            sharper(options.net, rung),
-            iterations,
-            options.learning_rate,
-            options.batch_size,
-            derive(options.seed, "net", rung) if rung else options.seed,
-        )
-        fields[f"net {iterations}"] = field
-        last = time.process_time() - rung_began
-        growing = field.value > _GROWTH * best
-        best, iterations = max(best, field.value), 2 * iterations
-        left = options.seconds - (time.process_time() - begun)
-        if not growing or (options.rungs is None and 2.5 * last > left):
+    if train.weights is None:
+        fields |= _closed_forms(train, validation, options)
+    best, how = 0.0, (options.learning_rate, options.batch_size)
+    for rung in range(options.rungs):
+        iterations = options.iterations * 2**rung
+        seed = derive(options.seed, "net", rung) if rung else options.seed
+        net = NetField(train, validation, sharper(options.net, rung), iterations, *how, seed)
+        fields[f"net {iterations}"] = net
+        if net.value <= _GROWTH * best:
             break
+        best = net.value
     return fields
 
 
 def _closed_forms(
-    train: SteinForm, validation: SteinForm, affine: Field, options: CriticOptions
+    train: SteinForm, validation: SteinForm, options: CriticOptions
 ) -> dict[str, Field]:
     seed = options.seed
     d = train.points.shape[1]
@@ -198,8 +162,6 @@ def _closed_forms(
     if train.context is not None:
         return fields
     fields["mixture score"] = MixtureScore(_mixture(train, validation, options))
-    if d <= _KERNEL_DIM:
-        fields["kernel score"] = _kernel_score(train, validation, affine)
     return fields
 
 
@@ -212,17 +174,3 @@ def _mixture(train: SteinForm, validation: SteinForm, options: CriticOptions) ->
     made = MixtureDensity.best(train.points, validation.points, seed)
     options.mixtures.append((train.points, seed, made))
     return made
-
-
-def _kernel_score(train: SteinForm, validation: SteinForm, affine: Field) -> Field:
-    """Return the kernel score whose bandwidth adds most to an affine field on held-out rows."""
-    spread = float(train.points.std(0).mean())
-    judge = validation.rows(slice(1000))
-    reference = affine(judge.points)
-
-    def gain(field: Field) -> float:
-        linear, gram = _system(judge, [reference, field(judge.points)])
-        return float(linear @ torch.linalg.lstsq(gram, linear[:, None], driver="gelsd").solution)
-
-    trials = [KernelScore(train.points, fraction * spread) for fraction in _KERNEL_WIDTHS]
-    return max(trials, key=gain)

@@ -32,12 +32,6 @@ class Quadratic:
     Attributes:
         matrix: A, shape ``(d, d)``.
         slope: b, shape ``(d,)``.
-
-    Example:
-        >>> one = torch.ones(1, 1, dtype=torch.float64)
-        >>> phi = Quadratic(-one, 0 * one[0])  # |x - y|^2/2 + y^2/2 is least at y = x/2
-        >>> phi.transform(2 * one).tolist()
-        [1.0]
     """
 
     matrix: Tensor
@@ -64,8 +58,6 @@ def step_map(
 
     Args:
         mean, covariance: m, shape ``(d,)``, and C, shape ``(d, d)``.
-        to_mean, to_covariance: n and S.
-        h: Step size.
 
     Source: docs/theory.md 3.1 and 4.5.
     """
@@ -81,15 +73,8 @@ def log_partition(phi: Quadratic, mean: Tensor, covariance: Tensor, h: float) ->
     """Return log E exp(-phi(Y)/h) for Y of N(n, S), nats; infinite where it diverges.
 
     Args:
-        phi: The quadratic.
         mean: n, shape ``(d,)``.
         covariance: S, shape ``(d, d)``.
-        h: Step size.
-
-    Example:
-        >>> one = torch.ones(1, 1, dtype=torch.float64)
-        >>> round(log_partition(Quadratic(one, 0 * one[0]), 0 * one[0], 3 * one, 1.0), 12)
-        -0.69314718056
     """
     precision = torch.linalg.inv(covariance)
     tilted = precision + phi.matrix / h
@@ -136,7 +121,6 @@ class DualReport(Typed):
     """Steps bounded from both sides.
 
     Attributes:
-        steps: The steps.
         exact: Whether the target's log E exp(-phi/h) is in closed form, and not a mean over draws.
         convexity: lambda of the objective, which the bounds on W2 and KL stand on.
     """

@@ -37,7 +37,6 @@ class Effort(Typed):
     Attributes:
         particles: Number of particles at most.
         iterations: Iterations of the first net of each critic.
-        score_rows: Rows whose score is pushed.
         rungs: Nets of each critic at most, each with twice the iterations of the one before.
         last_only: Whether first-order errors are measured after the last step alone.
         two_sample: Rows that two-sample tests compare at most; ``None`` without such tests.
@@ -71,18 +70,8 @@ def efforts(
     """Yield efforts that double; the first one looks at the last step alone.
 
     Args:
-        options: Options; those that are set are kept.
         budget: CPU seconds, which the efforts record.
-        rows: Number of particles that there are.
         scored: Whether the score of the start is known.
-
-    Example:
-        >>> from wopt_certify.options import Certify
-        >>> made = list(efforts(Certify(iterations=10), rows=5000, scored=False))
-        >>> [one.particles for one in made]
-        [1000, 2000, 4000, 5000]
-        >>> made[0].iterations
-        10
     """
     asked = (options.particles, options.iterations, options.score_rows)
     most = (min(_MOST[0], rows), _MOST[1], _MOST[2] if scored else 0)

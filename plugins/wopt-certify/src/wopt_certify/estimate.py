@@ -38,14 +38,6 @@ class Estimate(Typed):
         error: Its standard error; zero for quadrature nodes.
         low, high: Ends of the interval, not below zero.
         raw: The measured value, which may be negative; ``None`` stands for ``value``.
-        label: The kind of the figure.
-
-    Example:
-        >>> found = Estimate.of(0.5, 0.1, level=0.95)
-        >>> round(found.low, 3), round(found.high, 3)
-        (0.304, 0.696)
-        >>> Estimate.of(-58.57, 0.1, level=0.95).impossible
-        True
     """
 
     value: Number
@@ -67,7 +59,6 @@ class Estimate(Typed):
         Args:
             value: The measured value; sampling noise may make it negative, for which the interval
                 allows; a value far below zero is ``impossible``.
-            error: Its standard error.
             level: Confidence of the interval, in (0, 1).
         """
         half = statistics.NormalDist().inv_cdf((1 + level) / 2) * error
@@ -80,11 +71,7 @@ class Estimate(Typed):
 
 @dataclasses.dataclass(frozen=True)
 class MethodEstimate(Estimate):
-    """An estimate of a first-order error, with the method that gave it.
-
-    Attributes:
-        by: The method.
-    """
+    """An estimate of a first-order error, with the method that gave it."""
 
     by: Method = dataclasses.field(kw_only=True)
 
@@ -109,11 +96,6 @@ def root_mean_square(squares: Tensor, weights: Tensor | None, level: float) -> E
     """Return the root of the mean of ``squares``, shape ``(n,)``, by the delta method.
 
     The unit is the square root of the squares' unit; ``weights`` of shape ``(n,)`` sum to one.
-
-    Example:
-        >>> import torch
-        >>> round(root_mean_square(torch.tensor([9.0, 9.0]), None, 0.95).value, 4)
-        3.0
     """
     squares = squares.double()
     mean, error = mean_and_error(squares, weights)
@@ -125,11 +107,6 @@ def divergence(objective: Objective, at: Particles, level: float) -> Estimate | 
     """Return KL(rho | q), the mean of log rho - log q in nats.
 
     Return ``None`` unless both densities are known and KL is the objective.
-
-    Args:
-        objective: The objective with its target.
-        at: The particles.
-        level: Confidence of the interval.
     """
     target = objective.target
     if at.log_density_start is None or at.log_det is None or target is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -14,8 +16,9 @@ from wopt.particles import split_conditions
 from wopt.seeds import generator, seeded
 from wopt.stein import SteinForm
 from wopt_certify.challenge.mixture import MixtureDensity
+from wopt_certify.training import train as trained
 
-__all__ = ["KernelScore", "MixtureScore", "NetField", "RadialField", "WaveField", "sharper"]
+__all__ = ["MixtureScore", "NetField", "RadialField", "WaveField", "sharper"]
 
 _WAVES = 300
 _RIDGES_OF_WAVES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -32,10 +35,7 @@ class WaveField:
     (4.1).
 
     Args:
-        fit: The form to which the field is fitted.
-        validation: The form on which the ridge is chosen.
         bandwidth: Bandwidth in units of the standard deviation of a coordinate.
-        seed: Seed of the waves.
     """
 
     def __init__(self, fit: SteinForm, validation: SteinForm, bandwidth: float, seed: int) -> None:
@@ -77,51 +77,9 @@ class WaveField:
         for ridge in _RIDGES_OF_WAVES:
             matrix = vectors @ (rotated / (values.clamp(min=0) + ridge)[:, None])
             phi, divergence = self._of(*waves, matrix)
-            gain = float(
-                validation.mean(2 * validation.along(phi, divergence) - phi.square().sum(1))
-            )
+            gain = _gain(validation, phi, divergence)
             if gain > best:
                 best, self.matrix = gain, matrix
-
-
-_CENTRES_OF_KERNEL = 3000
-
-
-class KernelScore:
-    """phi(y) = grad log p^(y) = (E_w x_i - y)/h^2,  w_i ~ exp(-|y - x_i|^2/(2 h^2)).
-
-        div phi = (E_w |x_i - y|^2 - |E_w x_i - y|^2)/h^4 - d/h^2.
-
-    The field is smooth, so its divergence has no singular part, unlike that of a spline's density.
-
-    Args:
-        centres: x_i, shape ``(n, d)``; at most 3000 are used.
-        bandwidth: h.
-
-    Example:
-        >>> x = torch.zeros(1, 2, dtype=torch.float64)  # p^ is N(0, I)
-        >>> phi, divergence = KernelScore(x, 1.0)(torch.tensor([[1.0, 2.0]]).double())
-        >>> phi.tolist(), round(float(divergence), 6)
-        ([[-1.0, -2.0]], -2.0)
-    """
-
-    def __init__(self, centres: Tensor, bandwidth: float) -> None:
-        self.centres = centres[:_CENTRES_OF_KERNEL].double()
-        self.bandwidth = bandwidth
-
-    def __call__(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(phi, div phi)`` at ``y``, shapes ``(n, d)`` and ``(n,)``."""
-        rows = max(1, 2_000_000 // len(self.centres))
-        parts = [self._of(part) for part in y.double().split(rows)]
-        return torch.cat([phi for phi, _ in parts]), torch.cat([div for _, div in parts])
-
-    def _of(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        h2 = self.bandwidth**2
-        squares = torch.cdist(y, self.centres).square()
-        weights = (-squares / (2 * h2)).softmax(1)
-        step = weights @ self.centres - y
-        spread = (weights * squares).sum(1) - step.square().sum(1)
-        return step / h2, spread / h2**2 - y.shape[1] / h2
 
 
 class MixtureScore:
@@ -130,17 +88,6 @@ class MixtureScore:
         div phi = sum_k c_k (|g_k|^2 - tr P_k) - |phi|^2.
 
     The field is smooth, so its divergence has no singular part.
-
-    Args:
-        density: The mixture r, with precisions P_k.
-
-    Example:
-        >>> rng = torch.Generator().manual_seed(0)
-        >>> x = torch.randn(4000, 2, generator=rng, dtype=torch.float64)
-        >>> r = MixtureDensity.best(x[:3000], x[3000:], 0)
-        >>> phi, divergence = MixtureScore(r)(x)
-        >>> float((phi + x).norm(dim=1).mean()) < 0.1, abs(float(divergence.mean()) + 2) < 0.1
-        (True, True)
     """
 
     def __init__(self, density: MixtureDensity) -> None:
@@ -175,19 +122,6 @@ class RadialField:
 
     The ten coefficients, in any dimension, maximise  2 <xi, phi> - E|phi|^2  with the ridge that is
     best on other rows.
-
-    Args:
-        fit: The form to which the field is fitted.
-        validation: The form on which the ridge is chosen.
-
-    Example:
-        >>> rng = torch.Generator().manual_seed(0)
-        >>> y = torch.randn(4000, 5, generator=rng, dtype=torch.float64)
-        >>> one = torch.ones(4000).double()  # xi = grad log p + y/2 for p = N(0, I): -y/2
-        >>> form = SteinForm(y, y / 2, -one, None)
-        >>> phi, divergence = RadialField(form, form)(y)
-        >>> form.size(phi, divergence)[0] > 0.95 * (5 / 4) ** 0.5  # |xi| = sqrt(5)/2
-        True
     """
 
     def __init__(self, fit: SteinForm, validation: SteinForm) -> None:
@@ -232,9 +166,7 @@ class RadialField:
             self.coefficients, singular = torch.linalg.solve_ex(gram + ridge * size * eye, linear)
             if singular:  # all rows are one point in float64
                 continue
-            phi, divergence = self(*validation.inputs)
-            squares = phi.square().sum(1)
-            gain = float(validation.mean(2 * validation.along(phi, divergence) - squares))
+            gain = _gain(validation, *self(*validation.inputs))
             if gain > best:
                 best, kept = gain, self.coefficients
         self.coefficients = kept
@@ -254,20 +186,7 @@ def sharper(net: Spec, rung: int) -> Spec:
 
 
 class NetField:
-    """phi(y) = s u((y - m)/s) for a block's velocity u, trained to maximise docs/theory.md (4.1).
-
-    Args:
-        train: The form on which the field is trained.
-        validation: The form on which the best state is chosen.
-        net: A block that provides VELOCITY.
-        iterations: Iterations of Adam, on a cosine schedule.
-        learning_rate: Peak of the schedule.
-        batch_size: Rows per iteration.
-        seed: Seed of initialisation and batches.
-
-    Raises:
-        CapabilityError: The net has no velocity.
-    """
+    """phi(y) = s u((y - m)/s) for a block's velocity u, trained to maximise (4.1) of the theory."""
 
     def __init__(
         self,
@@ -279,22 +198,24 @@ class NetField:
         batch_size: int,
         seed: int,
     ) -> None:
-        y = torch.cat(train.inputs, dim=1)
+        y, d = torch.cat(train.inputs, dim=1), train.points.shape[1]
         self.shift = train.mean(y)
         self.scale = train.mean((y - self.shift).square()).sqrt().clamp(min=1e-12)
-        self.value = 0.0
         with seeded(seed):
-            self.net: FlowBlock = new_block(
-                net, train.points.shape[1], y.shape[1] - train.points.shape[1]
-            )
+            self.net: FlowBlock = new_block(net, d, y.shape[1] - d)
             if Capability.VELOCITY not in self.net.provides:
                 raise CapabilityError(
                     f"block {type(self.net).__name__} cannot be the critic: it provides no "
                     "VELOCITY; choose another certify.critic, such as ode"
                 )
             self.net.to(dtype=torch.float32, device=y.device)
-            with torch.enable_grad():
-                self._train(train, validation, iterations, learning_rate, batch_size)
+            self.value = trained(
+                self.net,
+                [torch.optim.Adam(self.net.parameters(), lr=learning_rate)],
+                self._loss(train, batch_size),
+                lambda: _gain(validation, *self(*validation.inputs)),
+                iterations,
+            )
         self.net.freeze()
 
     def __call__(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -308,31 +229,22 @@ class NetField:
         inside = ((torch.cat(given(y, c), dim=1) - self.shift) / self.scale).float()
         return split_conditions(inside, inside.shape[1] - y.shape[1])
 
-    def _train(
-        self, train: SteinForm, validation: SteinForm, iterations: int, rate: float, batch: int
-    ) -> None:
+    def _loss(self, train: SteinForm, batch: int) -> Callable[[], Tensor]:
+        """Return  E|phi|^2 - 2 <xi, phi>  on random rows."""
         inside, scale = self._inside(*train.inputs), self.scale[: train.points.shape[1]]
         by_point, scale = (train.by_point * scale).float(), scale.float()
-        by_log_det = train.by_log_det.float()
-        shares = None if train.weights is None else (train.weights * len(by_point)).float()
-        optimiser = torch.optim.Adam(self.net.parameters(), lr=rate)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, iterations)
-        kept = {k: v.clone() for k, v in self.net.state_dict().items()}
-        for iteration in range(1, iterations + 1):
-            rows = torch.randint(len(by_point), (min(batch, len(by_point)),))
+        by_log_det, n = train.by_log_det.float(), len(train.points)
+        shares = torch.ones(n) if train.weights is None else (train.weights * n).float()
+
+        def loss() -> Tensor:
+            rows = torch.randint(n, (min(batch, n),))
             v, divergence = self.net.velocity(*(part[rows] for part in inside))
             along = (by_point[rows] * v).sum(1) + by_log_det[rows] * divergence
-            terms = (scale * v).square().sum(1) - 2 * along
-            loss = terms.mean() if shares is None else (shares[rows] * terms).mean()
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            if iteration % 25 == 0 or iteration == iterations:
-                v, divergence = self(*validation.inputs)
-                size = 2 * validation.along(v, divergence) - v.square().sum(1)
-                value = float(validation.mean(size))
-                if value > self.value:
-                    self.value = value
-                    kept = {k: p.clone() for k, p in self.net.state_dict().items()}
-        self.net.load_state_dict(kept)
+            return (shares.to(v)[rows] * ((scale * v).square().sum(1) - 2 * along)).mean()
+
+        return loss
+
+
+def _gain(form: SteinForm, phi: Tensor, divergence: Tensor) -> float:
+    """Return  2 <xi, phi> - E|phi|^2."""
+    return float(form.mean(2 * form.along(phi, divergence) - phi.square().sum(1)))

@@ -23,8 +23,6 @@ class Refuted(Typed):
     """An upper bound that a fact contradicts.
 
     Attributes:
-        name: Name of the bound.
-        value: Value of the bound.
         by: The floor that contradicts it; in the file ``refuted_by``, and in words ``by``.
     """
 
@@ -49,17 +47,13 @@ class Gap(Typed):
     with what each of them needs.
 
     Attributes:
-        of: The kind of the gap.
         lower: A lower confidence limit, without assumptions; ``None`` if no lower side was
             measured.
-        level: Confidence of the lower side.
         estimate: The gap where it is known, or what was found so far: the gain of the best density
             that was tried, which is too small.
         upper: An upper bound under ``upper_needs``; ``None`` where no bound stands.
         upper_needs: The assumptions of the upper bound.
-        refuted: Upper bounds that facts contradict.
         by: The origin of the lower side.
-        estimate_by: The origin of the estimate.
         known: Whether the gap itself is known, up to sampling: both densities are, or the minimum.
 
     Example:
@@ -99,8 +93,6 @@ class Gap(Typed):
         """Return the gap between the lower side and the least bound that stands.
 
         Args:
-            of: The kind of the gap.
-            bounds: Upper bounds, with those that something contradicts marked.
             needs: The assumptions of the least of them.
             lower: The challengers' side, if challengers were run.
             known: The gap itself, where both densities (or the minimum) are known.

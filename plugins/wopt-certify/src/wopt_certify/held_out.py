@@ -52,10 +52,8 @@ def evidence_of(
     """Return the particles of a certificate, shape ``(n, d)``, with their score if asked for.
 
     Args:
-        prepared: The run's data and parts.
         particles: Particles to use; ``None`` leaves the choice to the run: held-out rows, or fresh
             draws of its start.
-        effort: Numbers of particles and rows.
         scored: Whether the start's score is pushed through the maps too.
     """
     if particles is not None:
@@ -142,8 +140,6 @@ def _score(dataset: Dataset, rows: Tensor) -> tuple[Tensor | None, tuple[str, ..
 
 
 _ROWS = 5000
-_FEW, _QUICK = 1000, 100
-"""Number of rows up to which the classifier makes fewer iterations, and their number."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,13 +183,7 @@ def compare_samples(
     rows carried through them with draws of the target.
 
     Args:
-        prepared: The run's data and parts, which can be compared.
-        blocks: The run's maps.
-        level: Confidence level.
         most: Largest number of rows of either kind.
-
-    Raises:
-        WoptError: Rows are too few, or samples cannot be drawn.
     """
     data, target = prepared.dataset, prepared.problem.objective.target
     assert data is not None
@@ -221,8 +211,7 @@ def compare_samples(
     # A finite population is drawn with repetitions, which independent rows do not have.
     samples = torch.unique(samples.double().cpu(), dim=0)
     samples = samples[torch.randperm(len(samples), generator=generator(seed, "order"))]
-    quick = {"iterations": _QUICK, "kernel_rows": most // 2} if most <= _FEW else {}
-    test = two_sample(rows.double().cpu(), samples, names, train, level=level, seed=seed, **quick)
+    test = two_sample(rows.double().cpu(), samples, names, train, level=level, seed=seed)
     return SampleComparison(test, _conditional(flow, data, seed, most), tuple(notes), most)
 
 

@@ -55,8 +55,6 @@ def round_trips(
     Args:
         blocks: T_1, ..., T_N.
         target: The law of the noise; if it cannot be sampled there is no trip from noise.
-        evidence: The data.
-        level: Confidence of the intervals.
         rows: Rows of either trip, at most.
 
     Source: docs/theory.md (1.17), (1.18).
@@ -102,7 +100,6 @@ class TotalMass(Typed):
         value, error: The integral and its standard error.
         k_hat: k-hat of the weights; above ``threshold`` the error is not reliable.
         threshold: min(1 - 1/log10 S, 0.7).
-        label: The kind of the figure.
         draws, rows: Number of draws that integrated it, and of the model's rows that placed them.
     """
 
@@ -152,16 +149,6 @@ def total_mass(
     Args:
         log_density: log p in nats, from shape ``(n, d)`` to ``(n,)``.
         rows: Rows where p has its mass, shape ``(n, d)`` with n > d.
-        seed: Seed of the draws.
-        draws: Number of draws.
-
-    Example:
-        >>> law = torch.distributions.MultivariateNormal(torch.zeros(2), torch.eye(2))
-        >>> x = torch.randn(1000, 2, generator=torch.Generator().manual_seed(0))
-        >>> total_mass(law.log_prob, x).is_one
-        True
-        >>> total_mass(lambda x: law.log_prob(x) + 0.5, x).is_one
-        False
     """
     rng = torch.Generator().manual_seed(seed)
     proposal = _Proposal(rows.double().cpu()[:_CENTRES])

@@ -39,7 +39,6 @@ class LowerSide(Typed):
         value: What was found so far: the mean on fresh rows, nats.
         error: Standard error of the mean, nats.
         low: The lower end of a one-sided interval, nats.
-        level: Confidence of the interval.
         by: The challengers of largest weight.
         rows: Number of fresh rows that evaluated it.
         escalation: What was found by effort; in the file ``ladder``.
@@ -47,10 +46,6 @@ class LowerSide(Typed):
         asked: Most rows that were to evaluate it, by which it repeats, too.
 
     Source: docs/theory.md 4; the chain rule of KL with a density that is not the truth.
-
-    Example:
-        >>> LowerSide(0.5, 0.01, 0.48, 0.95, "autoregressive", 1000).escalation
-        ()
     """
 
     value: Number
@@ -69,13 +64,7 @@ class LowerSide(Typed):
 
     @property
     def growth(self) -> str:
-        """How the value grew with effort, in words.
-
-        Example:
-            >>> steps = [EscalationStep("a", 0.1, g, 0.01) for g in (0.1, 0.2, 0.3, 0.31)]
-            >>> LowerSide(0.31, 0.01, 0.28, 0.95, "b", 1000, tuple(steps)).growth
-            'by 4 densities (0.1 by the first, 0.2 by 2)'
-        """
+        """How the value grew with effort, in words."""
         count = len(self.escalation)
         if count < 2:
             return f"by {self.by}"

@@ -35,12 +35,7 @@ def mass_of(prepared: Prepared, blocks: Sequence[FlowBlock], draws: int = 2000) 
     """Return the integral of the model's audited density; ``None`` where rows are too few.
 
     Args:
-        prepared: The run's data and parts.
-        blocks: The run's maps.
         draws: Number of draws that integrate; at most 500 rows of the model locate the density.
-
-    Raises:
-        WoptError: Rows cannot be mapped.
     """
     flow, seed = prepared.flow(blocks), derive(prepared.config.seed, "mass")
     assert prepared.dataset is not None

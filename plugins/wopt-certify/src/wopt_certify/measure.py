@@ -77,9 +77,6 @@ def measure_step(
     """Measure one step.
 
     Args:
-        problem: The problem: objective, scheme, solver.
-        passage: The step.
-        options: Options of the critic.
         score: The score before the step at the first m particles, shape ``(m, d)``, if known.
         plan_rows: Rows of each plan between samples; 0: none is made.
         examined: Whether fields other than affine ones are fitted.

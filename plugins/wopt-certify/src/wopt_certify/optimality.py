@@ -42,11 +42,10 @@ class OptimalityResidual(Typed):
 class Optimality(TransportGap):
     """Estimates of a block's distance from the optimal map.
 
-    The gap lies between the values that plans between samples give (``plans``, with scipy) and that
-    of the best quadratic potential (``high``), which is far too large where laws are not Gaussian.
+    The gap lies between what plans between samples give (``plans``) and what the best quadratic
+    potential gives (``high``), which is far too large where laws are not Gaussian.
 
     Attributes:
-        symmetry: Symmetry of DT.
         residual_low, residual_high: The first-order error that allows for the gap.
     """
 
@@ -111,12 +110,9 @@ def optimality_of(
     """Return the transport gap, the symmetry of DT, and the residual that allows for the gap.
 
     Args:
-        passage: The step.
         looked: From :func:`symmetry_of`.
         residual: The first-order error, with the block as the map.
         rows: Rows of each plan; 0 leaves all out.
-        level: Confidence of the intervals.
-        seed: Seed of the subsamples.
     """
     x, y = passage.before.points, passage.after.points
     # With conditions the map is optimal for each of them, which joint plans do not show.
@@ -125,8 +121,7 @@ def optimality_of(
         return None
     gap = transport_gap(x, y, size=max(4, min(rows, len(x) // 2)), level=level, seed=seed)
     symmetry, why = looked
-    reason = "; ".join(filter(None, (gap.reason, why)))
-    made = Optimality(gap.cost, gap.dual, gap.high, gap.plans, reason, symmetry)
+    made = Optimality(gap.cost, gap.dual, gap.high, gap.plans, why, symmetry)
     if symmetry is None or residual is None or symmetry.least_eigenvalue <= 0:
         return made
 

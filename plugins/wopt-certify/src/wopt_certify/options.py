@@ -144,19 +144,6 @@ class Certify(Measurement):
         return cast(Spec, self.critic)
 
     def of_critic(self, iterations: int, seed: int, rungs: int) -> CriticOptions:
-        """Return the critic's options.
-
-        Args:
-            iterations: Iterations of its first net.
-            seed: Seed of the critic.
-            rungs: Nets at most, each with twice the iterations of the one before.
-        """
-        return CriticOptions(
-            self.net,
-            iterations,
-            self.learning_rate,
-            self.batch_size,
-            self.level,
-            seed,
-            rungs=rungs,
-        )
+        """Return the options of a critic of so many nets, the first of so many iterations."""
+        how = (self.learning_rate, self.batch_size, self.level)
+        return CriticOptions(self.net, iterations, *how, seed, rungs)

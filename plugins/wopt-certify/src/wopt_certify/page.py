@@ -51,9 +51,7 @@ class BoundRow:
     """One line of the table of bounds after the last step.
 
     Attributes:
-        name: Name of the bound.
         gap, w2: Its values, if any.
-        label: The status of the values.
         needs: Their conditions, or why there is no value.
         refuted: Whether facts contradict the bound.
     """

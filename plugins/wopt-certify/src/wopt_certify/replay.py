@@ -35,10 +35,8 @@ class EvaluationData:
     """Particles at the start that nothing was trained on, in the flow's coordinates.
 
     Attributes:
-        particles: The particles.
         origin: The source of the particles, in words.
         score: The start's score at the first m of them, shape ``(m, d)``; ``None`` if unknown.
-        transform: The preprocessing.
         smooth_time: Time of the smoothing that made the start from the data; 0 for none.
         data: The rows before smoothing, shape ``(n, d)``; the particles' points without it.
         conditions: Rows of conditions, shape ``(m, k)``, in the flow's coordinates, for noise.
@@ -58,12 +56,7 @@ class EvaluationData:
 
 
 def score_of(log_density: Callable[[Tensor], Tensor], x: Tensor) -> Tensor | None:
-    """Return grad log p, shape ``(n, d)``, at rows ``(n, d)``, or ``None`` if autograd cannot.
-
-    Example:
-        >>> score_of(lambda x: -x.square().sum(1) / 2, torch.tensor([[1.0, -2.0]])).tolist()
-        [[-1.0, 2.0]]
-    """
+    """Return grad log p, shape ``(n, d)``, at rows ``(n, d)``, or ``None`` if autograd cannot."""
     with torch.enable_grad():
         leaf = x.detach().requires_grad_()
         value = log_density(leaf)
@@ -79,11 +72,6 @@ def obeys_stein(score: Tensor, x: Tensor) -> bool:
 
     A density with jumps has a gradient almost everywhere that is not its score; it fails. Scores
     and draws have shape ``(n, d)``.
-
-    Example:
-        >>> x = torch.randn(1000, 1, generator=torch.Generator().manual_seed(0))
-        >>> obeys_stein(-x, x), obeys_stein(0 * x, x)
-        (True, False)
     """
     terms = (score * (x - x.mean(0))).sum(1).double()
     estimate = mean_and_error(terms)
@@ -98,7 +86,6 @@ def pushed_score(block: FlowBlock, x: Tensor, score: Tensor, c: Tensor | None = 
     by one backward pass per dimension, through the block's own grid.
 
     Args:
-        block: T, which provides LOG_DET.
         x: Points, shape ``(n, d)``.
         score: s at the points, shape ``(n, d)``.
         c: Conditions, shape ``(n, k)``.
@@ -107,15 +94,6 @@ def pushed_score(block: FlowBlock, x: Tensor, score: Tensor, c: Tensor | None = 
         s', shape ``(n, d)``, float64.
 
     Source: docs/theory.md 4.2 (a).
-
-    Example:
-        >>> from wopt.testing import AffineBlock
-        >>> block = AffineBlock(1).double()
-        >>> block.matrix.data.mul_(2.0)  # N(0, 1) becomes N(0, 4)
-        tensor([[2.]], dtype=torch.float64)
-        >>> x = torch.tensor([[1.0]], dtype=torch.float64)
-        >>> float(pushed_score(block, x, -x))
-        -0.5
     """
     with torch.enable_grad():
         leaf = x.detach().requires_grad_()
@@ -137,7 +115,6 @@ class ReplayedStep:
 
     Attributes:
         record: The run's record of the step.
-        block: The step's map.
         before, after: The particles before it, and moved by the audited map.
         subproblem: The subproblem that the map solves at these particles; ``None`` for schemes of
             several stages, or whose maps replace each other, since earlier maps are not kept.
@@ -186,14 +163,7 @@ class _Known:
 def replay(
     problem: Problem, blocks: Sequence[FlowBlock], records: Sequence[StepRecord], start: Particles
 ) -> Iterator[ReplayedStep]:
-    """Yield every step of a run.
-
-    Args:
-        problem: The problem: objective, scheme, solver.
-        blocks: The maps.
-        records: One record per step: its step size and what its scheme planned.
-        start: The particles at the start.
-    """
+    """Yield every step of a run."""
     scheme = problem.scheme
     trace = ParticleHistory(start)
     previous_h: float | None = None

@@ -8,12 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from torch import Tensor
 
-from wopt.html import paragraph, table
 from wopt.interfaces import Objective
 from wopt.particles import Particles
 from wopt.statistics import mean_and_error
 from wopt.typed import Number, Typed
-from wopt_certify.bounds import Base, Entry, Label, StepBounds, least
+from wopt_certify.bounds import Base, Entry, Label, StepBounds
 from wopt_certify.effort import Effort
 from wopt_certify.estimate import Estimate, MethodEstimate
 from wopt_certify.gap import Gap
@@ -32,59 +31,7 @@ __all__ = [
     "Statement",
     "StepCertificate",
     "StepsWished",
-    "certificate_cells",
-    "certificate_html",
 ]
-
-_HEAD = ("step", "h", "known", "eps seen", "movement/h", "least bound", "by")
-
-
-def certificate_html(certificate: Certificate) -> str:
-    """Return a certificate as HTML: the statement, each step with its least bound, the notes.
-
-    Intervals are those of estimates; refuted bounds are listed apart.
-    """
-    parts = [paragraph(certificate.statement.text, bold=True)]
-    parts += [
-        paragraph(f"Refuted: {one.name} <= {one.value:.4g}, by {one.by}")
-        for one in certificate.gap.refuted
-    ]
-    title = f"{certificate.of} after each step: estimates, and the least bound given what was seen"
-    parts.append(
-        table(
-            _HEAD,
-            [
-                (str(step.step), f"{step.step_size:g}", *certificate_cells(step))
-                for step in certificate.steps
-            ],
-            title,
-        )
-    )
-    if certificate.two_sample is not None:
-        parts.append(paragraph(f"Samples: {certificate.two_sample.text()}"))
-    parts += [paragraph(note) for note in certificate.notes]
-    return "".join(parts)
-
-
-def certificate_cells(step: StepCertificate) -> tuple[str, ...]:
-    """Return the cells of a step: the last five columns of the table."""
-    best = least(step.bounds.gap)
-    refuted = any(entry.refuted for entry in step.bounds.gap.values())
-    return (
-        _interval(step.gap),
-        _interval(step.residual),
-        f"{step.movement.value / step.effective_step_size:.3g}",
-        "-" if best is None else f"{best[1]:.4g}",
-        ("all refuted" if refuted else "") if best is None else best[0],
-    )
-
-
-def _interval(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "-"
-    if estimate.impossible:
-        return f"{estimate.raw:.3g} (false)"
-    return f"{estimate.value:.3g} [{estimate.low:.3g}, {estimate.high:.3g}]"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +40,6 @@ class Energy(Typed):
 
     Attributes:
         value, error: The energy and its standard error.
-        label: The kind of the figure.
     """
 
     value: Number
@@ -117,10 +63,7 @@ class StepCertificate(Typed):
 
     Attributes:
         step: The number of the step: 1, 2, ...
-        step_size: h.
-        effective_step_size: h' of its subproblem.
         gap: The gap after the step, where it is known.
-        energy: The objective.
         residual: The best estimate of the first-order error.
         residuals: The first-order error by every method.
         movement: Root mean square of the proximal step's displacement: y - a, or y - x with an
@@ -129,7 +72,6 @@ class StepCertificate(Typed):
         inversion_error: Root mean square of T^-1(T(x)) - x.
         transport: The block's distance from the optimal map; ``None`` if it was not measured.
         not_optimal: Why the map is not optimal; empty without evidence against it.
-        bounds: The bounds that follow.
         seen: The part of ``gradient`` that each test field sees, and all ``together``; empty where
             no field was needed.
     """
@@ -155,9 +97,7 @@ class NamedBound(Typed):
     """A bound with its name.
 
     Attributes:
-        value: The bound.
         label: The status of the bound: exact, or given some eps.
-        by: Name of the bound.
         needs: Its assumptions, besides its theorem's conditions.
     """
 
@@ -172,11 +112,8 @@ class StepsWished(Typed):
     """The number of steps that a wished gap needs.
 
     Attributes:
-        target_kl: The wished gap.
         steps: The number; ``None`` if no number suffices.
         residual_needed: The first-order error below which some number suffices.
-        text: The result in words.
-        label: The status of the bound.
     """
 
     target_kl: Annotated[float, Field(validation_alias="wish")]
@@ -232,24 +169,16 @@ class Certificate(Typed):
 
     Attributes:
         gap: The headline: lower side, estimate, upper side.
-        resolution: Both sides at resolutions.
-        particles: Number of particles.
         origin: The source of the particles, in words.
-        level: Confidence of the intervals.
         convexity: lambda, in the file ``lambda``.
-        smoothness: L of the explicit part.
         base: The starting point of the proximal steps.
         effort: The amount of work of the measurement.
         start: Bounds before the first step.
-        steps: One entry per step.
         final: The best bounds after the last step.
-        round_trip: Errors of the inverse.
         smoothing: The cost of smoothing the data.
         statement: The statement about the model that is sampled.
-        notes: The assumptions of the figures.
         challengers: The lower side with the ladder that found it; ``None`` if none was run.
         two_sample: Held-out rows against samples; ``None`` if they were not compared.
-        conditional: Calibration of a conditional model.
         mass: The integral of the model's density; ``None`` if it was not estimated.
     """
 
@@ -295,12 +224,13 @@ class Certificate(Typed):
         return dataclasses.replace(made, statement=statement)
 
     def _repr_html_(self) -> str:
-        """Return the HTML for notebooks: the headline, the steps, the notes."""
-        return certificate_html(self)
+        from wopt_certify.shown import html
+
+        return html(self)
 
     def show(self, console: Any) -> None:
         """Print the certificate on a terminal."""
-        from wopt_certify.terminal import show
+        from wopt_certify.shown import show
 
         show(self, console)
 

@@ -50,17 +50,11 @@ def certify_run(
     """Certify a run directory, write ``certificate.json`` and return the certificate.
 
     Args:
-        path: The run directory.
         options: Options of [certify] that replace the run's.
         seconds: Budget in CPU seconds, instead of a fraction of training's.
         against: A rival: another run, a saved flow, or a table of its log-densities at the test
             rows, which then replaces the challengers.
         again: Whether to repeat the recorded effort of the existing certificate, for equal numbers.
-        listener: Receives messages on progress.
-
-    Raises:
-        UserError: The run does not exist, has no finished step, or its data are missing or changed.
-        DamagedError: The run is damaged.
     """
     directory = RunDirectory(path)
     table = directory.read_config()
@@ -102,8 +96,6 @@ def fits(made: Certificate, options: Certify, step: int) -> bool:
     """Return whether the counts of an existing certificate can be repeated.
 
     Args:
-        made: The certificate.
-        options: Present options.
         step: Number of the run's last step.
     """
     if not made.steps or made.steps[-1].step != step:
@@ -143,13 +135,8 @@ def certify(
 
     Args:
         options: Options that replace the run's ``[certify]``.
-        run: The run.
         budget: CPU seconds, instead of a share of training's.
         recorded: A certificate whose counts are repeated, instead of those that fit the budget.
-
-    Raises:
-        UserError: The run has no steps.
-        CertificateError: Nothing could be measured.
     """
     if not run.state.blocks:
         raise UserError("there is nothing to certify: the run has no finished step")

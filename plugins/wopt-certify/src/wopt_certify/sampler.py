@@ -16,10 +16,6 @@ def with_sampler(certificate: Certificate, directory: RunDirectory) -> Certifica
 
     log Z is that by importance sampling, so the value is an estimate, and the text says whether the
     weights can be trusted.
-
-    Args:
-        certificate: The run's certificate.
-        directory: The run directory, whose results include those of the sampler.
     """
     result = read_document(directory.result, RunResult)
     if result is None or result.sampler is None:

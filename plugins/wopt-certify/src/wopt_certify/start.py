@@ -38,7 +38,6 @@ class Start(Typed):
         w2: Bound of W_2(p_0, q).
         kl: Bound of KL(p_0 | q), nats.
         second_moment: E|Z|^2 of the target.
-        label: The kind of the figures.
     """
 
     w2: float | None = None
@@ -52,10 +51,8 @@ class Smoothing(Typed):
     """The distance that smoothing moves the data.
 
     Attributes:
-        time: Time of the Ornstein-Uhlenbeck process.
         w2, w2_data_units: A bound of W_2 between data and smoothed start, in the flow's
             coordinates and in the data's units.
-        label: The kind of the figures.
     """
 
     time: float

@@ -42,13 +42,10 @@ def distances(
     """Return the distances of particles, ``(n, d)``, and their law from the exact law.
 
     Args:
-        exact: The exact laws.
         start: The particles at time 0.
         now: The same particles at ``time``, in the same order.
         density: The log-density of their law at points ``(n, d)``; it may raise
             :class:`~wopt.errors.WoptError` where it is not known.
-        step: Number of steps made.
-        time: Time t.
         rng: Generator of draws from the exact law, where it cannot carry particles.
     """
     numbers = _second_moments(exact, now, time)
@@ -113,12 +110,7 @@ def _as_double(particles: Particles) -> Particles:
 
 
 def check_exact(prepared: Prepared) -> None:
-    """Raise if an exact solution is named that does not apply to the run.
-
-    Raises:
-        ConfigError: The model is pulled back, the source is preprocessed, or the solution does not
-            treat this start and objective.
-    """
+    """Raise if an exact solution is named that does not apply to the run."""
     config, data = prepared.config, prepared.dataset
     if config.exact is None:
         return
@@ -135,12 +127,7 @@ def check_exact(prepared: Prepared) -> None:
 
 
 class Evolution(Watch):
-    """Snapshots of a run's held-out particles, at the configured times and at its end.
-
-    Args:
-        directory: Directory in which snapshots are kept.
-        prepared: The run's data and parts.
-    """
+    """Snapshots of a run's held-out particles, at the configured times and at its end."""
 
     def __init__(self, directory: RunDirectory, prepared: Prepared) -> None:
         self.directory = directory

@@ -52,11 +52,7 @@ def pictures(run: Run) -> list[Picture]:
 
 
 def evolution(snapshots: list[Snapshot]) -> Picture | None:
-    """Draw particles at up to three times.
-
-    Args:
-        snapshots: Snapshots in the order of time.
-    """
+    """Draw particles at up to three times."""
     if not snapshots:
         return None
     chosen = _some(snapshots)
@@ -155,10 +151,8 @@ class Guesses:
     """The guesses of a population that was left out.
 
     Attributes:
-        time: Time of the population.
         cells: Number of rows that were compared.
         guesses: Name, W_1 and W_2 of each; the flow's first.
-        verdict: The nearest guess, in words.
     """
 
     time: float

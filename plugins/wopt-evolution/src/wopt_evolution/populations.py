@@ -25,8 +25,6 @@ def at_times(
     """Return positions and velocities of particles at some times.
 
     Args:
-        flow: The flow whose blocks move the particles.
-        clock: Times at which the blocks begin and end.
         x: The particles at the time ``begin``, in the data's units, shape ``(n, d)``.
         begin: Time of ``x``, at which a step begins.
         times: Times not before ``begin``, in any order.
@@ -35,20 +33,6 @@ def at_times(
         Positions and velocities, each of shape ``(len(times), n, d)``, in the data's units (per
         unit of time). Between two steps the velocity is that of the first, at ``begin`` that of
         the step that begins there, or 0 if none does.
-
-    Raises:
-        DataError: A time is before ``begin`` or not covered.
-
-    Example:
-        >>> import torch, wopt
-        >>> from wopt.testing import AffineBlock
-        >>> units = wopt.AffineTransform.fit(torch.randn(9, 1), "none")
-        >>> shift = AffineBlock(1)
-        >>> _ = shift.shift.data.fill_(2.0)
-        >>> flow = wopt.Flow(wopt.Chain([shift], units), None)
-        >>> x, v = at_times(flow, EvolutionClock((0.0, 4.0)), torch.zeros(1, 1), 0.0, [1.0])
-        >>> x.flatten().tolist(), v.flatten().tolist()
-        ([0.5], [0.5])
     """
     first, _ = clock.place(begin)
     if begin > clock.times[first]:
@@ -77,8 +61,6 @@ def populations_report(
     """Return distances of carried rows from each population, and from those left out.
 
     Args:
-        config: The run's options.
-        flow: The run's model.
         listener: Warned if the measurement fails, which does not fail the run.
 
     Returns:

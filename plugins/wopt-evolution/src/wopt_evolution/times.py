@@ -31,12 +31,7 @@ def write_times(
     """Write particles at some times, and return the number of rows.
 
     Args:
-        run: The run, read from the directory.
-        directory: The run directory, for messages.
-        out: The file to write: npy, csv or parquet.
-        number: Number of particles.
         times: Times at each of which every particle has a row.
-        seed: Seed of the choice of rows at the beginning.
         velocities: Whether to write velocities too.
 
     Raises:

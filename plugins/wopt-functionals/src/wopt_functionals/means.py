@@ -28,7 +28,6 @@ def centred(particles: Particles, energy: Tensor, variation: Tensor) -> Tensor:
     energy is not a mean of one value per particle.
 
     Args:
-        particles: The measure rho.
         energy: The energy G(rho), shape ``()``.
         variation: G's first variation at the particles, up to a constant, shape ``(n,)``.
     """

@@ -27,10 +27,6 @@ class JKO(wopt.ProximalScheme):
 
     Source: Jordan, Kinderlehrer, Otto, SIAM J. Math. Anal. 29 (1998) 1-17.
 
-    Args:
-        step_size: Step size h, or a rule for it.
-        transport: Kind of transport term, see :class:`ByAction`.
-
     Example:
         >>> import wopt
         >>> JKO(step_size=0.5).step_size(0)

@@ -28,9 +28,6 @@ class KL(wopt.Objective):
 
     Source: Ambrosio, Gigli, Savare, *Gradient Flows*, 2008, Prop. 9.3.9.
 
-    Args:
-        target: The measure to approach.
-
     Example:
         >>> import torch, wopt
         >>> x = torch.zeros(5, 2, dtype=torch.float64)

@@ -19,9 +19,6 @@ __all__ = ["absolute_address", "load_function"]
 def absolute_address(text: str) -> str:
     """Return ``FILE.py:FUNCTION`` with an absolute path, the same from any working folder.
 
-    Raises:
-        ValueError: The text is not of that form.
-
     Example:
         >>> absolute_address("/models/banana.py:log_prob")
         '/models/banana.py:log_prob'
@@ -41,11 +38,6 @@ def load_function(address: str, recorded: str | None) -> tuple[Callable[..., Any
     Args:
         address: An address as :func:`absolute_address` returns it.
         recorded: The hash in the configuration, if any.
-
-    Raises:
-        ConfigError: The code is not allowed (:func:`wopt.allow_code`), the file has changed since,
-            it fails when run, or it has no such function.
-        DataError: The file does not exist.
     """
     file, _, name = address.rpartition(":")
     content = existing_file(file).read_bytes()

@@ -21,8 +21,6 @@ def weight_columns(
     """Return log weights and smoothed weights, shape ``(n, 2)``, and print their diagnostics.
 
     Args:
-        run: A run with a push-forward model.
-        directory: The run directory, for messages.
         x: Samples by the audited maps, shape ``(n, d)``.
         log_density: The model's log-density at the samples in nats, shape ``(n,)``.
         quiet: Whether to print only if the weights are unreliable.

@@ -18,7 +18,6 @@ class Moment:
     """The moments of a coordinate of the target, by importance weights.
 
     Attributes:
-        name: Name of the coordinate.
         mean, mean_error, sd, sd_error: Mean and standard deviation with their standard errors.
     """
 
@@ -35,10 +34,7 @@ class SamplerPart:
 
     Attributes:
         reliable: Whether there is no warning.
-        warnings: Warnings, in words.
         numbers: log Z, its two sides, the effective size, k-hat: name, value, error, remark.
-        moments: Moments of each coordinate.
-        modes: Weights of known components.
         lost: Lost modes: location, fraction of the target, fraction of the model.
         searched: Whether a reference sample was compared with the draws.
         truth: Errors, where something is known of the target: name, value, remark.

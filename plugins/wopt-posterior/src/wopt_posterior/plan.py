@@ -58,7 +58,6 @@ def wants_plan(config: RunConfig, table: Mapping[str, Any]) -> bool:
     """Return whether to plan: by ``[plan]``, or because no option of steps is given.
 
     Args:
-        config: The configuration.
         table: The given table. Of ``[solver]``, ``iterations`` may be given.
     """
     if config.plan is not None:
@@ -79,10 +78,8 @@ def planned(
     by the clock, in complete schedules of doubling length, until its weights are even.
 
     Args:
-        config: The validated configuration.
         table: The configuration as given; ``solver.iterations`` in place of a budget makes the same
             seed give the same run.
-        where: The file, for messages.
         start: Points from which the search for modes starts too, shape ``(k, d)``, free.
 
     Raises:

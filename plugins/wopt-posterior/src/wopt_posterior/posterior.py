@@ -143,7 +143,8 @@ class Posterior:
 
         Example:
             >>> import torch, wopt
-            >>> found = wopt.sample(lambda x: -x.square().sum(1) / 2, 2, names=["a", "b"])
+            >>> found = wopt.sample(
+            ...     lambda x: -x.square().sum(1) / 2, 2, names=["a", "b"], budget=2.0)
             >>> middle = found.quantiles([0.5], of=lambda v: v["a"].square() + v["b"].square())
             >>> abs(float(middle) - 1.386) < 0.15
             True

@@ -84,7 +84,7 @@ def sample(
         >>> import torch, wopt
         >>> law = torch.distributions.LogNormal(0.0, 0.5)  # a normal law in free coordinates
         >>> posterior = wopt.sample(
-        ...     lambda x: law.log_prob(x[:, 0]), dim=1, support={"0": "positive"})
+        ...     lambda x: law.log_prob(x[:, 0]), dim=1, support={"0": "positive"}, budget=2.0)
         >>> posterior.reliable, abs(posterior.log_z) < 1e-6
         (True, True)
         >>> abs(float(posterior.means[0] - law.mean)) < 0.05

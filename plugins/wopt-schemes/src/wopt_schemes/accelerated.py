@@ -33,11 +33,6 @@ class Accelerated(wopt.ProximalScheme):
     Source: Nesterov, 2004; Beck, Teboulle, *FISTA*, 2009; O'Donoghue, Candes, *Adaptive restart*,
     2015; docs/theory.md 3.4.
 
-    Args:
-        step_size: Step size h, or a rule for it.
-        convexity: Modulus lambda; by default the objective's own, or 0 where unknown or negative.
-        restart: Whether FISTA's momentum is restarted when it points uphill.
-
     Example:
         >>> import torch, wopt
         >>> x = wopt.Particles.start(torch.tensor([[2.0]]))

@@ -29,10 +29,6 @@ class ArcLength(wopt.StepSize):
     Source: the reparameterisation of Xu, Cheng, Xie, *Normalizing flow neural networks by JKO
     scheme*, 2023.
 
-    Args:
-        run: Directory of the earlier run.
-        steps: Number N' of steps; by default that of the earlier run.
-
     Raises:
         ConfigError: The run is missing, has fewer than two steps, or no particle moved in it.
 

@@ -22,12 +22,6 @@ class Backtracking(wopt.StepSize):
 
     Source: Armijo, 1966; Nocedal, Wright, *Numerical Optimization*, 2006, algorithm 3.1.
 
-    Args:
-        initial: Step size h of the first step, and the upper limit.
-        shrink: Factor after a rejection.
-        grow: Factor after an accepted step.
-        smallest: Step size below which h is not reduced further.
-
     Example:
         >>> rule = Backtracking(initial=1.0)
         >>> rule(0), rule.after_rejection(1.0), rule(1, previous=0.5), rule(2, previous=0.9)

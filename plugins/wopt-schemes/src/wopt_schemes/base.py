@@ -14,11 +14,7 @@ __all__ = ["Limit", "LimitedScheme", "Stepped"]
 
 @fields
 class Stepped(wopt.ProximalScheme, abc.ABC):
-    """A scheme whose one option is its step size.
-
-    Args:
-        step_size: Step size h, or a rule for it.
-    """
+    """A scheme whose one option is its step size."""
 
     step_size: wopt.StepSizeOption = wopt.named("constant")
 
@@ -48,21 +44,13 @@ class LimitedScheme(Stepped, abc.ABC):
         """Return the limit, where it is known."""
 
     def check(self, objective: Objective) -> None:
-        """Raise if the first step size is above the limit.
-
-        Raises:
-            ConfigError: The step size is above the limit, which the message gives.
-        """
+        """Raise if the first step size is above the limit."""
         message = self._too_large(self.step_size(0), objective)
         if message:
             raise wopt.ConfigError(message)
 
     def refuse_large(self, history: History, objective: Objective) -> None:
-        """Raise if a step's size is above the limit.
-
-        Raises:
-            DivergenceError: The step size is above the limit, which the message gives.
-        """
+        """Raise if a step's size is above the limit."""
         message = self._too_large(history.step_size, objective)
         if message:
             raise wopt.DivergenceError(message)

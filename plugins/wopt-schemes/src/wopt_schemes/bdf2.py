@@ -22,9 +22,6 @@ class BDF2(Stepped):
     Source: Matthes, Plazotta, 2019 (arXiv 1711.02935); Gallouet, Natale, Todeschi, 2024; variable
     steps: Hairer, Norsett, Wanner, *Solving Ordinary Differential Equations I*, III.5.
 
-    Args:
-        step_size: Step size h, or a rule for it.
-
     Example:
         >>> import torch, wopt
         >>> x = wopt.Particles.start(torch.tensor([[2.0]]))

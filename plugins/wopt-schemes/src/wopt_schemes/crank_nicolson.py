@@ -21,9 +21,6 @@ class CrankNicolson(Stepped):
 
     Source: Crank, Nicolson, 1947; along labels: Chu, Jacobs, 2025 (arXiv 2511.10884).
 
-    Args:
-        step_size: Step size h, or a rule for it.
-
     Example:
         >>> import torch, wopt
         >>> x = wopt.Particles.start(torch.tensor([[2.0]]))

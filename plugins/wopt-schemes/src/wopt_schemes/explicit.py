@@ -23,9 +23,6 @@ class Explicit(LimitedScheme):
 
     Source: Ambrosio, Gigli, Savare, *Gradient Flows*, 2008; docs/theory.md 3.1.
 
-    Args:
-        step_size: Step size h, or a rule for it.
-
     Example:
         >>> import wopt
         >>> from wopt.testing import GaussianTarget

@@ -22,9 +22,6 @@ class ForwardBackward(LimitedScheme):
 
     Source: Salim, Korba, Luise, *The Wasserstein proximal gradient algorithm*, 2020.
 
-    Args:
-        step_size: Step size h, or a rule for it.
-
     Example:
         >>> import torch, wopt
         >>> x = wopt.Particles.start(torch.tensor([[2.0]]))

@@ -18,16 +18,6 @@ class Linearised(Subproblem):
     DG(rho)[u] = sum_i <g_i, u(x_i)> + l_i div u(x_i) with the derivatives g, l of the energy by
     points and log-dets, see :func:`wopt.interfaces.objective.energy_derivatives`. The anchor is
     the particles themselves; use :meth:`of`.
-
-    Example:
-        >>> import torch, wopt
-        >>> from wopt.testing import AffineBlock
-        >>> block = AffineBlock(1)
-        >>> _ = block.shift.data.fill_(-1.0)
-        >>> x = wopt.Particles.start(torch.tensor([[1.0], [3.0]]))
-        >>> sub = Linearised.of(x, 0.5, wopt.build("objective", "kl"))
-        >>> float(sub.loss(block).detach())  # E <x, u> + |u|^2/2h = -2 + 1
-        -1.0
     """
 
     explicit = True

@@ -32,9 +32,6 @@ class LocalFlowMatching(Stepped):
 
     Source: Xu, Cheng, Xie, *Local flow matching*, 2024 (arXiv 2410.02548); docs/theory.md 3.5.
 
-    Args:
-        step_size: Step size h, or a rule for it.
-
     Example:
         >>> import wopt
         >>> scheme = LocalFlowMatching(step_size=0.5)

@@ -21,9 +21,6 @@ class Midpoint(Stepped):
     Source: Hairer, Lubich, Wanner, *Geometric Numerical Integration*, II.1; for gradient flows in
     metric spaces: Legendre, Turinici, *Second-order in time schemes*, 2017.
 
-    Args:
-        step_size: Step size h, or a rule for it.
-
     Example:
         >>> import torch, wopt
         >>> from wopt.testing import AffineBlock

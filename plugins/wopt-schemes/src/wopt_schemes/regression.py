@@ -11,15 +11,7 @@ __all__ = ["Regression"]
 
 @dataclasses.dataclass(frozen=True)
 class Regression(Subproblem):
-    """min over T of  E |T(x) - a(x)|^2 / (2 h'):  T carries the particles to their anchors.
-
-    Example:
-        >>> import torch, wopt
-        >>> from wopt.testing import AffineBlock
-        >>> x = wopt.Particles.start(torch.tensor([[1.0], [3.0]]))
-        >>> float(Regression(x, x.points + 2, 0.5).loss(AffineBlock(1)).detach())
-        4.0
-    """
+    """min over T of  E |T(x) - a(x)|^2 / (2 h'):  T carries the particles to their anchors."""
 
     implicit: Objective = dataclasses.field(default_factory=lambda: Sum([]))  # the empty sum, zero
 

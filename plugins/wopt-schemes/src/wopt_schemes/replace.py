@@ -31,9 +31,6 @@ class Replace(Stepped):
     Source: docs/theory.md 3.6, with proof. Generators are updated so in *A Unifying View of
     Variational Generative Wasserstein Flows* (arXiv 2605.31369).
 
-    Args:
-        step_size: Step size h, or a rule for it.
-
     Example:
         >>> import torch, wopt
         >>> start, now = (wopt.Particles.start(torch.full((1, 1), v)) for v in (0.0, 2.0))

@@ -24,9 +24,6 @@ class SDIRK2(Stepped):
 
     Source: Alexander, *Diagonally implicit Runge-Kutta methods for stiff O.D.E.s*, 1977.
 
-    Args:
-        step_size: Step size h, or a rule for it.
-
     Example:
         >>> SDIRK2(step_size=0.5).stages
         2

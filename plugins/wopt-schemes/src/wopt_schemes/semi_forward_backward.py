@@ -41,10 +41,6 @@ class SemiForwardBackward(Stepped):
     Source: Luu, Yu, Williams, et al., *Non-geodesically-convex optimization in the Wasserstein
     space*, 2024 (arXiv 2406.00502).
 
-    Args:
-        step_size: Step size h, or a rule for it.
-        curvature: Coefficient k of the quadratic that is added and subtracted.
-
     Example:
         >>> import torch, wopt
         >>> x = wopt.Particles.start(torch.tensor([[2.0]]))

@@ -32,11 +32,6 @@ class SlicedJKO(wopt.ProximalScheme):
     Source: Bonet, Courty, Septier, Drumetz, *Efficient gradient flows in sliced-Wasserstein
     space*, 2022.
 
-    Args:
-        step_size: Step size h, or a rule for it.
-        frames: Number of frames of d directions.
-        seed: Seed of the directions.
-
     Example:
         >>> SlicedJKO(step_size=0.5, frames=10).frames
         10

@@ -60,9 +60,6 @@ class Extragradient(_TwoEvaluations):
 
     Source: Korpelevich, 1976.
 
-    Args:
-        step_size: Step size h, or a rule for it.
-
     Example:
         >>> Extragradient(step_size=0.1).stages
         3
@@ -83,9 +80,6 @@ class ExplicitMidpoint(_TwoEvaluations):
     like the explicit scheme.
 
     Source: Runge, 1895; along labels: docs/theory.md 3.2.
-
-    Args:
-        step_size: Step size h, or a rule for it.
 
     Example:
         >>> ExplicitMidpoint(step_size=0.1).order

@@ -20,7 +20,6 @@ class Range:
     """An interval of numbers that a search may choose from.
 
     Attributes:
-        low, high: Ends of the interval.
         whole: Whether the numbers are integers.
         log: Whether the search is uniform in the logarithm.
     """
@@ -36,7 +35,6 @@ class SweepDesign:
     """The values, ranges and seeds of a sweep.
 
     Attributes:
-        grid: Values by key, as texts.
         ranges: Intervals by key, for a search only.
         seeds: Number of seeds of each setting, counted from the configuration's.
         trials: Number of settings of a search; ``None`` for every point of the grid.

@@ -34,15 +34,11 @@ class SweepRun(Typed):
     """One run of a sweep.
 
     Attributes:
-        run: Name of the run's directory.
         setting: Texts ``K=V``, as for ``--set``.
-        seed: Seed of the run.
         status: ``done``, ``failed`` (a step was finally rejected), ``pruned``, ``error``.
-        reason: Why it ended.
         value: Value for comparison, less is better: the held-out NLL in nats after the last step,
             or the energy if there is no NLL. Test rows are not used.
         nll_test: NLL of the test rows, in nats, at the end of the run.
-        steps: Number of steps made.
         cpu_seconds: CPU seconds of the run.
     """
 
@@ -70,7 +66,6 @@ class Summary:
         setting: Texts ``K=V``, as for ``--set``.
         value: Mean over the seeds; infinite if a seed has no value, so that it is not the best.
         error: Standard error of that mean; ``None`` for one seed.
-        rows: One row per seed.
     """
 
     setting: tuple[str, ...]
@@ -120,12 +115,6 @@ class Sweep:
 
     It holds ``sweep.json`` (configuration and plan), ``runs/NNN`` (run directories),
     ``table.jsonl`` (one row per run), ``best.toml`` and ``sweep.html``.
-
-    Args:
-        path: The folder of the sweep.
-        table: The configuration, as read from TOML.
-        plan: The values, ranges and seeds to vary.
-        told: Called with each row.
 
     Raises:
         ConfigError: The folder holds another sweep.

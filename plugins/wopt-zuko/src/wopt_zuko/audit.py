@@ -22,7 +22,6 @@ def slopes(move: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     The differences show what the map does in floating point: 0 where T is flat to rounding.
 
     Args:
-        move: The map T, applied to each entry.
         x: Points of any shape, float64.
 
     Example:

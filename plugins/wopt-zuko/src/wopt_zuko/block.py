@@ -46,12 +46,7 @@ class ZukoBlock(wopt.FlowBlock):
         self.hold(stack(structure, univariate, dim, condition, *shape), dim)
 
     def hold(self, transform: Any, dim: int) -> None:
-        """Hold a ``zuko.lazy.LazyTransform`` of ``dim`` features.
-
-        Args:
-            transform: The transform, the identity at the start.
-            dim: Dimension d.
-        """
+        """Hold a ``zuko.lazy.LazyTransform`` of ``dim`` features."""
         self.transform = transform
         if dim <= _FEW:
             self.provides = type(self).provides | Capability.HALF_WAY | Capability.VELOCITY

@@ -26,9 +26,6 @@ def to_zuko(flow: wopt.Flow) -> ZukoFlow:
     ``(..., k)``, are zuko's context. ``log_prob`` takes ``(..., d - k)`` to ``(...)``, in nats.
     Gradients reach x and the parameters.
 
-    Args:
-        flow: A flow with a base whose density is known.
-
     Example:
         >>> units = wopt.AffineTransform.fit(torch.randn(50, 2), "none")
         >>> law = torch.distributions.MultivariateNormal(torch.zeros(2), torch.eye(2))

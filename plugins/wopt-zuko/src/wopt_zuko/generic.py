@@ -27,16 +27,7 @@ class ZukoTransformBlock(ZukoBlock):
     density forecasting of low-voltage load using Bernstein-polynomial normalizing flows*, 2022.
 
     Args:
-        dim: Dimension d, supplied by wopt.
-        condition: Number k of conditions, supplied by wopt.
-        transform: Class name of zuko's lazy transform.
-        univariate: Class name of zuko's univariate transform.
-        transforms: Number of transforms in a row.
-        pieces: Bins of a spline, or the degree of a polynomial.
-        hidden: Widths of the hidden layers of the nets.
-        activation: Activation of the nets.
         bound: Splines and polynomials act on [-bound, bound]^d.
-        passes: Number of passes of the autoregressive inverse.
 
     Example:
         >>> import torch

@@ -34,13 +34,6 @@ class NAFBlock(ZukoBlock):
     networks; reported to exceed the likelihood of the truth in probabilists/zuko, issue 55.
 
     Args:
-        dim: Dimension d, supplied by wopt.
-        condition: Number k of conditions, supplied by wopt.
-        transforms: Maps in a row, their orders alternating.
-        signal: Number of values by which earlier coordinates control a monotone network.
-        monotone: Widths of the hidden layers of the monotone networks.
-        hidden: Widths of the hidden layers of the masked nets.
-        activation: Activation of the nets.
         passes: Number of passes of the inverse, which is that of groups of coordinates.
 
     Example:

@@ -22,11 +22,7 @@ class CouplingBlock(ZukoBlock):
     Source: Dinh, Sohl-Dickstein, Bengio, *Density estimation using Real NVP*, 2017.
 
     Args:
-        dim: Dimension d, supplied by wopt.
-        condition: Number k of conditions, supplied by wopt.
-        transforms: Couplings in a row; two move every coordinate once.
         hidden: Widths of the hidden layers of (s, t).
-        activation: Activation of the nets.
 
     Example:
         >>> import torch
@@ -66,11 +62,6 @@ class MAFBlock(ZukoBlock):
     Source: Papamakarios, Pavlakou, Murray, *Masked Autoregressive Flow*, 2017.
 
     Args:
-        dim: Dimension d, supplied by wopt.
-        condition: Number k of conditions, supplied by wopt.
-        transforms: Maps in a row.
-        hidden: Widths of the hidden layers of the masked nets.
-        activation: Activation of the nets.
         passes: Number of passes of the inverse, which is that of groups of coordinates.
 
     Example:
@@ -115,13 +106,6 @@ class SplineBlock(ZukoBlock):
     Source: Durkan, Bekasov, Murray, Papamakarios, *Neural Spline Flows*, 2019.
 
     Args:
-        dim: Dimension d, supplied by wopt.
-        condition: Number k of conditions, supplied by wopt.
-        transforms: Maps in a row, their orders alternating.
-        bins: Number of pieces of every spline.
-        hidden: Widths of the hidden layers of the masked nets.
-        activation: Activation of the nets.
-        bound: Half the side of the box.
         passes: Number of passes of the inverse, which is that of groups of coordinates.
 
     Example:

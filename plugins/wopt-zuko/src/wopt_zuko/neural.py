@@ -50,11 +50,6 @@ class NeuralTransform(MonotonicTransform):  # type: ignore[misc]
 
     zuko's own inverse searches between -10 and 10 only. Here the line bounds the search: f rises,
     so T^-1(y) lies between 0 and (y - T(0)) / exp(a).
-
-    Args:
-        line: A rising line.
-        f: A function that does not fall.
-        phi: Tensors that line and f depend on, to which gradients go.
     """
 
     def __init__(self, line: MonotonicAffineTransform, f: Any, phi: Sequence[Tensor]) -> None:

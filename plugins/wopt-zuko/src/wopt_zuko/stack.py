@@ -49,13 +49,6 @@ def stack(
     the last layer of every net at zero each transform is the identity, hence their composition.
 
     Args:
-        structure: Class name of the lazy transform.
-        univariate: Makes the univariate transform of each.
-        features: Dimension d.
-        context: Number of conditions.
-        transforms: Number of transforms.
-        hidden: Widths of the hidden layers of the nets.
-        activation: Activation of the nets.
         passes: Passes of the autoregressive inverse; ``features`` of them if not given.
     """
     ascending = torch.arange(features)

@@ -100,7 +100,6 @@ def chain(
         base: The starting point of the proximal step: "previous", the law before it (jko);
             "forward", that law moved by an explicit step of f; "other", anything else (bdf2,
             crank_nicolson, accelerated), so that the steps do not chain; "none" without one.
-        smoothness: L of f, for base "forward".
         measured: Names of arguments that are estimates from samples, such as "errors"; a bound
             that uses one is labelled "estimate".
         not_optimal: Why the map of each step is not the optimal one, as the bounds along the run

@@ -37,11 +37,7 @@ Real = TypeVar("Real", float, NDArray[np.float64])
 
 
 def steps_of(step_sizes: ArrayLike, errors: ArrayLike) -> tuple[Array, Array]:
-    """Return step sizes and errors with one common first axis; unknown errors are NaN.
-
-    Raises:
-        UserError: A step size is not positive, an error is negative, or their numbers differ.
-    """
+    """Return step sizes and errors with one common first axis; unknown errors are NaN."""
     h, eps = np.asarray(step_sizes, dtype=float), np.asarray(errors, dtype=float)
     if h.ndim == 0 or (eps.ndim > 0 and len(eps) != len(h)):
         raise UserError(
@@ -69,12 +65,7 @@ def each_step(
 
 
 def require_positive(what: str, value: Numbers, who: str, instead: str) -> None:
-    """Raise unless ``value`` is positive.
-
-    Raises:
-        UserError: The value is not positive; the message names ``who`` needs it and the
-            alternative.
-    """
+    """Raise unless ``value`` is positive."""
     if not np.all(np.asarray(value) > 0):
         raise UserError(f"{who} needs {what} > 0, got {value}; {instead}")
 
@@ -92,7 +83,6 @@ def log_sobolev(fisher: Real, lam: float) -> Real:
 
     Args:
         fisher: I(p|q).
-        lam: lambda.
 
     Raises:
         UserError: lambda is not positive.
@@ -115,7 +105,6 @@ def transport_entropy(kl: Real, lam: float) -> Real:
 
     Args:
         kl: KL(p|q), or a bound of it.
-        lam: lambda.
 
     Raises:
         UserError: lambda is not positive.
@@ -162,7 +151,6 @@ def start_distance(
     Args:
         second_moment: E|X|^2 of the start, with the mean's part.
         target_second_moment: E|Z|^2 of the target.
-        mean: E X.
         target_mean: E Z; either may be 0, the default.
 
     Source: docs/theory.md 1.6.
@@ -184,7 +172,6 @@ def smoothing_distance(second_moment: Real, dim: float, delta: float) -> Real:
 
     Args:
         second_moment: M_2 = E|X|^2.
-        dim: d.
         delta: Time, positive.
 
     Raises:
@@ -209,7 +196,6 @@ def smoothed_kl(second_moment: Real, dim: int, delta: float) -> Real:
 
     Args:
         second_moment: M_2 = E|X|^2.
-        dim: d.
         delta: Time, positive.
 
     Raises:

@@ -30,7 +30,6 @@ def paper_distance(w0: Numbers, step_sizes: Steps, errors: Steps | float, lam: N
         w0: W_2(p_0, q), or a bound of it.
         step_sizes: h_n, shape ``(steps, ...)``.
         errors: eps_n, of that shape, or one number.
-        lam: lambda.
 
     Returns:
         Bounds of W_2(p_n, q), n = 1, ..., shape ``(steps, ...)``.

@@ -38,7 +38,6 @@ class Floor(Typed):
 
     Attributes:
         value: The limit, at the stated level.
-        by: The reason for the limit.
         step: The earlier step whose gap it limits, where a refutation there is carried on.
     """
 
@@ -120,8 +119,6 @@ class Inputs:
         h, eps, moved, fisher: As in ``chain``, shape ``(steps,)``.
         moments: E|X|^2 under p_0, ..., p_N, shape ``(steps + 1,)``.
         w0, kl0, target_moment, smoothness: As in ``chain``, NaN where unknown.
-        lam: lambda.
-        pl: The log-Sobolev constant, or lambda.
         base: The starting point of the proximal steps.
     """
 
@@ -160,9 +157,6 @@ class Rule:
     """One bound: what it is called, what it is computed from, and when it holds.
 
     Attributes:
-        name: Its key in the records.
-        title: Its name in reports.
-        hypotheses: What it assumes, in words.
         cites: Keys of references; those without one follow the paper's (docs/theory.md 1).
         uses: The attributes of :class:`Inputs` that it is computed from.
         gap, w2: Functions that return the bound of the gap, or of the distance, after each step.

@@ -39,7 +39,6 @@ def theorem_s(w0: Numbers, step_sizes: Steps, errors: Steps | float, lam: Number
         w0: W_2(p_0, q), or a bound of it.
         step_sizes: h_n, shape ``(steps, ...)``.
         errors: eps_n, of that shape, or one number.
-        lam: lambda.
 
     Returns:
         Bounds of W_2(p_n, q), n = 1, ..., shape ``(steps, ...)``.
@@ -109,7 +108,6 @@ def theorem_p(
         gap0: e_0, or a bound of it.
         step_sizes: h_n, shape ``(steps, ...)``.
         errors: eps_n, of that shape, or one number.
-        lam: lambda.
         pl: The Polyak-Lojasiewicz (for KL: log-Sobolev) constant; lambda by default.
 
     Returns:
@@ -159,7 +157,6 @@ def a_priori(
         w0: W_2(p_0, q), or a bound of it.
         step_sizes: h_n, shape ``(steps, ...)``.
         errors: eps_n, of that shape, or one number.
-        lam: lambda.
         pl: As in :func:`theorem_p`.
 
     Returns:
@@ -195,7 +192,6 @@ def error_needed(kl: float, lam: float) -> float:
 
     Args:
         kl: The target divergence, nats.
-        lam: lambda.
 
     Raises:
         UserError: lambda is not positive.
@@ -250,12 +246,7 @@ def steps_needed(
     ceil(log((y - eps)/(y* - eps)) / log(1 + h lambda)) steps.
 
     Args:
-        kl: The target divergence.
-        step_size: h.
-        error: eps.
-        lam: lambda.
         kl0: KL(p_0|q), or a bound of it.
-        of: The bounded quantity, in words.
 
     Raises:
         UserError: lambda is not positive.

@@ -74,9 +74,6 @@ def a_posteriori(moved: Real, step_size: float | Real, error: Real, lam: float) 
 
     Args:
         moved: D = W_2(base, p); the root mean square movement is never below it.
-        step_size: h.
-        error: eps, the norm of the step's residual.
-        lam: lambda.
 
     Raises:
         UserError: lambda is not positive.
@@ -117,8 +114,6 @@ def forward_backward(
         w0: W_2(p_0, q), or a bound of it.
         step_sizes: h_n, shape ``(steps, ...)``.
         errors: eps_n, of that shape, or one number.
-        lam: lambda, the convexity of f.
-        smoothness: L.
 
     Returns:
         Bounds of W_2(p_n, q) and G(p_n) - G(q), n = 1, ..., shapes ``(steps, ...)``.
@@ -169,7 +164,6 @@ def optimal_residual(residual: Real, gap: Real, step_size: float, lipschitz: Rea
     Args:
         residual: |xi_T|.
         gap: The gap, or an upper bound (``transport_gap``).
-        step_size: h.
         lipschitz: A Lipschitz constant of the *optimal* map from p_{n+1} to p_n. That of T^-1 is
             only a guess of it.
 

@@ -20,7 +20,7 @@ from wopt_certify.challenge.judge import Bet, lower_limit
 from wopt_certify.challenge.mixture import Mixtures
 from wopt_certify.challenge.rows import ChallengeRows, Fitted, Stack
 from wopt_certify.challenge.shells import Shells
-from wopt_certify.challenge.tree import Trees, TurnedTrees
+from wopt_certify.challenge.tree import TurnedTrees
 from wopt_certify.lower import EscalationStep, LowerSide
 
 __all__ = ["challenge", "portfolio"]
@@ -32,12 +32,11 @@ def portfolio(target: Target, condition: int = 0) -> tuple[Challenger, ...]:
     """Return the challengers in order: those that find much in little time come first.
 
     Args:
-        target: q, normalised.
         condition: Number of coordinates, the last ones, that are conditions.
     """
     block = block_for()
     steps = () if block is None else (FreeSteps(block, target, condition),)
-    return Shells(), Trees(), Mixtures(), TurnedTrees(), *steps
+    return Shells(), Mixtures(), TurnedTrees(), *steps
 
 
 def challenge(
@@ -64,8 +63,6 @@ def challenge(
         challengers: From :func:`portfolio`.
         budget: CPU seconds for fits; by default 10.
         recorded: Number of densities to fit instead, for an equal result.
-        level: Confidence of the limit.
-        seed: Seed of all draws.
         groups: Group numbers of rows that may depend on each other, for ``hold`` and for
             ``judge``, shape ``(n,)`` each.
 
@@ -178,5 +175,4 @@ def _pairs(
         for kind in challengers:
             fits = kind.dims[0] <= rows.moves <= kind.dims[1]
             if fits and kind.conditional >= (rows.condition > 0) and kind.takes(turn, len(rows)):
-                own = side == "data" and kind.by_columns and "columns" in rows.views
-                yield kind, "columns" if own else side
+                yield kind, side

@@ -21,19 +21,14 @@ class Challenger(abc.ABC):
     """Fits normalised densities to rows, on the data's side of a flow or on the noise's.
 
     Attributes:
-        name: Name in certificates.
-        cites: Keys of references.
         dims: Least and largest number of columns.
         conditional: Whether densities given conditions, the last columns, can be fitted.
-        by_columns: Whether it looks at single columns, so that on the data's side those that
-            preprocessing has mixed are restored.
     """
 
     name: ClassVar[str]
     cites: ClassVar[tuple[str, ...]] = ()
     dims: ClassVar[tuple[int, float]] = (1, float("inf"))
     conditional: ClassVar[bool] = False
-    by_columns: ClassVar[bool] = False
 
     @abc.abstractmethod
     def fit(self, fit: Tensor, hold: Tensor, turn: int, seed: int) -> Density:
@@ -43,7 +38,6 @@ class Challenger(abc.ABC):
             fit: Rows to fit on, shape ``(n, d)``.
             hold: Rows that choose, shape ``(m, d)``.
             turn: Number of the turn, from 0; later ones make more effort.
-            seed: Seed of all draws.
         """
 
     def takes(self, turn: int, rows: int) -> bool:

@@ -17,24 +17,18 @@ from wopt.push import in_batches
 from wopt.seeds import derive, seeded
 from wopt.train import adam_and_muon
 from wopt_certify.challenge.challenger import Challenger, Density
+from wopt_certify.training import train
 
 __all__ = ["FreeStep", "FreeSteps", "block_for"]
 
 _BATCH = 500
 _RATE, _MATRIX_RATE, _DECAY = 4e-3, 0.02, 0.3
-_CLIP = 10.0
-_RISE = 0.1
-"""Fraction of the iterations in which the rate rises."""
-_CHECKS = 10
-"""Evaluations of the held-out likelihood, whose best state is kept."""
 
 
 class FreeSteps(Challenger):
     """The proximal step with h = infinity, from the noise's side or the data's.
 
     Args:
-        spec: The choice of the block, which provides LOG_DET.
-        target: q, normalised.
         condition: Number of coordinates, the last ones, that are conditions.
         iterations: Iterations of Adam and Muon at its first turn.
     """
@@ -61,14 +55,8 @@ class FreeStep:
     """log r(x) = log q(B x) + log |det DB(x)|,  the minimiser of KL(B_# p | q) over a block B.
 
     Args:
-        options: Block, target and conditions.
         fit: Training rows, shape ``(n, d)``.
         hold: Rows that choose the best state, shape ``(m, d)``.
-        iterations: Iterations, on a cosine schedule.
-        seed: Seed of initialisation and batches.
-
-    Raises:
-        CapabilityError: The block has no log-det, or cannot be conditional where it must be.
 
     Example:
         >>> import wopt
@@ -95,7 +83,13 @@ class FreeStep:
             inside = self._inside(fit)
             with torch.no_grad():
                 self.block.initialise(*inside)
-            self._train(inside, hold, iterations)
+            train(
+                self.block,
+                adam_and_muon(self.block, _RATE, _MATRIX_RATE, _DECAY),
+                lambda: self._loss(inside),
+                lambda: float(self(hold).mean()),
+                iterations,
+            )
         self.block.freeze()
 
     @torch.no_grad()
@@ -109,52 +103,15 @@ class FreeStep:
         rows = (points.double() - self.shift) / self.scale
         return split_conditions(rows.float(), self.condition)
 
-    def _train(self, inside: tuple[Tensor, ...], hold: Tensor, iterations: int) -> None:
-        optimisers = adam_and_muon(self.block, _RATE, _MATRIX_RATE, _DECAY)
-        peaks = [(group, group["lr"]) for o in optimisers for group in o.param_groups]
-        best, kept = -math.inf, self.block.state_dict()
-        for iteration in range(iterations + 1):
-            if iteration % max(1, iterations // _CHECKS) == 0 or iteration == iterations:
-                value = float(self(hold).mean())
-                if value > best:
-                    best = value
-                    kept = {k: v.detach().clone() for k, v in self.block.state_dict().items()}
-            for group, peak in peaks:
-                group["lr"] = peak * _schedule(iteration / iterations)
-            if iteration == iterations or not self._step(inside, optimisers):
-                break
-        self.block.load_state_dict(kept)
-
-    def _step(self, inside: tuple[Tensor, ...], optimisers: list[torch.optim.Optimizer]) -> bool:
-        """Make one iteration; return whether the loss was finite."""
+    def _loss(self, inside: tuple[Tensor, ...]) -> Tensor:
         n = len(inside[0])
         rows = torch.randint(n, (min(_BATCH, n),))
         y, log_det = self.block(*(part[rows] for part in inside))
-        loss = (self.target.potential(y) - log_det).mean()
-        if not math.isfinite(float(loss.detach())):
-            return False
-        self.block.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.block.parameters(), _CLIP)
-        for optimiser in optimisers:
-            optimiser.step()
-        return True
-
-
-def _schedule(done: float) -> float:
-    """Return the fraction of the peak rate: a rise over a tenth, then a cosine to a hundredth."""
-    if done < _RISE:
-        return (done + 0.01) / (_RISE + 0.01)
-    return 0.01 + 0.99 * (1 + math.cos(math.pi * (done - _RISE) / (1 - _RISE))) / 2
+        return (self.target.potential(y) - log_det).mean()
 
 
 def block_for(preferred: tuple[str, ...] = ("autoregressive", "spline", "ode")) -> Spec | None:
-    """Return the first of these blocks that is installed, by default ``autoregressive``.
-
-    Example:
-        >>> block_for().cls.__name__
-        'Autoregressive'
-    """
+    """Return the first of these blocks that is installed, by default ``autoregressive``."""
     for name in preferred:
         try:
             host().registry.find("block", name)

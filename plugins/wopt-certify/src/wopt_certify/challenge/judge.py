@@ -59,8 +59,6 @@ def lower_limit(values: Tensor, bet: Bet, level: float, groups: Tensor | None = 
 
     Args:
         values: Shape ``(n,)``, none below ``bet.floor``.
-        bet: From rows that are independent of these.
-        level: Confidence of the limit.
         groups: Group numbers, shape ``(n,)``; rows of one group may depend on each other.
 
     Example:
@@ -121,10 +119,7 @@ def against(
         log_density_rows: log r at the rows, shape ``(n,)`` or ``(n, k)`` for k rivals, in nats and
             in the same coordinates as the model's.
         model_log_density_rows: log model at the same rows, shape ``(n,)``.
-        level: Confidence of the limit.
         groups: Group numbers, shape ``(n,)``; rows of one group may depend on each other.
-        name: Name of the rival.
-        seed: Seed of the halves.
 
     Raises:
         DataError: The shapes do not fit, rows are too few, or a value is NaN.

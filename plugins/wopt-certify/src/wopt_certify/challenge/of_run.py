@@ -60,7 +60,6 @@ class Challenge:
 
     Attributes:
         prepared: The run's data and parts, which can be challenged.
-        blocks: The run's maps.
         state: State with the particles after the maps.
         rows: Largest number of rows that judge.
         fresh: Whether judging rows are drawn for this state, where possible, and are not test rows,
@@ -80,20 +79,13 @@ class Challenge:
 
         Args:
             budget: CPU seconds for the challengers.
-            level: Confidence level.
             recorded: Number of challengers, instead of those that there is time for.
-
-        Raises:
-            WoptError: Rows are too few, or a challenger cannot be made.
         """
         prepared = self.prepared
         target = prepared.problem.objective.target
         assert target is not None
         pairs = (*self._fitted(), self._judges)
-        columns = self._columns()
-        fit, hold, judge = (
-            ChallengeRows.of(target, start.points, moved, columns) for start, moved in pairs
-        )
+        fit, hold, judge = (ChallengeRows.of(target, start.points, moved) for start, moved in pairs)
         if len(fit) > _FIT:
             fit = fit.part(slice(_FIT))
         seed = derive(prepared.config.seed, "challenge", self.state.step)
@@ -102,18 +94,10 @@ class Challenge:
             level=level, seed=seed, groups=self._groups(),
         )  # fmt: skip
 
-    def _columns(self) -> tuple[Tensor, Tensor] | None:
-        """Return matrix and shift from the flow's coordinates to columns, unless trivial."""
-        units = self.prepared.transform
-        if units.is_identity or units.condition:
-            return None
-        return units.inverse_matrix.cpu(), units.shift.cpu()
-
     def at_resolutions(self, level: float, rows: int) -> tuple[Resolution, ...]:
         """Return both sides of KL between the blurred laws, where the target's blur is known.
 
         Args:
-            level: Confidence level.
             rows: Largest number of rows that are compared; time grows with its square.
         """
         target = self.prepared.problem.objective.target
@@ -180,14 +164,8 @@ def rival_of(prepared: Prepared, blocks: Sequence[FlowBlock], path: Path) -> Low
     """Return a lower bound of KL(data | model), by a rival's log-densities at the test rows.
 
     Args:
-        prepared: The run's data and parts.
-        blocks: The run's maps.
         path: A run directory, a file that ``Flow.save`` wrote, or a table with one column: the
             rival's log-density at each test row, in the data's units and in the data's order.
-
-    Raises:
-        DataError: The rival does not score these rows.
-        CapabilityError: The run is not a model of data with a density.
     """
     dataset, target = prepared.dataset, prepared.problem.objective.target
     known = target is not None and Capability.NORMALISED in target.provides

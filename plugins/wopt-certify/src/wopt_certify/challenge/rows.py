@@ -48,7 +48,6 @@ class ChallengeRows:
 
     Attributes:
         views: ``"data"``: x with log_det F(x) + log q(F x). ``"noise"``: F(x) with log q(F x).
-            ``"columns"``, where x is preprocessed: the columns that x was made of, in deviations.
         condition: Number of coordinates, the last ones, that are conditions.
 
     Example:
@@ -69,16 +68,12 @@ class ChallengeRows:
         target: Target,
         start: Tensor,
         moved: Particles,
-        columns: tuple[Tensor, Tensor] | None = None,
     ) -> ChallengeRows:
         """Return the rows of a flow.
 
         Args:
-            target: q, normalised.
             start: x, shape ``(n, d)``, in the flow's coordinates.
             moved: F(x) with log_det; the rows have its context as last coordinates.
-            columns: A, shape ``(d, d)``, and b, shape ``(d,)``, of the columns A x + b that x was
-                made of.
 
         Raises:
             CapabilityError: q is not normalised, or the maps give no log_det.
@@ -96,10 +91,7 @@ class ChallengeRows:
         )
         log_q = -target.potential(moved.points.detach()).double().cpu()
         log_model = moved.log_det.detach().double().cpu() + log_q
-        views = {"noise": View(y, log_q), "data": View(x, log_model)}
-        if columns is not None:
-            views["columns"] = _in_columns(views["data"], *columns)
-        return cls(views, moved.condition)
+        return cls({"noise": View(y, log_q), "data": View(x, log_model)}, moved.condition)
 
     def __len__(self) -> int:
         return len(next(iter(self.views.values())).points)
@@ -123,22 +115,12 @@ class ChallengeRows:
         return finite
 
 
-def _in_columns(view: View, matrix: Tensor, shift: Tensor) -> View:
-    """Return the view at A x + b in deviations, not centred, so that the place of 0 stays known."""
-    scale = matrix.double().norm(dim=1)
-    matrix, shift = matrix.double() / scale[:, None], shift.double() / scale
-    log_det = torch.linalg.slogdet(matrix).logabsdet
-    return View(view.points @ matrix.T + shift, view.log_model - log_det)
-
-
 @dataclasses.dataclass(frozen=True)
 class Fitted:
     """A normalised density on one side of the flow.
 
     Attributes:
-        name: Its name.
         side: Key of :attr:`ChallengeRows.views`, in whose coordinates it is a density.
-        density: The log-density.
     """
 
     name: str
@@ -162,14 +144,7 @@ class Stack:
     Since r >= w_0 model, log r - log model >= log w_0 at every point, whatever the challengers.
 
     Attributes:
-        names: Names of the k challengers.
         weights: w, the model's first, shape ``(k + 1,)``.
-
-    Example:
-        >>> ratios = torch.full((100, 1), 1.0).double()  # r_1 is e times the model everywhere seen
-        >>> stack = Stack.fit(["r1"], ratios)
-        >>> [round(w, 3) for w in stack.weights.tolist()]
-        [0.02, 0.98]
     """
 
     names: tuple[str, ...]
@@ -186,10 +161,8 @@ class Stack:
         """Find the weights that maximise the mean of log r, by EM, with a floor for the model.
 
         Args:
-            names: Names of the challengers.
             ratios: log r_k - log model on rows, nats, shape ``(n, k)``.
             floor: Least weight of the model.
-            iterations: Iterations of EM, from equal weights.
         """
         logs = _with_model(ratios)
         scaled = (logs - logs.amax(1, keepdim=True)).exp().clamp(min=torch.finfo(logs.dtype).tiny)

@@ -24,11 +24,6 @@ class Curve:
 
     Attributes:
         x, u: Knots and their normal scores, shape ``(k,)``; beyond them u continues straight.
-
-    Example:
-        >>> x = torch.rand(4000, generator=torch.Generator().manual_seed(0)).double()
-        >>> abs(float(Curve.best(x[:3000], x[3000:])(x).mean())) < 0.1  # the entropy is 0
-        True
     """
 
     x: Tensor
@@ -89,7 +84,6 @@ class Shell:
 
     Attributes:
         centre, factor: m, shape ``(d,)``, and lower triangular W, shape ``(d, d)``.
-        curve: g.
     """
 
     centre: Tensor

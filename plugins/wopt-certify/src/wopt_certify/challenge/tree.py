@@ -1,4 +1,4 @@
-"""Trees of columns: each column given one other, along the axes or along turned ones."""
+"""Trees of columns: each column given one other, along independent components."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wopt_certify.challenge.challenger import Challenger, Density, rows_of_turn
 from wopt_certify.challenge.mixture import centre_and_whitening
 from wopt_certify.challenge.shells import Curve
 
-__all__ = ["PairDensity", "Tree", "Trees", "TurnedTrees", "information", "rotation", "spanning"]
+__all__ = ["PairDensity", "Tree", "TurnedTrees", "information", "rotation", "spanning"]
 
 _HOLD = 2000
 _NODES, _END = 128, 4.5
@@ -26,25 +26,12 @@ _APART = (0.003, 0.1, 0.3, 0.6, 0.9)
 """Candidate weights of the product of the two columns, which keeps the density above zero."""
 
 
-class Trees(Challenger):
-    """Each column given one other."""
-
-    name = "tree"
-    cites = ("liu2011", "liu2009")
-    dims = (1, 24)
-    by_columns = True
-
-    def fit(self, fit: Tensor, hold: Tensor, turn: int, seed: int) -> Density:
-        """Return a tree along the columns."""
-        return Tree.best(rows_of_turn(fit, turn), hold.double()[:_HOLD])
-
-
 class TurnedTrees(Challenger):
-    """The same along independent components."""
+    """Each independent component given one other."""
 
     name = "turned tree"
     cites = ("liu2011", "liu2009", "hyvarinen1999")
-    dims = (2, 24)
+    dims = (1, 24)
 
     def fit(self, fit: Tensor, hold: Tensor, turn: int, seed: int) -> Density:
         """Return a tree along the independent components of the rows."""
@@ -66,15 +53,6 @@ class Tree:
 
     Attributes:
         centre, factor: m, shape ``(d,)``, and W, shape ``(d, d)``.
-        curves: Densities of the columns.
-        planes: Densities of the edges.
-
-    Example:
-        >>> rng = torch.Generator().manual_seed(0)
-        >>> x = torch.randn(4000, 3, generator=rng, dtype=torch.float64)
-        >>> p = Tree.best(x[:3000], x[3000:])
-        >>> abs(float(p(x[3000:]).mean()) + 3 * 1.4189) < 0.15
-        True
     """
 
     centre: Tensor
@@ -116,7 +94,6 @@ class PairDensity:
     """log c(u_j | u_i) - log phi(u_j):  what score i says of score j, which are N(0, 1) alone.
 
     Attributes:
-        i, j: The two columns.
         table: A density at the nodes of a grid, shape ``(nodes, nodes)``, bilinear between them.
         apart: Weight of the product of two N(0, 1).
     """
@@ -197,13 +174,7 @@ def _integral(table: Tensor) -> Tensor:
 
 
 def information(u: Tensor) -> Tensor:
-    """Return the mutual information of normal scores ``(n, d)`` by cells, nats, ``(d, d)``.
-
-    Example:
-        >>> u = torch.randn(4000, 1, generator=torch.Generator().manual_seed(0)).double()
-        >>> 1.0 < float(information(torch.cat([u, u], 1))[0, 1]) < 2.1  # log 8
-        True
-    """
+    """Return the mutual information of normal scores ``(n, d)`` by cells, nats, ``(d, d)``."""
     cells = (torch.special.ndtr(u) * _CELLS).long().clamp(0, _CELLS - 1)
     hot = torch.nn.functional.one_hot(cells, _CELLS).double().flatten(1)
     joint = (hot.T @ hot / len(u)).reshape(u.shape[1], _CELLS, u.shape[1], _CELLS).transpose(1, 2)

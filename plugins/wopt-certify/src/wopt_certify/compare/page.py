@@ -49,7 +49,6 @@ class ComparedRun:
 
     Attributes:
         name: The run directory's name, made unique.
-        run: The content of the directory.
         differs: This run's values of the settings in which the runs differ.
         values: The columns of :data:`COLUMNS`.
         reference: The reference of `distance`, in words; empty where there is none.
@@ -79,12 +78,7 @@ COLUMNS = (
 
 
 def rows(directories: Sequence[Path]) -> list[ComparedRun]:
-    """Read the runs and find the options in which they differ.
-
-    Raises:
-        ConfigError: Fewer than two runs are named.
-        RunError: A run is damaged.
-    """
+    """Read the runs and find the options in which they differ."""
     if len(directories) < 2:
         raise ConfigError("name two or more run directories to compare")
     runs = [read_run(directory) for directory in directories]
@@ -140,8 +134,6 @@ def compare(
 
     Args:
         compared: Rows from :func:`rows`.
-        path: The file to write.
-        duels: The lower sides that the runs prove for each other.
     """
     pictures = [p for by in ("step", "cpu") if (p := _picture(compared, by)) is not None]
     text = page(

@@ -30,7 +30,6 @@ class PairwiseComparison:
         sides: For each run a list with the lower side of its KL(data | model) by each other run's
             density; ``None`` for itself and where the two cannot be compared.
         reasons: Why some were not compared, a sentence each.
-        rows: Number of common test rows.
         level: Confidence of each limit: 95 % for all rivals of a run together.
     """
 
@@ -75,10 +74,6 @@ def pairwise_comparison(paths: Sequence[Path], names: Sequence[str]) -> Pairwise
     For any density r,  KL(p | model) >= E_p[log r - log model]  on rows that neither was fitted
     to: the test rows of runs with the same source and seed. Each is scored once, by its audited
     maps, on the first 2000 rows at most.
-
-    Args:
-        paths: Run directories.
-        names: Names of the runs.
     """
     data: dict[str, Dataset] = {}
     scored, reasons = list[_Scored | None](), list[str]()

@@ -26,13 +26,7 @@ __all__ = [
 
 
 def anderson_darling(u: Tensor) -> Tensor:
-    """Return the statistic A^2 of uniformity, shape ``(...)``, of values ``(..., n)`` in [0, 1].
-
-    Example:
-        >>> even = (torch.arange(100).double() + 0.5) / 100
-        >>> float(anderson_darling(even)) < 0.1 < float(anderson_darling(even**2))
-        True
-    """
+    """Return the statistic A^2 of uniformity, shape ``(...)``, of values ``(..., n)`` in [0, 1]."""
     n = u.shape[-1]
     u = u.sort(-1)[0].clamp(1e-15, 1 - 1e-15)
     odd = 2 * torch.arange(1, n + 1, dtype=u.dtype) - 1
@@ -59,13 +53,11 @@ class CoverageReport(Typed):
     """Nominal and actual coverage of regions that should hold a fraction of the truth.
 
     Attributes:
-        levels: Nominal coverage.
         coverage: The fraction of held-out rows in the regions of that level.
         error: Standard error of each under calibration.
         p_value: p-value of "calibrated", Anderson and Darling's test of the ranks, by simulation.
         verdict: ``calibrated`` (not rejected at 1 %) or ``not calibrated``; of highest-density
             regions also in which way, ``too narrow`` or ``too wide``.
-        rows: Number of held-out rows.
         draws: Draws of the model for each row.
     """
 
@@ -89,7 +81,6 @@ def expected_coverage(log_density: Tensor, of_draws: Tensor, seed: int = 0) -> C
     Args:
         log_density: The model's log-density at held-out y, given their conditions, shape ``(n,)``.
         of_draws: The log-density at L draws given the same conditions, shape ``(n, L)``.
-        seed: Seed that breaks ties.
 
     Source: Hermans et al., A trust crisis in simulation-based inference?, 2022; Talts et al.,
     Validating Bayesian inference algorithms with simulation-based calibration, 2018.
@@ -122,7 +113,6 @@ def tarp_coverage(
         rows: Held-out y, shape ``(n, d)``.
         draws: L draws of the model given the same conditions, shape ``(n, L, d)``.
         conditions: Shape ``(n, c)``; without them reference rows are taken at random.
-        seed: Seed of the halves and of ties.
 
     Raises:
         DataError: There are fewer than 4 rows, or the shapes do not fit.
@@ -213,8 +203,6 @@ def conditional_evidence(
     Args:
         flow: A flow whose last columns are conditions.
         rows: Held-out rows, shape ``(n, d)``, conditions last, in the data's units.
-        draws: Draws of the model for each row.
-        seed: Seed of the draws.
 
     Raises:
         CapabilityError: The flow has no conditions.

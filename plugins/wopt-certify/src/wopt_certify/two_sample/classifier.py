@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import functools
 import math
@@ -10,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import softplus
 
 from wopt.seeds import derive, generator, seeded
@@ -79,7 +78,6 @@ _FAR = 8.0
 _COSINES = 200
 _RIDGES = (1e-3, 1e-1, 1.0)
 """Ridge penalties, divided by the number of rows."""
-_EVERY, _WIDTH, _DECAY = 20, 64, 1e-2
 _SCALES = torch.logspace(-3, 2, 101, dtype=torch.float64)
 
 
@@ -119,26 +117,22 @@ def log_loss(logits: Tensor, real: Tensor) -> Tensor:
 
 
 def fit_classifier(
-    train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor], iterations: int, seed: int
+    train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor], seed: int
 ) -> Classifier:
     """Return the classifier that separates validation rows best, with its logits scaled there.
 
     Candidates are ridge regressions on coordinates, on :func:`features` and on random cosines (an
-    approximate Gaussian kernel), and a net. The one with the largest t-statistic of its logits is
+    approximate Gaussian kernel). The one with the largest t-statistic of its logits is
     chosen, which detects small differences that noise hides from a log-loss. A positive scale is
     then fitted, which keeps the order.
 
     Args:
         train: Rows in unit coordinates, shape ``(n, d)``, and their labels ``(n,)``, 1 for real
             ones.
-        valid: Validation rows and labels, of the same kind.
-        iterations: Training iterations of the net.
-        seed: Seed of the net.
     """
     with seeded(seed):
         sees = (lambda z: z, features, _cosines(train[0]))
         candidates = [one for see in sees for one in _ridges(*train, see)]
-        candidates.append(_net(train, valid, iterations))
     best = max(candidates, key=lambda one: _separation(one(valid[0]), valid[1]))
     logits = best(valid[0])
     losses = torch.stack([log_loss(scale * logits, valid[1]).mean() for scale in _SCALES])
@@ -175,39 +169,6 @@ def _ridges(z: Tensor, real: Tensor, see: Callable[[Tensor], Tensor]) -> Iterato
 
 def _linear(see: Callable[[Tensor], Tensor], mean: Tensor, weights: Tensor, z: Tensor) -> Tensor:
     return (see(z) - mean) @ weights
-
-
-def _net(train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor], iterations: int) -> Classifier:
-    """Return a net of two hidden layers, stopped where its validation loss is least."""
-    net = nn.Sequential(
-        nn.Linear(train[0].shape[1], _WIDTH), nn.SiLU(), nn.Linear(_WIDTH, _WIDTH), nn.SiLU(),
-        nn.Linear(_WIDTH, 1),
-    )  # fmt: skip
-    optimiser = torch.optim.AdamW(net.parameters(), lr=5e-3, weight_decay=_DECAY)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(iterations, 1))
-    x, real = train[0].float(), train[1].float()
-    judged, truth = valid[0].float(), valid[1].float()
-    best, kept = math.inf, copy.deepcopy(net.state_dict())
-    for k in range(1, iterations + 1):
-        rows = torch.randint(len(x), (min(512, len(x)),))
-        with torch.enable_grad():
-            optimiser.zero_grad()
-            log_loss(net(x[rows])[:, 0], real[rows]).mean().backward()
-        optimiser.step()
-        schedule.step()
-        if k % _EVERY == 0 or k == iterations:
-            with torch.no_grad():
-                loss = float(log_loss(net(judged)[:, 0], truth).mean())
-            if loss < best:
-                best, kept = loss, copy.deepcopy(net.state_dict())
-    net.load_state_dict(kept)
-
-    @torch.no_grad()
-    def classify(z: Tensor) -> Tensor:
-        """Return logits, shape ``(n,)``, of rows ``(n, d)``."""
-        return net(z.float())[:, 0].double()
-
-    return classify
 
 
 _JUDGED, _VALID = 0.5, 0.15
@@ -250,11 +211,11 @@ class ClassifierOutput:
 
 
 def classifier_test(
-    rows: Tensor, samples: Tensor, *, seed: int = 0, iterations: int = 300
+    rows: Tensor, samples: Tensor, *, seed: int = 0
 ) -> tuple[ClassifierTest, ClassifierOutput]:
     """Test whether rows and samples come from one law.
 
-    A classifier (ridge regression on coordinates, squares and products, or a small net,
+    A classifier (ridge regression on coordinates, on squares and products or on random cosines,
     whichever does better on validation rows) is trained on half of both. On the other half the
     statistic is the difference of its mean probabilities, and the p-value is exact by permutation
     of the labels there, because the classifier was not trained on them. Rows must be independent,
@@ -263,15 +224,13 @@ def classifier_test(
     Args:
         rows: Shape ``(n, d)``, n >= 20.
         samples: Shape ``(m, d)``; min(n, m) of each are used.
-        seed: Seed of splits, nets and permutations.
-        iterations: Training iterations.
 
     Source: Lopez-Paz, Oquab, Revisiting classifier two-sample tests, 2017; Kim, Ramdas, Singh,
     Wasserman, Classification accuracy as a proxy for two-sample testing, 2021.
 
     Example:
         >>> x = torch.randn(400, 2, generator=torch.Generator().manual_seed(0)).double()
-        >>> test, _ = classifier_test(x[:200], x[200:] + 3, iterations=50)
+        >>> test, _ = classifier_test(x[:200], x[200:] + 3)
         >>> test.accuracy > 0.9, test.p_value
         (True, 0.002)
     """
@@ -290,7 +249,7 @@ def classifier_test(
         return pooled, real
 
     training, validation = both(slice(judged + valid, None)), both(slice(judged, judged + valid))
-    classify = fit_classifier(training, validation, iterations, derive(seed, "net"))
+    classify = fit_classifier(training, validation, derive(seed, "net"))
     pooled, real = both(slice(judged))
     logits = classify(pooled)
     ways = labels(judged, judged, _PERMUTATIONS, rng)
@@ -318,7 +277,6 @@ class Region(Typed):
     Attributes:
         favours: ``rows``: the model has too little mass there; ``samples``: too much.
         rows_share, samples_share: The fractions of the rows, and of the samples, in the region.
-        error: Standard error of their difference.
         centre: The median of the region's points, in the data's units, shape ``(d,)``.
         columns: The columns in which the centre is furthest from the median of all, with the
             distance in standard deviations.
@@ -337,7 +295,6 @@ def regions_of(judged: ClassifierOutput, names: Sequence[str]) -> tuple[Region, 
 
     Args:
         judged: Rows and samples that the classifier was not trained on, and its logits there.
-        names: Names of the columns.
     """
     pooled = torch.cat([judged.row_logits, judged.sample_logits])
     high, low = pooled.quantile(1 - _SHARE), pooled.quantile(_SHARE)

@@ -22,7 +22,6 @@ def kernel_cross_mean(kernel: PairKernel, x: Tensor, w: Tensor, y: Tensor, v: Te
     """Return  sum_ij w_i v_j k(x_i, y_j), a scalar, differentiable in ``x``.
 
     Args:
-        kernel: The kernel k.
         x: Rows, shape ``(n, f)``.
         w: Weights of x, shape ``(n,)``, summing to one.
         y: Rows, shape ``(m, f)``.

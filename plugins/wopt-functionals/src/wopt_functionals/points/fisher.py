@@ -42,10 +42,7 @@ class FisherInformation(wopt.Objective):
     the quantum drift-diffusion equation, 2009; docs/theory.md 2, rows 18 and 19, and (4.1).
 
     Args:
-        target: Target q; without it G is the information of rho itself.
         features: Number of random cosines, the same in every run; 0 leaves affine fields.
-        bandwidth: Length over which the cosines vary, in the particles' coordinates.
-        ridge: Penalty on the coefficients, which keeps them finite where features coincide.
 
     Raises:
         CapabilityError: The target's score cannot be differentiated.

@@ -14,9 +14,6 @@ __all__ = ["target_score"]
 def target_score(target: wopt.Target, x: Tensor) -> Tensor:
     """Return the score at ``x``, shape ``(n, d)``, differentiable where ``x`` is.
 
-    Raises:
-        CapabilityError: The score cannot be differentiated, and there is no potential instead.
-
     Example:
         >>> from wopt.testing import GaussianTarget
         >>> x = torch.ones(2, 1, dtype=torch.float64, requires_grad=True)

@@ -16,11 +16,7 @@ __all__ = ["Stein"]
 class Stein(PairKernel):
     """The Stein kernel k_q of rows (x, s(x)).
 
-        k_q = <s, s'> p - 2 p' <s - s', x - y> - 2 d p' - 4 u p'',    k = p(u), u = |x - y|^2.
-
-    Args:
-        name: The kernel k.
-        bandwidth: Length scale h of the kernel.
+    k_q = <s, s'> p - 2 p' <s - s', x - y> - 2 d p' - 4 u p'',    k = p(u), u = |x - y|^2.
     """
 
     def __init__(self, name: Literal["inverse_multiquadric", "gaussian"], bandwidth: float) -> None:

@@ -17,12 +17,10 @@ def maximise(dual: Dual, p: Tensor, w: Tensor, q: Tensor, v: Tensor, ridge: floa
     """Return theta, ``(k,)``, that maximises  E_p a(p theta) - E_q b(q theta) - ridge |theta|^2/2.
 
     Args:
-        dual: Functions a and b, elementwise, such that the problem is concave.
         p: Features of the particles, shape ``(n, k)``.
         w: Weights of the particles, shape ``(n,)``.
         q: Features of the target's samples, shape ``(m, k)``.
         v: Weights of the samples, shape ``(m,)``.
-        ridge: Factor of the penalty, above zero, so that there is one maximum.
     """
     dtype = p.dtype
     p, w, q, v = (t.double() for t in (p, w, q, v))

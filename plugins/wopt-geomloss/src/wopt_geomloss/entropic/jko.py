@@ -41,11 +41,6 @@ class EntropicJKO(wopt.ProximalScheme):
     Source: Peyre, *Entropic approximation of Wasserstein gradient flows*, 2015; the closed form is
     docs/theory.md 3.5.
 
-    Args:
-        step_size: Step size h, or a rule for it.
-        epsilon: Weight eps of the entropy, a squared length.
-        rows: Number of particles that are coupled at a time; cost grows with its square.
-
     Example:
         >>> EntropicJKO(step_size=0.5, epsilon=0.01).epsilon
         0.01
@@ -107,17 +102,6 @@ def transport_shares(anchor: Tensor, moved: Particles, epsilon: float) -> Tensor
 
     Args:
         anchor: Points a, shape ``(n, d)``.
-        moved: The particles y, with the weights of both.
-        epsilon: Weight eps of the entropy, a squared length.
-
-    Raises:
-        DivergenceError: Sinkhorn's iteration did not converge.
-
-    Example:
-        >>> a = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
-        >>> share = transport_shares(a, Particles(a + 2), epsilon=1e-2)
-        >>> round(float(share.mean()), 2)  # 4, and eps log 2 for a plan that is a permutation
-        4.01
     """
     y, weights = moved.points, moved.shares().double()
     there = weights > 0

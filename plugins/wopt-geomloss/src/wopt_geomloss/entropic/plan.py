@@ -68,18 +68,8 @@ def solve_between(
         a: Weights, summing to one, shape ``(n,)``; zeros are allowed.
         y: Points, shape ``(m, d)``.
         b: Positive weights, shape ``(m,)``.
-        epsilon: Weight of the entropy, a squared length.
         tolerance: Error of the second marginal, in L1; the first is exact.
         iterations: Largest number of iterations.
-        accept: Error that is accepted when the iterations are used up.
-
-    Raises:
-        NotConverged: The error is above ``tolerance`` and ``accept`` after all iterations.
-
-    Example:
-        >>> x, half = torch.tensor([[0.0], [3.0]]).double(), torch.full((2,), 0.5).double()
-        >>> bool((solve_between(x, half, x, half, 1.0, 1e-9, 100).image - x).abs().max() < 1e-3)
-        True
     """
     cost = squared_distances(x, y)
     log_b = b.log()
@@ -114,15 +104,6 @@ def solve_within(
 
     There is one potential, which starts at zero. The averaged iteration (Feydy et al., 2019) at
     least halves the error every time, whatever epsilon is, unlike POT's alternating one.
-
-    Raises:
-        NotConverged: The tolerance was not reached after all iterations.
-
-    Example:
-        >>> x, half = torch.tensor([[0.0], [9.0]]).double(), torch.full((2,), 0.5).double()
-        >>> optimum = solve_within(x, half, 1.0, 1e-9, 100)
-        >>> round(float(optimum.value.exp()), 6)  # each point is coupled with itself
-        2.0
     """
     kernel = squared_distances(x, x).div_(-epsilon).exp_()
     tiny = torch.finfo(a.dtype).tiny

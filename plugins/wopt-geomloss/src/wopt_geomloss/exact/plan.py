@@ -41,15 +41,6 @@ def exact_plan(x: Tensor, a: Tensor, y: Tensor, b: Tensor) -> TransportPlan:
         a: Weights, summing to one, shape ``(n,)``.
         y: Points, shape ``(m, d)``.
         b: Weights, summing to one, shape ``(m,)``.
-
-    Raises:
-        DivergenceError: The network simplex did not end.
-
-    Example:
-        >>> x, y = torch.tensor([[0.0], [1.0]]).double(), torch.tensor([[5.0], [2.0]]).double()
-        >>> half = torch.full((2,), 0.5).double()
-        >>> exact_plan(x, half, y, half).image.tolist()
-        [[2.0], [5.0]]
     """
     return _on_line(x, a, y, b) if x.shape[1] == 1 else _by_simplex(x, a, y, b)
 

@@ -23,12 +23,6 @@ class Features:
 
     Attributes:
         centres: Centres z_k of the bumps, shape ``(K, d)``.
-        width: Width s of the bumps.
-
-    Example:
-        >>> x = torch.tensor([[2.0, 3.0]])
-        >>> Features(torch.zeros(0, 2), 1.0).values(x).tolist()
-        [[2.0, 3.0, 2.0, 6.0, 4.5]]
     """
 
     centres: Tensor
@@ -79,11 +73,9 @@ def least_squares(
     is the shortest.
 
     Args:
-        features: The functions phi_k.
         x: Points, shape ``(n, d)``.
         velocity: Velocities v_n, shape ``(n, d)``.
         mass: Weights m_n >= 0, shape ``(n,)``.
-        ridge: The fraction that gives r.
 
     Example:
         >>> x = torch.tensor([[1.0], [2.0], [4.0]]).double()

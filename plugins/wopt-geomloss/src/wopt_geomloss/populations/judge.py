@@ -29,11 +29,8 @@ def judged_populations(
     """Return the distances between populations carried by a flow and measured ones.
 
     Args:
-        snapshots: The populations.
         carry: Function of rows, their time and another time, to rows at that time.
-        blocks: Number of steps that were made.
         most: Largest number of rows of a population that are compared.
-        seed: Seed of the choice of rows.
     """
     end = snapshots.clock(blocks).times[-1]
     chosen = [subsample(x, most, seed, str(k)) for k, x in enumerate(snapshots.rows)]
@@ -87,11 +84,6 @@ def wasserstein_distances(x: Tensor, y: Tensor, mass: Tensor | None = None) -> t
     Args:
         x, y: Rows, shapes ``(n, d)`` and ``(m, d)``.
         mass: Weight of each row of x, shape ``(n,)``, summing to one; equal by default.
-
-    Example:
-        >>> x = torch.zeros(2, 2).double()
-        >>> wasserstein_distances(x, x + torch.tensor([3.0, 4.0]))
-        (5.0, 5.0)
     """
     a, b = x.double().numpy(), y.double().numpy()
     weights = np.full(len(a), 1 / len(a)) if mass is None else mass.numpy()
@@ -109,15 +101,9 @@ def displacement_interpolation(
 
     Args:
         before, after: Rows, shapes ``(n, d)`` and ``(m, d)``.
-        fraction: The fraction s of the way.
 
     Returns:
         The pairs' points, shape ``(k, d)`` with k < n + m, and their masses, shape ``(k,)``.
-
-    Example:
-        >>> x = torch.tensor([[0.0], [1.0]]).double()
-        >>> displacement_interpolation(x, x + 4, 0.25)[0].flatten().tolist()
-        [1.0, 2.0]
     """
     x, y, mass = optimal_pairs(before, after)
     return (1 - fraction) * x + fraction * y, mass

@@ -37,10 +37,6 @@ class Legs(wopt.Objective):
 
     The energy is that of the last leg: the distance of particles from the last population.
 
-    Args:
-        parts: The objective of each leg.
-        steps: Number of steps of a leg.
-
     Example:
         >>> part = wopt.build("objective", "sinkhorn")
         >>> legs = Legs([part, 2 * part], 3)
@@ -62,11 +58,7 @@ class Legs(wopt.Objective):
         return self.parts[-1].contributions(particles)
 
     def of_step(self, step: int) -> wopt.Objective:
-        """Return the objective of the leg of a step.
-
-        Raises:
-            Converged: The step is after the last leg.
-        """
+        """Return the objective of the leg of a step."""
         leg = step // self.steps
         if leg >= len(self.parts):
             raise Converged(f"the last population is reached, after {step} steps")
@@ -81,12 +73,7 @@ def legs_of(objective: wopt.Objective, populations: list[Tensor], steps: int) ->
     """Return an objective that leads to one population after the other.
 
     Args:
-        objective: The objective whose target is replaced by each population.
         populations: Rows in the flow's coordinates, float64, shape ``(n, d)`` each.
-        steps: Number of steps of each leg.
-
-    Raises:
-        ConfigError: The objective does not know its target by samples alone.
     """
     sampled = objective.target is not None and Capability.TARGET_SAMPLES in objective.needs
     if not sampled or objective.of_density or "target" not in objective.options:

@@ -187,13 +187,7 @@ def taught(
     """Return the objective fitted to a source's populations, of shapes ``(n, d)``.
 
     Args:
-        objective: The configured objective.
-        snapshots: Times and number of steps.
-        populations: Rows in the flow's coordinates.
         scheme: The scheme, whose step sizes must be those of time.
-
-    Raises:
-        ConfigError: The scheme's step sizes are others.
     """
     legs = itertools.pairwise(snapshots.times)
     due = [(end - begin) / snapshots.steps for begin, end in legs for _ in range(snapshots.steps)]

@@ -21,11 +21,7 @@ _GIVES_UP = ("underflow in dt", "non-finite values", "max_num_steps")
 
 
 def check_installed() -> None:
-    """Raise unless torchdiffeq is installed.
-
-    Raises:
-        ConfigError: The package is not installed; the message says how to install it.
-    """
+    """Raise unless torchdiffeq is installed."""
     if importlib.util.find_spec("torchdiffeq") is None:
         raise ConfigError(
             'ODEBlock: integrator = "dopri5" needs torchdiffeq, which is not installed: '
@@ -53,10 +49,7 @@ def integrate_adaptively(
     which training treats like an overflow on a fixed grid.
 
     Args:
-        field: The velocity with its divergence.
         x: Positions at the start time, shape ``(n, d)``.
-        rtol: Relative tolerance.
-        atol: Absolute tolerance.
         first_step: Size of the step that is tried first.
         reverse: Whether to integrate from time 1 to 0.
         action: Whether to compute the action; it is zero otherwise.

@@ -72,9 +72,6 @@ class ODEBlock(wopt.FlowBlock):
     component analysis*, 1999 (the Gaussian in the complement, there of one variance).
 
     Args:
-        dim: Dimension d, supplied by wopt.
-        condition: Number k of conditions, supplied by wopt.
-        width: Width of the hidden layers.
         activation: ``softplus`` (sharp drawings), ``silu`` or ``tanh``.
         sharpness: Factor inside the activation: larger resolves finer detail, needs more steps.
         time: Whether the velocity depends on time.

@@ -23,13 +23,9 @@ class Window:
     Attributes:
         image: Height and width, in pixels; ``None``: a square. Rows may lack some of its last
             row's last pixels, as those of patches do whose mean was taken away.
-        kernel: Side of a kernel, odd.
         dilations: Distances of neighbouring taps, one kernel each.
         limit: Bound l: x is seen as l tanh(x / l), so that one pixel far from all training values
             does not carry its neighbours away; ``None`` leaves x as it is.
-
-    Raises:
-        ConfigError: A kernel has no middle, there is no kernel, or the limit is not positive.
     """
 
     image: tuple[int, int] | None = None
@@ -51,11 +47,7 @@ class Window:
         return len(self.dilations) * self.kernel**2
 
     def sides(self, pixels: int) -> tuple[int, int]:
-        """Return height and width of images of so many pixels, or of some more in the last row.
-
-        Raises:
-            ConfigError: No image has so many pixels.
-        """
+        """Return height and width of images of so many pixels, or of some more in the last row."""
         side = math.isqrt(pixels)
         height, width = self.image or (side, side)
         lacking = height * width - pixels
@@ -118,11 +110,6 @@ class ConvVelocity(DeepVelocity):
 
     Args:
         shape: Sizes and activation; ``dim`` is the number m of pixels in a row.
-        depth: Number L of hidden layers.
-        window: The part of its image that a pixel sees.
-
-    Raises:
-        ConfigError: Rows of m coordinates are not images of this size.
     """
 
     def __init__(self, shape: NetShape, depth: int, window: Window) -> None:

@@ -31,8 +31,6 @@ class DeepVelocity(Velocity):
     stochastic estimator of the trace of the influence matrix*, 1989 (the probe).
 
     Args:
-        shape: Sizes and activation of the net.
-        depth: Number L of hidden layers.
         outputs: Number of values of v; ``None`` means m.
     """
 

@@ -32,10 +32,6 @@ class GradientVelocity(Velocity):
 
     Source: the use of a potential and its exact trace follow Onken, Wu Fung, Li, Ruthotto,
     *OT-Flow*, 2021; the formula above is derived by differentiating v once more.
-
-    Args:
-        shape: Sizes and activation of the net.
-        depth: Number L of hidden layers.
     """
 
     def __init__(self, shape: NetShape, depth: int = 1) -> None:

@@ -63,10 +63,7 @@ def integrate(
     """Integrate dx/dt = v, d(log_det)/dt = div v, d(action)/dt = |v|^2.
 
     Args:
-        field: The velocity with its divergence.
         x: Positions at ``grid[0]``, shape ``(n, d)``.
-        grid: Times, rising or falling.
-        tableau: The method.
         action: Whether to compute the action; it is zero otherwise.
 
     Returns:

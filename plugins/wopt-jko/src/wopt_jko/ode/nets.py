@@ -21,13 +21,8 @@ def make_net(
     """Return a new velocity net.
 
     Args:
-        name: Name of the net.
-        shape: Sizes and activation, common to all nets.
         depth: Number of hidden layers; ``None`` for the net's own default.
         window: The part of its image that a pixel sees, for ``conv`` alone.
-
-    Raises:
-        ConfigError: The net has no such depth or window, or its rows are not images of that size.
     """
     if window is not None and name != "conv":
         raise ConfigError(f'ODEBlock: net {name} has no window, which is an option of net = "conv"')

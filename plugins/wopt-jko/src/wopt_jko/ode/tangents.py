@@ -18,8 +18,6 @@ def by_rows(function: Callable[..., Tensor], numbers: int, *rows: Tensor) -> Ten
 
     Args:
         function: A function of tensors with n rows each, to shape ``(n,)``.
-        numbers: Count of numbers that the function holds for each row.
-        rows: Its arguments, with n rows each.
     """
     size = max(1, _NUMBERS // numbers)
     if len(rows[0]) <= size:

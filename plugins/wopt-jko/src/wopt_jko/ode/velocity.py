@@ -26,11 +26,8 @@ class NetShape:
 
     Attributes:
         dim: Number m of coordinates that move.
-        width: Width of the hidden layers.
         activation: ``softplus``, ``silu`` or ``tanh``.
-        sharpness: Factor inside the activation.
         time: Whether the velocity depends on t.
-        condition: Number k of conditions.
     """
 
     dim: int
@@ -45,10 +42,6 @@ class Velocity(Rounding, abc.ABC):
     """A velocity v(t, z; c) of the coordinates z that move, given conditions c; zero at the start.
 
     All nets begin with a layer u1 = W1 (z, c) + w t + b1. The divergence is by z.
-
-    Args:
-        shape: Sizes and activation of the net.
-        depth: Number L of hidden layers.
     """
 
     closed: bool

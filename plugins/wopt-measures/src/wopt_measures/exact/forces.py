@@ -41,11 +41,7 @@ class Forces:
     logarithm: float = 0.0
 
     def pull(self, who: str) -> float:
-        """Return k where the potential is k |x|^2/2.
-
-        Raises:
-            ConfigError: The potential has another form.
-        """
+        """Return k where the potential is k |x|^2/2."""
         d = len(self.linear)
         k = float(self.precision.trace()) / d
         same = torch.allclose(self.precision, k * torch.eye(d).double(), atol=1e-9)
@@ -58,11 +54,7 @@ class Forces:
 
 
 def forces_of(objective: Objective, dim: int, who: str) -> Forces:
-    """Return the parts of an objective.
-
-    Raises:
-        ConfigError: An exact solution does not treat some part.
-    """
+    """Return the parts of an objective."""
     forces = Forces(torch.zeros(dim, dim).double(), torch.zeros(dim).double())
     for weight, part in _parts(objective):
         name = name_of(part)
@@ -81,11 +73,7 @@ def forces_of(objective: Objective, dim: int, who: str) -> Forces:
 
 
 def start_of(source: Source, who: str, kinds: tuple[type, ...], words: str) -> Any:
-    """Return the law in closed form of a start.
-
-    Raises:
-        ConfigError: The law is not one of these kinds.
-    """
+    """Return the law in closed form of a start."""
     law = _law(source)
     if not isinstance(law, kinds):
         raise ConfigError(

@@ -24,8 +24,6 @@ class BarenblattLaw(KnownLaw):
 
     Attributes:
         m: Power m, above 1.
-        dim: Dimension d.
-        radius: Radius R.
 
     Example:
         >>> law = BarenblattLaw(m=2.0, dim=1, radius=1.0)  # 3/4 (1 - x^2)

@@ -22,7 +22,6 @@ class BananaLaw(KnownLaw):
     The bend keeps areas. In odd dimensions the last coordinate is l z_d.
 
     Attributes:
-        dim: Dimension d.
         bend, centre: The bend b and the constant c; x_2 has mean zero for c = l^2.
         length, across: Standard deviations l along the banana and s across.
 
@@ -78,12 +77,7 @@ class FunnelLaw(KnownLaw):
     Source: Neal, *Slice sampling*, Annals of Statistics 2003 (s = 3).
 
     Attributes:
-        dim: Dimension d.
         scale: The standard deviation s of v.
-
-    Example:
-        >>> round(float(FunnelLaw(2).log_prob(torch.zeros(1, 2).double())), 4)  # -log 2 pi
-        -1.8379
     """
 
     dim: int = dataclasses.field()

@@ -71,10 +71,6 @@ def mixture(d: int, k: int = 6, seed: int = 0) -> MixtureLaw:
 class ProductLaw(KnownLaw):
     """The law of k independent copies of a law, side by side.
 
-    Attributes:
-        law: The law of each.
-        copies: Their number k.
-
     Example:
         >>> ProductLaw(ShellLaw(3), 4).dim
         12
@@ -107,10 +103,6 @@ class ParityLaw(KnownLaw):
         p(x) = prod_j (a_j + b_j)/2 (1 + prod_j tanh(x_j/s^2)),  a, b = N(x_j; +-1, s^2).
 
     No proper subset of the coordinates shows that corners are missing.
-
-    Attributes:
-        dim: Dimension d.
-        scale: Standard deviation s.
 
     Example:
         >>> x = torch.tensor([[1.0, 1.0], [1.0, -1.0]]).double()

@@ -135,7 +135,6 @@ class MixtureLaw(KnownLaw):
 
         Args:
             n: Number of samples in all, shared by the components in proportion to their weights.
-            seed: Seed of the samples.
         """
         generator, prior = torch.Generator().manual_seed(seed), self.weights.log()
         value, variance = 0.0, 0.0

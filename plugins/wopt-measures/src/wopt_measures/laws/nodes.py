@@ -28,17 +28,10 @@ def nodes(
     """Return points and weights, shapes ``(k, d)`` and ``(k,)``; ``None`` for equal weights.
 
     Args:
-        law: The law.
         rule: ``sobol``: n scrambled quasi-random points, on the line n quantiles; ``gauss``: n^d
             Gauss-Hermite nodes, exact for polynomials of degree 2 n - 1; ``radial``: n radii times
             the 2 d points along the axes, exact for quadratic functions and, in |x|^2, for
             polynomials of degree 2 n - 1.
-        n: Number of points in all, or along an axis or the radius.
-        dim: The dimension d.
-        seed: Seed of the scrambling.
-
-    Raises:
-        ConfigError: The law has no such rule, or the rule has too many nodes.
 
     Example:
         >>> x, w = nodes(GaussianLaw.make(0.0, 2.0, dim=3), "radial", 2, 3, seed=0)

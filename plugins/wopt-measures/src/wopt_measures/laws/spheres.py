@@ -21,13 +21,7 @@ class ShellLaw(KnownLaw):
     Negative radii are left out of the density, so R is many s.
 
     Attributes:
-        dim: Dimension d.
         radius, scale: Mean R and standard deviation s of the radius.
-
-    Example:
-        >>> x = ShellLaw(5).sample(9, 5, torch.Generator().manual_seed(0))
-        >>> bool(((x.norm(dim=1) - 3).abs() < 1).all())
-        True
     """
 
     dim: int = dataclasses.field()
@@ -53,16 +47,7 @@ class ShellLaw(KnownLaw):
 
 @dataclasses.dataclass(eq=False)
 class StudentLaw(KnownLaw):
-    """The multivariate Student law  z sqrt(v/chi^2_v),  z ~ N(0, I):  p ~ (1 + |x|^2/v)^-(v+d)/2.
-
-    Attributes:
-        dim: Dimension d.
-        freedom: Degrees of freedom v.
-
-    Example:
-        >>> round(float(StudentLaw(2, 2).log_prob(torch.zeros(1, 2)).exp()), 4)  # 1/(2 pi)
-        0.1592
-    """
+    """The Student law  z sqrt(v/chi^2_v),  z ~ N(0, I):  p ~ (1 + |x|^2/v)^-(v+d)/2."""
 
     dim: int = dataclasses.field()
     freedom: int = 5

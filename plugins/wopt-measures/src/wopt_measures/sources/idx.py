@@ -96,11 +96,7 @@ class IdxSource(Source):
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
-    """Return the pictures of an idx file, shape ``(n, height, width)``.
-
-    Raises:
-        DataError: The file is not an idx file of pictures, or is damaged.
-    """
+    """Return the pictures of an idx file, shape ``(n, height, width)``."""
     try:
         raw = path.read_bytes()
         if raw[:2] == b"\x1f\x8b":

@@ -18,10 +18,6 @@ def differentiable(value: Tensor, x: Tensor, what: str) -> Tensor:
     Args:
         value: The function's value, shape ``(n,)``.
         x: Its argument, shape ``(n, d)``.
-        what: Name of the function, for messages.
-
-    Raises:
-        DataError: The value does not depend on ``x`` differentiably.
     """
     if torch.is_grad_enabled() and x.requires_grad and not value.requires_grad:
         raise DataError(
@@ -32,11 +28,7 @@ def differentiable(value: Tensor, x: Tensor, what: str) -> Tensor:
 
 
 def one_vector_a_point(value: Any, x: Tensor, what: str) -> Tensor:
-    """Return the value if it is a tensor of the shape ``(n, d)`` of ``x``.
-
-    Raises:
-        DataError: The value has another shape or type.
-    """
+    """Return the value if it is a tensor of the shape ``(n, d)`` of ``x``."""
     if not isinstance(value, Tensor) or value.shape != x.shape:
         shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         raise DataError(

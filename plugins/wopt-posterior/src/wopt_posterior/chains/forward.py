@@ -28,7 +28,6 @@ def log_density_at(
 
     Args:
         start: The log-density of the law that the blocks carry, ``(n, d)`` to ``(n,)``.
-        blocks: In the order in which they carry it.
         y: The points, shape ``(n, d)``.
 
     Example:
@@ -95,7 +94,6 @@ class Forward:
         target: Law of the chains, known by its potential V.
         start: The log-density of the particles that the map moves, ``(n, d)`` to ``(n,)``, nats.
         points: The chains, shape ``(m, d)``.
-        rng: Random numbers for proposals.
         cost: Cost of an iteration that is also trained on the chains, in iterations that are not;
             the higher it is, the fewer there are.
         alone: Whether an iteration on the chains minimises KL(p | q) alone, and not its sum with
@@ -103,7 +101,6 @@ class Forward:
         jump: One in so many iterations on the chains proposes jumps.
         needed: Whether the map has to be trained on them: weights were very uneven, or the chains
             ever found mass that the model's draws missed.
-        count: Iterations so far.
 
     Source: Gabrie, Rotskoff, Vanden-Eijnden, *Adaptive Monte Carlo augmented with normalizing
     flows*, PNAS 2022.
@@ -150,13 +147,7 @@ class Forward:
 
     @torch.no_grad()
     def renew(self, block: FlowBlock, particles: Particles, fraction: float) -> float:
-        """Move all chains; return the share, or less if they find mass that draws miss.
-
-        Args:
-            block: The map.
-            particles: Particles before the map.
-            fraction: The relative effective size of the weights of draws.
-        """
+        """Move all chains; return the share, or less if they find mass that draws miss."""
         half, density = len(self.points) // 2, density_of(self.target)
         x = self.points[torch.randperm(len(self.points), generator=self.rng, device=self._at)]
         left = move(density, x[:half], x[half:], self.rng, _STEPS)

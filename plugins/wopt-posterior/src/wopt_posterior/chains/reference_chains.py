@@ -26,13 +26,7 @@ model takes as long as evaluating its density."""
 
 
 def forward_of(problem: Problem, state: State, attempt: int) -> Forward | None:
-    """Return the chains towards which the next step is trained, where its solver asks for some.
-
-    Args:
-        problem: The objective, the scheme and the other parts of the solve.
-        state: The state before the step.
-        attempt: How often the step was tried before.
-    """
+    """Return the chains towards which the next step is trained, where its solver asks for some."""
     solver = problem.solver.of_step(state.step)
     if not solver.chains or not solver.beside_chains:
         return None
@@ -60,14 +54,7 @@ def look(
     The chains begin as the reference sample, after the first step that asks for chains.
 
     Args:
-        problem: The objective, the scheme and the other parts of the solve.
-        step: Number of steps made, with this one.
-        blocks: All maps, with that of the step.
-        moved: The held-out particles after the step.
         at: The chains, shape ``(m, d)``, or ``None`` if there are none yet.
-
-    Raises:
-        CapabilityError: The target has no potential, or the start's density is not known.
     """
     if not problem.solver.of_step(step - 1).chains:
         return at, None

@@ -28,7 +28,6 @@ class Comparison:
 
     Attributes:
         missing: Estimated fraction of the target's mass where the model has almost no draw.
-        error: Its standard error.
         most: Fraction that may be missing, at the level 0.001.
         where: Reference points in that part, shape ``(k, d)``.
     """
@@ -76,10 +75,8 @@ def missing_mass(
     Args:
         log_density: -V, ``(n, d)`` to ``(n,)``, nats.
         model: log q, ``(n, d)`` to ``(n,)``, nats.
-        reference: The reference sample.
         log_weights: -V - log q at draws of the model, nats, shape ``(n,)``.
         weights: Their smoothed weights, shape ``(n,)``, which sum to one.
-        rng: Random numbers of the jumps.
 
     Source: Meng, Wong, *Simulating ratios of normalizing constants*, 1996; Gabrie, Rotskoff,
     Vanden-Eijnden, *Adaptive Monte Carlo augmented with normalizing flows*, PNAS 2022.

@@ -68,15 +68,11 @@ def measure_sampler(
     target has no mass where they are not; if log Z is known, it must be found, too.
 
     Args:
-        target: A target known by its potential.
         draws: Draws of the model, shape ``(n, d)``.
         log_q: The model's log-density at the draws, nats, shape ``(n,)``.
         reference: A reference sample of the target; without one, or without the model's density,
             nothing is said of mass that the draws miss.
         model: log q at any points, from shape ``(n, d)`` to ``(n,)``.
-        support: The bijection to coordinates in which warnings speak.
-        names: Names of the coordinates, for warnings.
-        seed: Seed of the comparison.
 
     Raises:
         DataError: There are too few draws, or none with a finite weight.
@@ -275,10 +271,7 @@ def measure_flow(
     in the coordinates of the target's author.
 
     Args:
-        flow: The model, in free coordinates.
-        target: The measure to which it was carried.
         draws: Number of draws of the model, and of the target.
-        seed: Seed of the draws.
         reference: A reference sample; exact draws, or a sample made here, by default.
         budget: CPU seconds of that sample.
         steps: Steps of rejection and resampling, whose result is measured too; 0: none.
@@ -351,7 +344,6 @@ def report_within(
 
     Args:
         support: The bijection from free coordinates; ``None`` changes nothing.
-        report: The report in free coordinates.
         y: The draws in free coordinates, shape ``(n, d)``.
         log_weights: Log weights of the draws, nats, shape ``(n,)``.
     """

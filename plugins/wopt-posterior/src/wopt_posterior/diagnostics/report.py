@@ -42,7 +42,6 @@ class Corrected(Typed):
         steps: Number of steps, each of which rejects ``rate`` of the draws.
         rate: Fraction of the draws that a step rejects.
         proposals: Draws of the model that one accepted draw takes, on average.
-        draws: Number of draws.
         elbo, elbo_error: E[-V - log p_K], at most log Z but for the error of E alpha, with its
             standard error: that of the mean, and that of log Z by the draws of E alpha, which it
             tends to as p_K tends to the target.
@@ -67,7 +66,6 @@ class SamplerTruth(Typed):
     """Errors of a sampler where the truth is known; ``None`` for unknown ones.
 
     Attributes:
-        log_z: log Z.
         log_z_error: |log Z by importance sampling - log Z|.
         elbo_error: |ELBO - log Z|, also called the error of log Z without correction.
         energy_distance: Between draws of the model and exact ones, of ``draws`` each.
@@ -106,12 +104,10 @@ def truth_of(
     """Return the errors of a sampler; ``None`` where nothing is known of its target.
 
     Args:
-        target: The target.
         draws: Draws of the model, in the target's coordinates, shape ``(n, d)``, finite.
         weights: Importance weights of the draws, shape ``(n,)``, which sum to one.
         estimates: log Z by importance sampling, and ELBO, nats.
         exact: Two samples of the target, shape ``(m, d)`` each, if it can be sampled.
-        seed: Seed of the draws by weights.
     """
     log_z, modes = known_log_z(target), target.components(draws[:1])
     if log_z is None and exact is None and modes is None:
@@ -160,14 +156,9 @@ def corrected(
     """Return the errors of a sampler after rejection; ``None`` with too few draws to fit it.
 
     Args:
-        target: The target.
-        draw: Function that draws from the model.
         log_w: log w at independent draws, to which the steps are fitted, shape ``(n,)``; as many
             draws are made.
         exact: A sample of the target, shape ``(m, d)``, if it can be sampled.
-        steps: Number of steps.
-        rate: The fraction of the draws that each step rejects.
-        rng: Generator of the decisions.
     """
     if len(log_w) < _PILOTS or not bool(log_w.isfinite().any()):
         return None
@@ -221,9 +212,7 @@ class ModeWeight(Typed):
     """The weight of a component of a target whose components are known.
 
     Attributes:
-        target: The true weight.
         model: The model's weight, the mean posterior probability of the component at its draws.
-        model_error: Its standard error.
         weighted: The weight by smoothed importance weights.
     """
 
@@ -252,7 +241,6 @@ class SamplerReport(Typed):
         lost_modes: Modes of the reference sample without a draw; ``None`` without a comparison.
         missing, missing_error: Fraction of the target's mass where the model has almost no draw, by
             the reference sample, with its standard error; ``None`` without a comparison.
-        draws: S, the number of draws.
         truth: Errors, where log Z, exact draws or the modes' weights are known.
         corrected: The model after rejection and resampling, if that was requested.
         figures: The target's own figures: accuracy, errors against reference draws, ...

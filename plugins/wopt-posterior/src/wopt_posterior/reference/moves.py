@@ -35,11 +35,8 @@ def move(
     chains that move, so each step is exact. A proposal whose density is not finite is rejected.
 
     Args:
-        density: Log-density and score of the law.
         x: The chains, shape ``(n, d)``.
         others: Other chains, shape ``(m, d)``, m at least 3.
-        rng: Random numbers for proposals.
-        steps: Number of steps of either kind.
 
     Source: Roberts, Tweedie, *Exponential convergence of Langevin distributions*, 1996; ter Braak,
     *A Markov chain Monte Carlo version of the genetic algorithm differential evolution*, 2006.

@@ -45,9 +45,7 @@ def mode_of(density: LogDensity, x: Tensor, rng: torch.Generator) -> Tensor:
     Arms, rings and necks are one part, by lines from neighbour to neighbour; modes are several.
 
     Args:
-        density: Log-density of the target.
         x: Points that approximately follow it, shape ``(n, d)``.
-        rng: Random numbers for the choice of partners.
 
     Example:
         >>> two = lambda x: (-(x[:, 0].abs() - 6).square() / 2, None)

@@ -96,11 +96,7 @@ def reference_of(
     Others get as many passes of a tempered sampler as the budget pays, one at least.
 
     Args:
-        target: A target known by its potential.
-        dim: The dimension d.
-        seed: Seed of all draws.
         budget: CPU seconds.
-        recorded: Number of passes, in place of the budget.
         start: Points from which to start too, shape ``(k, d)``.
 
     Raises:
@@ -132,12 +128,6 @@ def passes(
     A pass goes from a mixture g of known modes and wide laws through  p^b g^(1 - b)  with b from 0
     to 1: at each temperature points are drawn again by their weights and make Metropolis steps. As
     g has each known mode at its own width, b changes a mode's mass little, however narrow it is.
-
-    Args:
-        density: Log-density and score of the target.
-        base: The law g.
-        count: Number of points of a pass.
-        rng: Random numbers.
 
     Source: Del Moral, Doucet, Jasra, *Sequential Monte Carlo samplers*, 2006; Tawn, Roberts,
     Rosenthal, *Weight-preserving simulated tempering*, 2020.

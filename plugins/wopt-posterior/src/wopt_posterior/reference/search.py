@@ -32,10 +32,8 @@ def ascend(density: LogDensity, x: Tensor, iterations: int = 100, within: float 
     Rows are independent. A row that meets a value that is not finite stays where it is.
 
     Args:
-        density: Log-density and gradient.
         x: The initial points, shape ``(n, d)``.
         iterations: Number of iterations at most.
-        within: Norm of the gradient at which a row is done.
 
     Source: Nocedal, Wright, *Numerical optimization*, 2006, algorithm 7.4, with Armijo's rule.
 
@@ -128,13 +126,7 @@ def beginning(
     covariance of each.
 
     Args:
-        density: Log-density and score of the target.
-        dim: The dimension d.
-        rng: Random numbers.
         start: Points from which ascents start too, shape ``(k, d)``.
-
-    Raises:
-        DataError: No start has a finite density.
     """
     scale = torch.exp2(8 * torch.rand(_STARTS, 1, generator=rng).double() - 4)
     starts = scale * torch.randn(_STARTS, dim, generator=rng, dtype=torch.float64)

@@ -28,7 +28,6 @@ def laplace(target: Target, start: Tensor, iterations: int) -> tuple[Tensor, Ten
     H is the Hessian of the potential V, so N(mode, H^-1) is Laplace's approximation.
 
     Args:
-        target: A law known by its potential.
         start: Point from which the mode is searched, shape ``(d,)``, float64.
         iterations: Largest number of L-BFGS iterations.
 
@@ -117,14 +116,8 @@ def become_gaussian(
 
     Args:
         block: A block that has :meth:`~wopt.interfaces.block.FlowBlock.become_affine`.
-        subproblem: The subproblem at the training particles.
         target: The objective's target, if any.
         iterations: Largest number of L-BFGS iterations from each beginning.
-        listener: Receives evaluations done, those planned, and the loss.
-        team: The processes that share the particles.
-
-    Raises:
-        CapabilityError: The block cannot be affine, or particles have conditions.
     """
     particles = subproblem.particles
     if particles.condition:

@@ -34,7 +34,6 @@ class LogVariance:
 
     Attributes:
         forward: The chains, the target, and the density of the particles.
-        block: The map.
         particles: Particles before the map, shape ``(n, d)``.
 
     Source: Richter, Boustati, Nuesken, Ruiz, Akyildiz, *VarGrad: a low-variance gradient estimator
@@ -49,11 +48,7 @@ class LogVariance:
 
     @classmethod
     def of(cls, forward: Forward | None, block: FlowBlock, sub: Subproblem) -> LogVariance:
-        """Return the loss of a step.
-
-        Raises:
-            CapabilityError: Chains are missing, or the step size is too small.
-        """
+        """Return the loss of a step."""
         if forward is None:
             raise CapabilityError(
                 'the solver "variance" is for samplers with chains of their target beside '

@@ -21,9 +21,6 @@ class GivenModel(NamedTuple):
 
     Attributes:
         log_prob: Maps points of the support, ``(n, d)``, to log p up to a constant, ``(n,)``, nats.
-        dim: The dimension d.
-        names: Names of the coordinates.
-        support: Constraints of coordinates, by index.
     """
 
     log_prob: Callable[[Tensor], Tensor]
@@ -108,11 +105,7 @@ def by_gradient(
 
 
 def needed(module: str, package: str) -> Any:
-    """Return a module of an adapter's language.
-
-    Raises:
-        ConfigError: The package is not installed.
-    """
+    """Return a module of an adapter's language."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -123,12 +116,7 @@ def interval_of(variable: str, constraint: Any, known: Iterable[str]) -> Any:
     """Return the support of a variable from the bounds of its constraint.
 
     Args:
-        variable: Name of the variable.
-        constraint: A constraint of Pyro or NumPyro.
         known: Names of constraints without bounds, which stand for all of R.
-
-    Raises:
-        ConfigError: The variable is discrete, or its coordinates constrain each other.
     """
     base = getattr(constraint, "base_constraint", constraint)
     name = type(base).__name__.strip("_").lower()
