@@ -182,7 +182,7 @@ class Posterior:
     def pull_back(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return the posterior in the flow's base, where it is nearly N(0, I), for other samplers.
 
-        The density is log p(T(z)) + log |det T'(z)|, up to a constant, for the map T of the model; a
+        The density is log p(T(z)) + log |det T'(z)|, up to a constant, for the model's map T; a
         chain that leaves it invariant is mapped to one of the posterior, whatever the map.
 
         Args:
