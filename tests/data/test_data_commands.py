@@ -200,14 +200,3 @@ def test_populations_in_other_units_are_refused(command, config, populations):
     path = config(populations)
     assert command("validate", path).is_mistake("same units", 'preprocess = "none"')
     assert command("validate", path, "--set", "model=pull_back").status == 0
-
-
-def test_a_support_without_an_end_is_kept_by_a_run(command, config, tmp_path, pictures):
-    debt = -np.random.default_rng(0).exponential(size=N)
-    pd.DataFrame({"debt": debt, "age": np.linspace(1, 99, N)}).to_csv(tmp_path / "d.csv")
-    support = {"debt": [-np.inf, 0.0], "age": [0.0, 120.0]}
-    made = table(tmp_path / "d.csv", columns=["debt", "age"], support=support)
-    assert command("run", config(made), "--out", tmp_path / "run", "--quiet").status == 0
-    draws = wopt.load(tmp_path / "run").sample(500)
-    assert draws[:, 0].max() < 0
-    assert 0 < draws[:, 1].min() < draws[:, 1].max() < 120

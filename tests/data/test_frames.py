@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import wopt
+from wopt.data.frames import FrameType
 
 N = 300
 QUICK = {
@@ -35,12 +36,16 @@ def fit(x, **options):
     return wopt.fit(x, **QUICK, **options)
 
 
-@pytest.mark.filterwarnings("ignore:the fit made no step")
+@pytest.fixture(scope="module")
+def found():
+    return fit(frame(), support={"age": (0, 120), "price": "positive"})
+
+
 @pytest.mark.parametrize("make", [lambda x: x, pl.from_pandas, pyarrow.Table.from_pandas])
-def test_samples_are_such_a_frame(make):
+def test_samples_are_such_a_frame(found, make):
     data = make(frame())
-    found = fit(data, support={"age": (0, 120), "price": "positive"})
-    new = found.sample(200, generator=torch.Generator().manual_seed(0))
+    x = found.flow.sample((200,), generator=torch.Generator().manual_seed(0))
+    new = FrameType.of(data).frame(found.flow.table(x))
     assert type(new) is type(data)
     if isinstance(data, pyarrow.Table):
         assert new.schema.equals(data.schema, check_metadata=False)
@@ -58,9 +63,8 @@ def test_samples_are_such_a_frame(make):
     assert abs(new.ok.mean() - frame().ok.mean()) < 0.15
 
 
-def test_scores_of_a_frame_are_those_of_its_codes():
+def test_scores_of_a_frame_are_those_of_its_codes(found):
     data = frame()
-    found = fit(data, support={"price": "positive"})
     codes = np.column_stack(
         [data.age, data.price, (data.city == "rome"), data.ok, data.grade.cat.codes]
     ).astype(float)

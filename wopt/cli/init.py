@@ -68,7 +68,7 @@ def _of_data(
 ) -> tuple[str, dict[str, Any], list[str]]:
     """Return the source that reads a file, its options, and descriptions of its columns."""
     from wopt.data.choices import Choices
-    from wopt.data.derived import Derived
+    from wopt.data.column import Derived
     from wopt.data.kinds import column_of
     from wopt.data.tables import existing_file, read_frame
     from wopt.errors import DataError

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from wopt.data.choices import Weights as Weights
     from wopt.data.choices import Where as Where
     from wopt.data.dataset import Dataset as Dataset
-    from wopt.data.dataset import one_of_each as one_of_each
     from wopt.data.dataset import smooth_dataset as smooth_dataset
     from wopt.data.dataset import split as split
     from wopt.data.load import chosen_rows as chosen_rows

@@ -56,8 +56,6 @@ def assemble(
 
     Args:
         splits: Training, validation and test rows, shapes ``(n, d)``.
-        preprocess: The preprocessing to fit.
-        names: The columns' names.
         log_density: Exact log-density, ``(n, d)`` to ``(n,)``, nats, if it is known.
         entropy: Exact entropy in nats, if it is known.
         sample: Draws fresh rows, shape ``(n, d)``, if possible.

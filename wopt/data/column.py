@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import decimal
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import AliasChoices, Field
 from torch import Tensor
 
@@ -16,7 +19,7 @@ from wopt.bijection import Bijection
 from wopt.data.cells import Cells, CellTransform
 from wopt.data.quantile_transform import Interval, QuantileTransform
 
-__all__ = ["Category", "Column", "Kind", "check_column"]
+__all__ = ["Category", "Column", "Derived", "Kind", "check_column"]
 
 
 def check_column(column: Column) -> None:
@@ -202,12 +205,18 @@ class Column:
             # An end itself belongs to the cell inside of it.
             cells = (x / self.width - origin).round()
             cells = cells.clamp(min=low - origin + 0.5, max=high - origin - 0.5)
-            y = self.origin + self.width * cells
+            y = torch.round(self.origin + self.width * cells, decimals=self._decimals)
         if self.cells is not None:
             k, inside = self.cells.at(x)
             values = x.new_tensor(self.cells.values)[k]
             y = values if self.finite else torch.where(inside, values, y)
         return y
+
+    @property
+    def _decimals(self) -> int:
+        """Digits after the point of the grid's values."""
+        numbers = (decimal.Decimal(repr(v)).normalize() for v in (self.width, self.origin))
+        return max(-int(one.as_tuple().exponent) for one in numbers)
 
     def noise(self, x: Tensor) -> Tensor:
         """Return the width of the cell around each value, of the shape of x; 0 for none."""
@@ -215,3 +224,63 @@ class Column:
         if self.cells is None:
             return width
         return torch.where(self.cells.at(x)[1], self.cells.width, width)
+
+
+@dataclasses.dataclass(frozen=True)
+class Derived:
+    """A column whose values follow from the modelled ones and from the number of the row.
+
+        value = intercept + sum_i weight_i value_i + step * row,   or   table[value_1].
+
+    Attributes:
+        column: What its values are, by which they are rounded and written.
+        why: Why it is not modelled, for people.
+        of: Names of the columns that it follows from.
+        weights: Their weights.
+        intercept: The constant part.
+        step: What is added from row to row; codes of categories begin again after the last.
+        table: The code of each code of the only column that it follows from.
+
+    Example:
+        >>> total = Derived(Column("total"), "total = men + women", ("men", "women"), (1.0, 1.0))
+        >>> total.values({"men": np.array([2.0]), "women": np.array([3.0])}, 1).tolist()
+        [5.0]
+    """
+
+    column: Column
+    why: str
+    of: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
+    intercept: float = 0.0
+    step: float = 0.0
+    table: tuple[float, ...] = ()
+
+    def values(self, known: Mapping[str, NDArray[np.float64]], n: int) -> NDArray[np.float64]:
+        """Return the values, shape ``(n,)``, NaN where they follow from a missing one.
+
+        Args:
+            known: The modelled columns by name, shapes ``(n,)``.
+        """
+        if self.table:
+            code = known[self.of[0]]
+            found = np.asarray(self.table)[np.nan_to_num(code).astype(np.int64)]
+            found[np.isnan(code)] = np.nan
+            return found
+        values = np.asarray(self.intercept + self.step * np.arange(n), dtype=np.float64)
+        for name, weight in zip(self.of, self.weights, strict=True):
+            values = values + weight * known[name]
+        if self.column.categories:
+            return np.mod(values, len(self.column.categories), dtype=np.float64)
+        return values
+
+    def check(self, columns: Sequence[Column]) -> None:
+        """Raise unless the columns that it follows from are there."""
+        known = {column.name: column for column in columns}
+        name = self.column.name
+        if name in known or not set(self.of) <= set(known):
+            raise ValueError(f"column {name!r} follows from columns that are not there")
+        wanted = 1 if self.table else len(self.weights)
+        if len(self.of) != wanted:
+            raise ValueError(f"column {name!r}: the weights are not as many as the columns")
+        if self.table and len(self.table) != len(known[self.of[0]].categories):
+            raise ValueError(f"column {name!r}: its table does not fit the categories")

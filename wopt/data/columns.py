@@ -10,8 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from wopt.data.column import Category, Column, Kind, check_column
-from wopt.data.derived import Derived
+from wopt.data.column import Category, Column, Derived, Kind, check_column
 from wopt.reading import parsed_json
 from wopt.typed import of_json
 

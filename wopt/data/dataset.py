@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from wopt.data.derived import Derived
+from wopt.data.column import Derived
 from wopt.data.transform import AffineTransform
 from wopt.errors import DataError
 from wopt.particles import split_conditions
@@ -19,7 +19,6 @@ __all__ = [
     "Dataset",
     "TableFacts",
     "check_finite",
-    "one_of_each",
     "smooth_dataset",
     "smoothed",
     "split",
@@ -147,7 +146,6 @@ def split(x: Tensor, fractions: Sequence[float], seed: int) -> tuple[Tensor, ...
     Args:
         x: Rows, shape ``(n, d)``.
         fractions: Fractions of the rows in each part, train first; they sum to one.
-        seed: Seed of the shuffle.
 
     Raises:
         DataError: A part would be empty.
@@ -169,47 +167,17 @@ def split(x: Tensor, fractions: Sequence[float], seed: int) -> tuple[Tensor, ...
 
 
 def subsample_eval(dataset: Dataset, rows: int | None, seed: int) -> Dataset:
-    """Return a dataset with at most so many held-out and test rows, float64, chosen by the seed.
-
-    Args:
-        dataset: The data.
-        rows: Largest number of rows of either split; ``None`` for all.
-        seed: Seed of the choice.
-    """
-    if rows is None or max(len(dataset.valid), len(dataset.test)) <= rows:
-        valid, test = dataset.valid.double(), dataset.test.double()
-        return dataclasses.replace(dataset, valid=valid, test=test)
-    rng = torch.Generator().manual_seed(seed)
-    valid, test = (
-        torch.randperm(len(part), generator=rng)[:rows].sort().values
-        for part in (dataset.valid, dataset.test)
-    )
-    groups, weights = dataset.groups, dataset.weights
-    if weights is not None:  # part of a quadrature rule is not a rule
-        return dataclasses.replace(dataset, test=dataset.test.double()[test])
-    if groups is not None:
-        groups = groups[0], groups[1][valid], groups[2][test]
-    return dataclasses.replace(
-        dataset,
-        valid=dataset.valid[valid].double(),
-        test=dataset.test[test].double(),
-        groups=groups,
-    )
-
-
-def one_of_each(groups: Tensor, seed: int) -> Tensor:
-    """Return the index of one random row of each group, shape ``(groups,)``, in random order.
-
-    Example:
-        >>> chosen = one_of_each(torch.tensor([7, 7, 7, 2, 2]), seed=0)
-        >>> sorted(torch.tensor([7, 7, 7, 2, 2])[chosen].tolist())
-        [2, 7]
-    """
-    order = torch.randperm(len(groups), generator=torch.Generator().manual_seed(seed))
-    numbers, at = torch.unique(groups[order], return_inverse=True)
-    first = torch.full((len(numbers),), len(groups), dtype=torch.long)
-    first = first.scatter_reduce(0, at, torch.arange(len(groups)), "amin")
-    return order[first.sort()[0]]
+    """Return a dataset with at most so many held-out and test rows, float64, chosen by the seed."""
+    valid, test, groups = dataset.valid, dataset.test, dataset.groups
+    if rows is not None and max(len(valid), len(test)) > rows:
+        rng = torch.Generator().manual_seed(seed)
+        at = [torch.randperm(len(x), generator=rng)[:rows].sort().values for x in (valid, test)]
+        test = test[at[1]]
+        if dataset.weights is None:  # part of a quadrature rule is not a rule
+            valid = valid[at[0]]
+            groups = groups and (groups[0], groups[1][at[0]], groups[2][at[1]])
+    valid, test = valid.double(), test.double()
+    return dataclasses.replace(dataset, valid=valid, test=test, groups=groups)
 
 
 def check_finite(x: Tensor, names: tuple[str, ...], where: str) -> None:
@@ -233,8 +201,6 @@ def smoothed(z: Tensor, time: float, rng: torch.Generator) -> Tensor:
 
     Args:
         z: Rows in the flow's coordinates, shape ``(n, d)``.
-        time: Time t of the process.
-        rng: Random numbers for xi.
 
     Source: docs/theory.md 1.8.
 
@@ -252,23 +218,16 @@ def smooth_dataset(dataset: Dataset, time: float, seed: int) -> Dataset:
     """Return the dataset with smoothed rows, each by one fixed draw.
 
     Smoothing is done in the flow's coordinates, after the preprocessing. The exact density and
-    entropy are dropped.
-
-    Args:
-        dataset: The dataset of a source.
-        time: Time t; 0 returns the dataset unchanged.
-        seed: Seed of the noise.
+    entropy are dropped; a time of 0 changes nothing.
     """
     if time == 0:
         return dataset
     transform, draw = dataset.transform, dataset.sample
 
     def rows(x: Tensor, rng: torch.Generator) -> Tensor:
-        """Return smoothed rows, shape ``(n, d)``, in the data's units."""
         return transform.inverse(smoothed(transform.move(x), time, rng))[0]
 
     def sample(n: int, rng: torch.Generator) -> Tensor:
-        """Return fresh smoothed rows, shape ``(n, d)``."""
         assert draw is not None
         return rows(draw(n, rng), rng)
 

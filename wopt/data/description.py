@@ -11,9 +11,8 @@ from torch import Tensor
 
 from wopt.data.cells import Cells
 from wopt.data.choices import Choices
-from wopt.data.column import Column
+from wopt.data.column import Column, Derived
 from wopt.data.columns import Columns
-from wopt.data.derived import Derived
 from wopt.data.kinds import FEW, column_support
 from wopt.data.quantile_transform import Interval
 from wopt.errors import DataError
@@ -31,9 +30,6 @@ def described_columns(
     Args:
         columns: Descriptions by types, conditions last.
         x: Rows, shape ``(n, d)``, NaN where a value is missing.
-        left: Columns that are left out already.
-        choices: What was asked for.
-        origin: The file, for messages.
     """
     made, kept = list[Column](), list[int]()
     derived = list(left)
@@ -65,7 +61,6 @@ def blame(missing: Tensor, names: tuple[str, ...]) -> str:
 
     Args:
         missing: Whether a value is missing, shape ``(n, d)``.
-        names: Names of the columns.
 
     Example:
         >>> blame(torch.tensor([[True, False], [True, False], [False, True]]), ("a", "b"))
@@ -132,7 +127,6 @@ def described(column: Column, x: Tensor, missing: int = 0, *, plain: bool = Fals
     Args:
         column: The column, whose bounds, if they are finite, are kept.
         x: Its values, shape ``(n,)``, float64, finite, at least one.
-        missing: Number of values that are missing.
         plain: Whether nothing but gaps is added to the column as it is.
 
     Example:
@@ -236,7 +230,6 @@ def grid_step(values: Tensor, origin: float, digits: int = 10) -> float | None:
 
     Args:
         values: Distinct values, shape ``(k,)``, float64.
-        origin: One of the values.
         digits: Significant digits that the values can have.
 
     Example:
@@ -268,21 +261,23 @@ def _gridded(column: Column, values: Tensor) -> Column:
     """Return the column on its grid, if it has one."""
     if column.kind == "categorical" or column.bounded:
         return column
-    origin = float(values[values.abs().argmin()])
-    step = grid_step(values, origin, _DIGITS.get(column.type, _DOUBLE))
+    origin, digits = float(values[values.abs().argmin()]), _DIGITS.get(column.type, _DOUBLE)
+    step = grid_step(values, origin, digits)
     if not step:
         return column
-    return dataclasses.replace(column, kind="integer", width=step, origin=origin)
+    point = float(f"{origin:.{digits}g}")
+    return dataclasses.replace(column, kind="integer", width=step, origin=point)
 
 
 def _ends(column: Column, values: Tensor) -> tuple[float, float]:
     """Return the support of values that are all on one side of zero; zero may be a cell."""
     side = -1.0 if bool((values <= 0).all()) else 1.0
-    least = float((side * values).min())
+    least = abs(column.origin) or float((side * values).min())
     end = 0.0
     if column.kind != "continuous":
         # The middle of the first cell is the first point of the grid from zero on.
         end = least - column.width * (math.floor(least / column.width + _ROUNDING) + 0.5)
+        end = float(f"{end:.12g}")
     return (end, math.inf) if side > 0 else (-math.inf, -end)
 
 

@@ -15,14 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wopt.data.columns import Column, Columns
+from wopt.data.tables import of_array
 from wopt.data.times import is_time, of_times
 from wopt.errors import DataError
 from wopt.reading import parsed_json
 
-__all__ = ["FrameType", "array_of", "arrow_table", "as_table", "columns_of", "is_frame"]
-
-_BLOCK = 4096
-"""Rows that are transposed at a time."""
+__all__ = ["FrameType", "array_of", "arrow_table", "as_table", "is_frame"]
 
 
 def is_frame(x: Any) -> bool:
@@ -56,7 +54,7 @@ def as_table(x: Any) -> Any:
             return pyarrow.Table.from_pandas(
                 x.rename(columns=str) if len(x.columns) else x, preserve_index=False
             )
-        return _of_array(x, pyarrow)
+        return _of_numbers(x)
     except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, TypeError, ValueError) as error:
         text = " ".join(str(error).split())
         raise DataError(
@@ -84,7 +82,7 @@ def _instead(x: Any) -> str:
     return ""
 
 
-def _of_array(x: Any, pyarrow: Any) -> Any:
+def _of_numbers(x: Any) -> Any:
     if hasattr(x, "detach"):
         x = x.detach().cpu()
     array = np.asarray(x)
@@ -97,16 +95,7 @@ def _of_array(x: Any, pyarrow: Any) -> Any:
         array = array.astype(np.float64)
     if array.ndim != 2 or not array.shape[1]:
         raise DataError(f"x has rows, shape (n, d); got shape {array.shape}")
-    return pyarrow.table({f"x{j}": column for j, column in enumerate(columns_of(array))})
-
-
-def columns_of(array: NDArray[Any]) -> NDArray[Any]:
-    """Return an array's columns as contiguous rows, shape ``(d, n)``."""
-    # By blocks of rows, as a column at a time would read the whole array for each.
-    columns = np.empty(array.shape[::-1], array.dtype)
-    for row in range(0, len(array), _BLOCK):
-        columns[:, row : row + _BLOCK] = array[row : row + _BLOCK].T
-    return columns
+    return of_array(array)
 
 
 def arrow_table(x: Tensor, columns: Columns) -> Any:
@@ -114,7 +103,6 @@ def arrow_table(x: Tensor, columns: Columns) -> Any:
 
     Args:
         x: Shape ``(n, d)``, or without the conditions; discrete columns are rounded.
-        columns: Kinds of the columns.
 
     Example:
         >>> import torch

@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wopt.data.column import Category, Column, Kind
-from wopt.data.derived import Derived
+from wopt.data.column import Category, Column, Derived, Kind
 from wopt.data.tables import floats, is_number, is_numeric
 from wopt.data.times import column_of_times, is_time, times
 from wopt.errors import DataError
@@ -39,9 +38,7 @@ def column_support(
 
     Args:
         x: Values, shape ``(n,)``.
-        column: Description of the column.
         wish: ``(low, high)``, ``"positive"``, or ``"infer"``.
-        origin: The file, for messages.
     """
     half = column.width / 2 if column.discrete else 0.0
     known = x[torch.isfinite(x)]
@@ -109,10 +106,8 @@ def column_of(name: str, values: Any, kind: Kind | None, origin: str) -> Column 
     if kind == "categorical" or (kind is None and not numeric):
         if texts and kind is None and (why := _names(values)):
             few = [v for v in values.unique().to_pylist() if v is not None][:CATEGORIES]
-            return Derived(_pool(name, tuple(few), dtype), why, step=1.0)
-        categories = _categories(name, values, origin)
-        bounds = (-0.5, len(categories) - 0.5)
-        return Column(name, "categorical", bounds, 1.0, 0.0, categories, _plain_type(dtype))
+            return Derived(_categorical(name, tuple(few), dtype), why, step=1.0)
+        return _categorical(name, _categories(name, values, origin), dtype)
     if not numeric:
         raise _refused(name, f"holds {dtype} and cannot be {kind}", origin)
     if kind == "integer" or (kind is None and types.is_integer(dtype)):
@@ -128,9 +123,6 @@ def numbers_of(
     """Return an Arrow column as numbers, shape ``(n,)``, float64; NaN where a value is missing.
 
     Args:
-        column: Description of the column.
-        values: The Arrow column.
-        origin: The file, for messages.
         codes: Whether numbers may stand for categories that are texts, as in an array.
         single: Whether the values are float32 and stay so; the result may share the column's
             memory, which must not be written to.
@@ -201,19 +193,22 @@ def is_text(dtype: Any) -> bool:
     return bool(pyarrow.types.is_string(dtype) or pyarrow.types.is_large_string(dtype))
 
 
-def _pool(name: str, categories: tuple[Category, ...], dtype: Any) -> Column:
-    """Return the column of a left-out one, of which samples repeat values."""
+def _categorical(name: str, categories: tuple[Category, ...], dtype: Any) -> Column:
+    import pyarrow.types
+
+    if pyarrow.types.is_dictionary(dtype):
+        dtype = dtype.value_type
+    kind = "string" if is_text(dtype) else str(dtype)
     ends = (-0.5, len(categories) - 0.5)
-    return Column(name, "categorical", ends, 1.0, 0.0, categories, _plain_type(dtype))
+    return Column(name, "categorical", ends, 1.0, 0.0, categories, kind)
 
 
 def _are_numbers(values: Any, kind: Kind | None) -> bool:
     """Whether texts are numbers, but for few that stand for missing values."""
     cells = [cell for cell in values.to_pylist() if cell is not None]
-    bad = [cell for cell in cells if not is_number(cell)]
-    if kind is None and bad and len(set(cells)) <= FEW:
-        return False  # codes, some of which are letters
-    return 2 * len(bad) < len(cells)
+    if kind is None and len(set(cells)) <= FEW:
+        return False  # codes, which come back as they were
+    return 2 * sum(map(is_number, cells)) > len(cells)
 
 
 def _names(values: Any) -> str:
@@ -235,14 +230,6 @@ def _counts_rows(values: Any) -> bool:
 def _row_number(column: Column, values: Any) -> Derived:
     first = float(values[len(values) - 1].as_py()) + 1
     return Derived(column, "counts the rows", intercept=first, step=1.0)
-
-
-def _plain_type(dtype: Any) -> str:
-    import pyarrow.types
-
-    if pyarrow.types.is_dictionary(dtype):
-        dtype = dtype.value_type
-    return "string" if is_text(dtype) else str(dtype)
 
 
 def _categories(name: str, values: Any, origin: str) -> tuple[Category, ...]:

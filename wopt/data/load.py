@@ -11,13 +11,12 @@ from torch import Tensor
 
 from wopt.data.assembly import assemble
 from wopt.data.choices import Choices, filtered
+from wopt.data.column import Derived
 from wopt.data.columns import Column, Columns
 from wopt.data.dataset import Dataset, TableFacts, check_finite, split
-from wopt.data.dependence import independent_columns
-from wopt.data.derived import Derived
+from wopt.data.dependence import in_found_order, independent_columns
 from wopt.data.description import blame, described_columns
 from wopt.data.kinds import column_of, gridded, is_text, numbers_of
-from wopt.data.order import in_found_order
 from wopt.data.rows import masked
 from wopt.data.tables import floats, is_numeric
 from wopt.data.times import is_time, seconds
@@ -59,7 +58,6 @@ def resampled(w: Tensor, rng: torch.Generator) -> Tensor:
 
     Args:
         w: Weights, shape ``(n,)``.
-        rng: Random numbers.
 
     Example:
         >>> w = torch.tensor([1.0, 2.0, 1.0, 0.0])
@@ -87,10 +85,6 @@ def thinned_rows(w: Tensor, rng: torch.Generator, what: str) -> Tensor:
             "larger share of them to this split (`split`), or cap the largest weights"
         )
     return kept
-
-
-_BLOCK = 4096
-"""Rows that are transposed at a time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,7 +145,7 @@ def chosen_rows(table: Any, choices: Choices, origin: str) -> TableRows:
     names, given = choices.chosen(table.column_names, origin)
     order = [*(j for j in range(len(names)) if j not in given), *given]
     read, left = _read_all(table, tuple(names[j] for j in order), len(given), choices, origin)
-    x = _stacked([values for _, values in read])
+    x = torch.stack([values for _, values in read], dim=1)
     columns = Columns(tuple(column for column, _ in read), len(given), order=names)
     texts = tuple(field.name for field in table.schema if is_text(field.type))
     weights = None if choices.weights is None else _weights(table, choices.weights, origin)
@@ -242,15 +236,6 @@ def _read_all(
         whys = "; ".join(f"column {one.column.name!r} {one.why}" for one in left)
         raise DataError(f"{origin}: no column is left to be modelled: {whys}")
     return read, tuple(left)
-
-
-def _stacked(columns: list[Tensor]) -> Tensor:
-    """Return columns as rows, by blocks of rows, which fit the cache."""
-    blocks = zip(*(column.split(_BLOCK) for column in columns), strict=True)
-    x = torch.empty(len(columns[0]), len(columns), dtype=columns[0].dtype)
-    for into, block in zip(x.split(_BLOCK), blocks, strict=True):
-        torch.stack(block, dim=1, out=into)
-    return x
 
 
 def _single(table: Any, choices: Choices) -> bool:

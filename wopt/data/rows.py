@@ -36,8 +36,6 @@ def masked(
     Args:
         columns: Descriptions of the columns, conditions last.
         x: Rows, shape ``(n, d)``, NaN where a value is missing.
-        taken: Names that a mask must not have.
-        origin: The file, for messages.
 
     Example:
         >>> x = torch.tensor([[1.0, 5.0], [2.0, torch.nan], [3.0, 7.0]]).double()
@@ -115,7 +113,6 @@ def as_rows(
             gradient; other objects become float64.
         names: The columns to take from a table, in order.
         conditions: The last columns, if they are given separately; broadcast against the others.
-        condition: Number of conditions.
         columns: Descriptions of the columns, by which a table's categories become codes.
 
     Example:
@@ -153,7 +150,6 @@ def matched(table: Any, columns: Columns, *, named: bool, origin: str) -> Tensor
         table: The table; other columns in it are ignored where names are found.
         columns: Descriptions of the columns of the model.
         named: Whether the table's names are its own; if not, all are taken by position.
-        origin: The table's file, for messages.
 
     Example:
         >>> import pyarrow

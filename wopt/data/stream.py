@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,78 +23,7 @@ from wopt.errors import DataError
 from wopt.runtime import ALONE, Runtime
 from wopt.statistics import stride
 
-__all__ = ["TablePart", "streamed"]
-
-
-@dataclasses.dataclass(frozen=True)
-class TablePart:
-    """The rows that one process reads of a shuffled table.
-
-    Attributes:
-        own: Its training rows, a contiguous range of all, shape ``(m, d)``.
-        few: Training rows, evenly spaced among all, to which the preprocessing is fitted.
-        valid, test: The validation and the test rows, shapes ``(n_k, d)``.
-        total: Number of training rows over all processes.
-    """
-
-    own: Tensor
-    few: Tensor
-    valid: Tensor
-    test: Tensor
-    total: int
-
-    @classmethod
-    def read(
-        cls,
-        placed: Iterable[tuple[Tensor, Tensor]],
-        n: int,
-        ends: Sequence[int],
-        span: slice,
-        like: tuple[int, torch.dtype],
-    ) -> TablePart:
-        """Return the part of a process, splits of shapes ``(n_k, d)``, reading piece by piece.
-
-        Args:
-            placed: Places in the shuffled table, shape ``(p,)``, and the rows there, ``(p, d)``, by
-                pieces.
-            n: Number of rows of the table.
-            ends: Indices at which the training rows and the validation rows end.
-            span: Range of the training rows of this process.
-            like: Number of columns, and dtype.
-
-        Example:
-            >>> x = torch.arange(10.0)[:, None]
-            >>> like = 1, x.dtype
-            >>> part = TablePart.read([(torch.arange(10), x)], 10, [6, 8], slice(3, 6), like)
-            >>> part.own[:, 0].tolist(), part.test[:, 0].tolist(), part.total
-            ([3.0, 4.0, 5.0], [8.0, 9.0], 6)
-        """
-        (columns, dtype), total = like, ends[0]
-        step = stride(total)
-        own = torch.empty(span.stop - span.start, columns, dtype=dtype)
-        few = torch.empty(len(range(0, total, step)), columns, dtype=dtype)
-        rest = torch.empty(n - total, columns, dtype=dtype)
-        for place, rows in placed:
-            _put(own, place - span.start, rows)
-            _put(rest, place - total, rows)
-            even = (place < total) & (place % step == 0)
-            few[place[even] // step] = rows[even]
-        valid, test = torch.tensor_split(rest, [ends[1] - total])
-        return cls(own, few, valid, test, total)
-
-    def dataset(self, how: How, names: tuple[str, ...], columns: Columns) -> Dataset | None:
-        """Return the dataset of this process; ``None`` if the preprocessing needs all rows."""
-        try:
-            transform = fit_transform(self.few, how, columns)
-        except DataError:  # a column that varies in few rows
-            return None
-        return Dataset(self.own, self.valid, self.test, transform, names, shared=self.total)
-
-
-def _put(into: Tensor, place: Tensor, rows: Tensor) -> None:
-    """Copy the rows whose places are in a tensor."""
-    inside = (place >= 0) & (place < len(into))
-    into[place[inside]] = rows[inside]
+__all__ = ["streamed"]
 
 
 _ROWS = 2**16
@@ -119,11 +48,6 @@ def streamed(
 
     Args:
         path: A ``.npy`` or ``.parquet`` file of floating-point numbers.
-        choices: Options for rows and columns.
-        fractions: Fractions of the splits.
-        preprocess: The preprocessing to fit.
-        seed: Seed of the shuffle.
-        runtime: What loads it.
 
     Raises:
         DataError: The table is too large and cannot be streamed, or as for ``from_table``.
@@ -156,14 +80,33 @@ def streamed(
         return _placed(pieces(names), n, seed, dtype, names, str(path))
 
     if of is not None and not of.first:
-        part = TablePart.read(each(), n, ends, of.span(ends[0]), (len(names), dtype))
-        dataset = part.dataset(preprocess, names, columns)
-        if dataset is not None:
-            return dataset
+        like = torch.empty(0, len(names), dtype=dtype)
+        own, few, valid, test = _part(each(), (*ends, n), of.span(ends[0]), like)
+        with contextlib.suppress(DataError):  # a column that varies in few rows
+            transform = fit_transform(few, preprocess, columns)
+            return Dataset(own, valid, test, transform, names, shared=ends[0])
     x = runtime.memory.room((n, len(names)), dtype, mapped=of is not None)
     for place, rows in each():
         x[place] = rows
     return assemble(torch.tensor_split(x, ends), preprocess, names, columns=columns)
+
+
+def _part(
+    placed: Iterable[tuple[Tensor, Tensor]], ends: Sequence[int], span: slice, like: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return a process's training rows, evenly spaced ones of all, validation and test rows."""
+    total, valid, n = ends
+    step = stride(total)
+    own = like.new_empty(span.stop - span.start, like.shape[1])
+    few = like.new_empty(len(range(0, total, step)), like.shape[1])
+    rest = like.new_empty(n - total, like.shape[1])
+    for place, rows in placed:
+        even = (place < total) & (place % step == 0)
+        few[place[even] // step] = rows[even]
+        for into, first in ((own, span.start), (rest, total)):
+            inside = (place >= first) & (place < first + len(into))
+            into[place[inside] - first] = rows[inside]
+    return own, few, rest[: valid - total], rest[valid - total :]
 
 
 def _placed(

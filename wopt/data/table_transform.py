@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor
 
-from wopt.data.columns import Column, Columns
+from wopt.data.columns import Columns
 from wopt.data.quantile_transform import QuantileTransform, normal_log_density
 from wopt.data.transform import Affine, AffineTransform, How, check_size
 from wopt.errors import DataError
@@ -43,22 +43,14 @@ gain's error as large as itself. The clipped gain is a lower bound."""
 def gaussianised(columns: Columns, encoded: Tensor) -> Columns:
     """Return the columns with a curve where it gains likelihood, see :func:`curve_of`.
 
-    Categories and conditions have no curve.
-
-    Args:
-        columns: Kinds of the columns.
-        encoded: Training rows in random order, mapped to the line, shape ``(n, d)``, float64.
+    Categories and conditions have no curve. Training rows ``(n, d)`` are on the line, in random
+    order.
     """
-    moved = [
-        column if column.kind == "categorical" else _curved(column, encoded[:, j])
-        for j, column in enumerate(columns.moved)
-    ]
-    given = columns.columns[len(moved) :]
-    return dataclasses.replace(columns, columns=(*moved, *given))
-
-
-def _curved(column: Column, x: Tensor) -> Column:
-    return dataclasses.replace(column, curve=curve_of(x))
+    made = list(columns.columns)
+    for j, column in enumerate(columns.moved):
+        if column.kind != "categorical":
+            made[j] = dataclasses.replace(column, curve=curve_of(encoded[:, j]))
+    return dataclasses.replace(columns, columns=tuple(made))
 
 
 def curve_of(x: Tensor) -> QuantileTransform | None:

@@ -26,6 +26,7 @@ __all__ = [
     "has_names",
     "is_number",
     "is_numeric",
+    "of_array",
     "read_frame",
     "read_table",
     "write_frame",
@@ -53,7 +54,7 @@ def read_frame(path: str | Path, key: str | None = None) -> Any:
     """
     path = _readable(path, key)
     with _reading(path):
-        table = _of_array(_array(path, key)) if _is_array(path) else _of_columns(path)
+        table = of_array(_array(path, key)) if _is_array(path) else _of_columns(path)
     names = table.column_names
     if table.num_rows == 0:
         raise DataError(f"{path} has no rows")
@@ -145,7 +146,6 @@ def write_table(path: str | Path, array: NDArray[Any], names: Sequence[str]) -> 
     Args:
         path: Path that ends in ``.npy``, ``.csv`` or ``.parquet``; an existing file is replaced.
         array: Rows, shape ``(n, d)``.
-        names: Names of the d columns.
 
     Raises:
         DataError: Unknown suffix, a missing folder, or a wrong number of names.
@@ -232,6 +232,15 @@ def floats(column: Any) -> NDArray[np.float64]:
     return np.asarray(column.to_numpy(), dtype=np.float64)
 
 
+def of_array(array: NDArray[Any]) -> Any:
+    """Return an array ``(n, d)`` as an Arrow table with the columns x0, x1, ..."""
+    import pyarrow
+
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    columns = np.ascontiguousarray(array.T)
+    return pyarrow.table(dict(zip(_numbered(array.shape[1]), columns, strict=True)))
+
+
 def _is_array(path: Path) -> bool:
     return path.suffix.lower() in ARRAYS
 
@@ -299,16 +308,6 @@ def _member(path: Path, keys: list[str], key: str | None) -> str:
         f"{path} {wrong}; pick one with `key` (of a source: --set source.key=NAME); its arrays: "
         f"{', '.join(keys) or 'none'}{close_matches(key or '', keys)}"
     )
-
-
-def _of_array(array: NDArray[Any]) -> Any:
-    import pyarrow
-
-    from wopt.data.frames import columns_of
-
-    array = array.astype(array.dtype.newbyteorder("="), copy=False)
-    names = _numbered(array.shape[1])
-    return pyarrow.table(dict(zip(names, columns_of(array), strict=True)))
 
 
 def _of_columns(path: Path) -> Any:

@@ -28,16 +28,7 @@ _FAR = 1e3
 
 
 def check_size(x: Tensor, names: tuple[str, ...], where: str = "") -> None:
-    """Raise if columns of rows ``(n, d)`` are too small or too large for squares in float32.
-
-    Example:
-        >>> check_size(torch.tensor([[1.0], [1e150]], dtype=torch.float64), ("price",))
-        Traceback (most recent call last):
-        ...
-        wopt.errors.DataError: column(s) price have values of size 1e+150, beyond what samples and \
-figures, in float32, can hold (1e-36 to 1e+36): multiply or divide them by a constant, take their \
-logarithm, or say by `support` where they can lie
-    """
+    """Raise if columns of rows ``(n, d)`` are too small or too large for squares in float32."""
     if not len(x):
         return
     size = torch.stack([part.abs().amax(0) for part in x.split(_PIECE)]).amax(0)
@@ -179,7 +170,6 @@ class AffineTransform(Bijection):
                 mean 0 and identity covariance (by the inverse Cholesky factor); ``rotate``
                 likewise, to the principal components of the standardised columns in falling order
                 of their variance.
-            names: Column names, for messages.
             condition: Number k of columns, the last ones, that are conditions, which are
                 standardised, or left as they are too.
 
@@ -203,8 +193,6 @@ class AffineTransform(Bijection):
         Args:
             shift: Shift, shape ``(d + k,)``.
             matrix: Shape ``(d + k, d + k)``, of two blocks.
-            inverse_matrix: Inverse of ``matrix``.
-            condition: Number k of conditions.
         """
         d = len(shift) - condition
         of = [cls(shift[s], matrix[s, s], inverse_matrix[s, s]) for s in (slice(d), slice(d, None))]

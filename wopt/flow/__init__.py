@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from wopt.flow.base import noise as noise
     from wopt.flow.chain import Chain as Chain
     from wopt.flow.chain import Inverse as Inverse
+    from wopt.flow.conversions import FlowDistribution as FlowDistribution
     from wopt.flow.conversions import free as free
     from wopt.flow.flow import Flow as Flow
     from wopt.flow.marginal import log_marginal as log_marginal
-    from wopt.flow.views import FlowDistribution as FlowDistribution
 
 __getattr__, __dir__ = exports(__name__, __file__)

@@ -28,24 +28,11 @@ __all__ = [
     "begun",
     "carried",
     "draw",
-    "held_out_rows",
     "inputs_of",
     "moved_conditions",
     "noise",
     "providing",
 ]
-
-
-def held_out_rows(dataset: Dataset, n: int, rng: torch.Generator) -> Tensor:
-    """Return ``n`` rows of the test and validation splits, shape ``(n, d)``.
-
-    They are drawn without replacement if there are enough rows, and otherwise with replacement
-    (a bootstrap).
-    """
-    rows = torch.cat([dataset.test, dataset.valid])
-    if n <= len(rows):
-        return rows[torch.randperm(len(rows), generator=rng)[:n]]
-    return rows[torch.randint(len(rows), (n,), generator=rng)]
 
 
 _ALL = Capability.POTENTIAL | Capability.SCORE | Capability.NORMALISED | Capability.TARGET_SAMPLES
@@ -55,8 +42,8 @@ _ALL = Capability.POTENTIAL | Capability.SCORE | Capability.NORMALISED | Capabil
 class SourceLaw(Law):
     """The law of a source, which a push-forward flow carries to its target; float64 on the CPU.
 
-    A source known by rows only has no density; its samples are drawn from its held-out rows
-    (:func:`~wopt.flow.base.held_out_rows`).
+    A source known by rows only has no density; its samples are its held-out rows, drawn without
+    replacement if there are enough of them, and otherwise with it.
 
     Attributes:
         source: The source.
@@ -84,8 +71,13 @@ class SourceLaw(Law):
 
     def sample(self, n: int, dim: int, rng: torch.Generator) -> Tensor:
         """Return fresh rows of the source, or rows that were held out, shape ``(n, dim)``."""
-        sampler = self._loaded().sample
-        return held_out_rows(self._loaded(), n, rng) if sampler is None else sampler(n, rng)
+        data = self._loaded()
+        if data.sample is not None:
+            return data.sample(n, rng)
+        rows = torch.cat([data.test, data.valid])
+        if n <= len(rows):
+            return rows[torch.randperm(len(rows), generator=rng)[:n]]
+        return rows[torch.randint(len(rows), (n,), generator=rng)]
 
     @property
     def normalised(self) -> bool:
@@ -180,10 +172,8 @@ def carried(
     """Return points z with conditions, samples x = back(z; c), ``(n, d)``, and log-dets, ``(n,)``.
 
     Args:
-        law: The law of the points.
         back: The map from z to x, with its log-det.
         inputs: Points z, shape ``(n, d)``, and conditions c, ``(n, k)``, if there are any.
-        rng: Random numbers.
         again: Whether points whose samples overflow are drawn anew; their conditions are kept.
     """
     z, *c = inputs
@@ -204,10 +194,6 @@ def noise(
     """Return draws of a law, ``(n, dim)``, and conditions drawn for them, ``(n, k)``, if any.
 
     Args:
-        law: The law at which a flow ends.
-        n: Number of draws.
-        dim: The dimension.
-        rng: Random numbers.
         conditions: Rows of conditions, shape ``(m, k)``.
     """
     z = draw(law, n, dim, rng)

@@ -1,20 +1,32 @@
-"""A flow in other terms: an author's coordinates, discrete values, between steps."""
+"""A flow in other terms: an author's coordinates, discrete values, a law of torch, a table."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution, constraints
 
+from wopt.data.assembly import coordinates
 from wopt.data.rows import completed
 from wopt.errors import DataError
 from wopt.flow.flow import Flow
 from wopt.flow.marginal import log_marginal
+from wopt.html import paragraph, table
 from wopt.interfaces.target import Target
 from wopt.particles import split_conditions
 
-__all__ = ["DRAWS", "between", "free", "in_own_units", "log_mass_bound"]
+__all__ = [
+    "DRAWS",
+    "FlowDistribution",
+    "between",
+    "flow_html",
+    "free",
+    "in_own_units",
+    "log_mass_bound",
+]
 
 
 def in_own_units(flow: Flow, target: Target | None) -> Flow:
@@ -51,10 +63,7 @@ def log_mass_bound(
     value is missing, the density of what is seen is estimated, see :func:`wopt.flow.log_marginal`.
 
     Args:
-        flow: The flow.
         x: Rows in the data's units, shape ``(n, d)``.
-        draws: Draws of u at each row.
-        seed: Seed of the draws.
         audit: As for :meth:`Flow.log_prob <wopt.flow.flow.Flow.log_prob>`.
 
     Source: Theis, van den Oord and Bethge (2016), A note on the evaluation of generative models.
@@ -84,3 +93,81 @@ def between(flow: Flow, x: Any, fraction: float) -> Tensor:
     part = 1.0 if lengths[k] == 0 else (at - float(ends[k])) / float(lengths[k])
     z = torch.lerp(path[k], path[k + 1], min(part, 1.0))
     return flow.transform.outside(*split_conditions(z, flow.condition))
+
+
+class FlowDistribution(Distribution):
+    """A flow as a distribution over R^d, for priors, mixtures or Pyro.
+
+    Args:
+        flow: The flow.
+
+    Example:
+        >>> import wopt
+        >>> units = wopt.AffineTransform.fit(torch.randn(100, 2), "none")
+        >>> flow = wopt.Flow([units], wopt.build("target", "gaussian"))
+        >>> flow.distribution().sample((3,)).shape
+        torch.Size([3, 2])
+    """
+
+    arg_constraints = {}  # noqa: RUF012
+    has_rsample = True
+    support = constraints.real_vector
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+        super().__init__(event_shape=torch.Size([flow.dim]), validate_args=False)
+
+    def __repr__(self) -> str:
+        return f"FlowDistribution({self.flow})"
+
+    def rsample(self, sample_shape: torch.Size | Sequence[int] = ()) -> Tensor:
+        """Return samples of shape ``sample_shape + (d,)``, with gradients to the parameters."""
+        return self.flow.rsample(sample_shape)
+
+    def sample(self, sample_shape: torch.Size | Sequence[int] = ()) -> Tensor:
+        """Return samples of shape ``sample_shape + (d,)``."""
+        x: Tensor = self.flow.sample((*sample_shape, 1))  # a tensor also of a frame's model
+        return x.squeeze(-2)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Return log-densities, shape ``value.shape[:-1]``, nats."""
+        return self.flow.log_prob(value)
+
+
+_SHOWN = 30
+"""Largest number of columns or blocks shown."""
+
+
+def flow_html(flow: Flow) -> str:
+    """Return a flow as HTML: its columns, and its blocks in the order they were made.
+
+    Example:
+        >>> import torch, wopt
+        >>> units = wopt.AffineTransform.fit(torch.randn(100, 2), "none")
+        >>> flow = wopt.Flow([units], wopt.build("target", "gaussian"), ("a", "b"))
+        >>> "<td>number</td>" in flow_html(flow)
+        True
+    """
+    names = flow.names or coordinates(flow.dim)
+    if flow.columns is None:
+        kinds = ["number"] * flow.dim
+    else:
+        kinds = [column.words().partition(": ")[2] for column in flow.columns.columns]
+    for j in range(flow.dim - flow.condition, flow.dim):
+        kinds[j] += ", condition"
+    blocks = [
+        (k + 1, type(block).__name__, f"{sum(p.numel() for p in block.parameters()):,}")
+        for k, block in enumerate(flow.blocks)
+    ]
+    parts = [paragraph(repr(flow), bold=True)]
+    parts.append(table(["column", "kind"], _short(list(zip(names, kinds, strict=True)), 2)))
+    if blocks:
+        parts.append(table(["block", "class", "parameters"], _short(blocks, 3)))
+    return "".join(parts)
+
+
+def _short(rows: Sequence[tuple[object, ...]], width: int) -> Sequence[tuple[object, ...]]:
+    if len(rows) <= _SHOWN:
+        return rows
+    rest = (f"and {len(rows) - _SHOWN} more", *[""] * (width - 1))
+    return [*rows[:_SHOWN], rest]

@@ -177,27 +177,30 @@ def _mended(
         x = maps.undo(y)
         at, log_det = maps.audit(x)
     aimed = y.clone()
-    for _ in range(_CORRECTIONS):
-        rows = missed(at, y, _NEAR).nonzero()[:, 0]
-        if not len(rows):
-            return x, log_det
+
+    def correct(rows: Tensor) -> bool:
         aimed[rows] += y[rows] - at[rows]
         new = maps.rows(rows).undo(aimed[rows])
-        if not _take(rows, maps, new, x, y, at, log_det).any():
-            break
-    for _ in range(_REFINEMENTS):
-        rows = missed(at, y, _NEAR).nonzero()[:, 0]
-        if not len(rows):
-            return x, log_det
-        if not sum(block.refine() for block in maps.blocks):
-            break
-        _take(rows, maps, maps.rows(rows).undo(y[rows]), x, y, at, log_det)
-    for _ in range(_NEWTON if y.shape[1] <= _FEW else 0):
-        rows = missed(at, y, _NEAR).nonzero()[:, 0]
-        if not len(rows) or not _newton_step(rows, maps, x, y, at, log_det):
-            break
-    lost = missed(at, y)
-    return x, torch.where(lost, torch.nan, log_det)
+        return bool(_take(rows, maps, new, x, y, at, log_det).any())
+
+    def refine(rows: Tensor) -> bool:
+        finer = bool(sum(block.refine() for block in maps.blocks))
+        if finer:
+            _take(rows, maps, maps.rows(rows).undo(y[rows]), x, y, at, log_det)
+        return finer
+
+    def newton(rows: Tensor) -> bool:
+        return _newton_step(rows, maps, x, y, at, log_det)
+
+    least = _NEWTON if y.shape[1] <= _FEW else 0
+    for improved, times in ((correct, _CORRECTIONS), (refine, _REFINEMENTS), (newton, least)):
+        for _ in range(times):
+            rows = missed(at, y, _NEAR).nonzero()[:, 0]
+            if not len(rows):
+                return x, log_det
+            if not improved(rows):
+                break
+    return x, torch.where(missed(at, y), torch.nan, log_det)
 
 
 def _newton_step(

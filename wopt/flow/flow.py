@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -22,13 +22,15 @@ from wopt.flow.base import DistributionLaw, begun, carried, inputs_of, providing
 from wopt.flow.chain import Chain, Inverse
 from wopt.flow.exact import warn_of_missed
 from wopt.flow.marginal import Fill, density_of_seen, imputed
-from wopt.flow.views import FlowDistribution
 from wopt.host import host
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.target import Law
 from wopt.particles import split_conditions
 from wopt.push import in_batches
 from wopt.renamed import renamed_arguments
+
+if TYPE_CHECKING:
+    from wopt.flow.conversions import FlowDistribution
 
 __all__ = ["Flow"]
 
@@ -100,7 +102,7 @@ class Flow(nn.Module):
 
     def _repr_html_(self) -> str:
         """Return the columns and the blocks for a notebook."""
-        from wopt.flow.views import flow_html
+        from wopt.flow.conversions import flow_html
 
         return flow_html(self)
 
@@ -299,7 +301,6 @@ class Flow(nn.Module):
 
         Args:
             x: Rows before the first block, in their own units, shape ``(n, d + k)``.
-            fraction: Fraction of the way, from 0 to 1.
         """
         from wopt.flow.conversions import between
 
@@ -323,6 +324,8 @@ class Flow(nn.Module):
 
     def distribution(self) -> FlowDistribution:
         """Return the model as a :class:`torch.distributions.Distribution`."""
+        from wopt.flow.conversions import FlowDistribution
+
         return FlowDistribution(self)
 
     def to_zuko(self) -> Any:

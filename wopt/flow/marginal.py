@@ -65,10 +65,7 @@ def log_marginal(
     seen, half of its marginal. Complete rows are exact.
 
     Args:
-        flow: The flow.
         x: Rows of any type, shape ``(n, d)``.
-        draws: Number K of draws for each row.
-        seed: Seed of the draws.
         audit: As for :meth:`Flow.log_prob <wopt.flow.flow.Flow.log_prob>`.
 
     Returns:

@@ -39,8 +39,6 @@ def collect(
     Data that the model cannot give (such as samples, where its target has none) are left out.
 
     Args:
-        flow: The trained flow.
-        dataset: The data it was trained on.
         seed: Seed of the choice of rows and of the samples; the same seed gives the same tensors.
         target: The objective's target; the base's by default.
         truth: Whether the target is the law that a start pushed forward should reach, unlike that

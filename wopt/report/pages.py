@@ -43,7 +43,6 @@ def page(template: str, package: str = "wopt.report", **values: Any) -> str:
     """Return a page, or a section of one; values are escaped, only our own stylesheet is not.
 
     Args:
-        template: The file of the template.
         package: The package of the template; templates of this one are available to all.
         values: The values of the template's variables.
     """

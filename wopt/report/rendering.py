@@ -54,9 +54,6 @@ def render(directory: Path) -> Path:
     ``config.toml`` is needed. ``steps.jsonl``, ``result.json``, ``figures.safetensors`` and
     ``certificate.json`` are used where they exist, so an interrupted run has a report too.
 
-    Args:
-        directory: The run directory.
-
     Raises:
         RunError: A file is damaged, or the page cannot be written.
     """

@@ -119,22 +119,11 @@ def _of_data(result: RunResult) -> Iterator[Card]:
 
 def _others(run: Run) -> Iterator[Card]:
     result = run.result or RunResult("done", "", len(run.steps))
-    yield Card(
-        "likelihood_error",
-        "Likelihood error",
-        result.likelihood_error,
-        "nats",
-        "mean difference, grid against audit",
-        True,
-    )
-    yield Card(
-        "inversion_error",
-        "Inversion error",
-        result.inversion_error,
-        "rms",
-        "of F⁻¹(F(x)) − x",
-        True,
-    )
+    for key, label, unit, note in (
+        ("likelihood_error", "Likelihood error", "nats", "mean difference, grid against audit"),
+        ("inversion_error", "Inversion error", "rms", "of F⁻¹(F(x)) − x"),
+    ):
+        yield Card(key, label, getattr(result, key), unit, note, True)
     yield Card("steps", "Steps", result.steps or None, "", "blocks, one each")
     yield Card("parameters", "Parameters", result.parameters, "", "of all blocks")
     seconds, cpu = result.seconds, result.cpu_seconds

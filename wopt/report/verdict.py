@@ -20,7 +20,6 @@ def verdict_of(run: Run, place: str = "") -> tuple[str, ...]:
     """Return the verdict on a run with what its measurements say.
 
     Args:
-        run: The run.
         place: Its directory, as a command line names it.
     """
     result = run.result
@@ -45,7 +44,6 @@ def verdict(
     """Return sentences on a run, made of its documents alone; what is not known is not said.
 
     Args:
-        result: The scores, ``result.json``.
         certificate: The content of ``certificate.json``, if there is one.
         uncertified: Why there is no certificate, or how to get one.
 

@@ -48,7 +48,6 @@ def users_log_density(function: Callable[[Tensor], Any], x: Tensor, what: str) -
     Args:
         function: Maps points ``(n, d)`` to log p up to a constant, ``(n,)``.
         x: The points, shape ``(n, d)``.
-        what: Name of the function, for messages.
 
     Raises:
         DataError: The function fails, or does not return one number a point.
@@ -78,9 +77,7 @@ def one_value_a_point(value: Any, x: Tensor, what: str) -> Tensor:
     """Return the value, checked to be one number for each point, shape ``(n,)``.
 
     Args:
-        value: Result of the function.
         x: Its argument, shape ``(n, d)``.
-        what: Name of the function, for messages.
 
     Raises:
         DataError: The value is not a tensor, or has another shape.
@@ -129,7 +126,6 @@ class Density(Law):
         """Return log p at free points, shape ``(n, d)`` to ``(n,)``, nats.
 
         Args:
-            x: Free points.
             validate: Let distributions of torch reject parameters. Far out these may overflow,
                 which is not an error of the author: the value is then not finite.
 

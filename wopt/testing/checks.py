@@ -33,9 +33,6 @@ def check_block(
     A discretised map is refined first, so that the exact map is checked.
 
     Args:
-        block: A new block, not trained.
-        dim: Dimension of the block.
-        condition: Number of its conditions.
         tolerance: Largest error of log-det and round trip.
         seed: Seed of the points and of the perturbation that makes the map non-trivial.
 
@@ -166,10 +163,8 @@ def check_objective(
     """Check an objective's energy and its derivatives at some particles, in float64.
 
     Args:
-        objective: The objective, with its target.
         particles: Particles with all that the objective needs.
         tolerance: Largest relative error of the derivative against finite differences.
-        seed: Seed of the random field.
 
     Returns:
         The names of the laws that were checked.

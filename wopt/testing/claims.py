@@ -115,10 +115,7 @@ def check_convexity(objective: Objective, dim: int, *, seed: int = 0) -> list[st
     The laws are images of one set of normal particles under gradients of convex functions, so all
     terms are means over the same particles, and sampling noise cancels.
 
-    Args:
-        objective: An objective; nothing is checked unless it declares a convexity.
-        dim: The dimension d.
-        seed: Seed of the laws.
+    Nothing is checked unless it declares a convexity.
     """
     claimed = objective.convexity
     if claimed is None:
@@ -151,10 +148,7 @@ def check_minimum(objective: Objective, dim: int, *, seed: int = 0) -> list[str]
     Descent changes the parameters of a map, and the energy is evaluated on other particles, with
     five standard errors for their noise.
 
-    Args:
-        objective: An objective; nothing is checked unless it declares a minimum.
-        dim: The dimension d.
-        seed: Seed of the laws.
+    Nothing is checked unless it declares a minimum.
     """
     claimed = objective.minimum
     if claimed is None:
@@ -257,11 +251,6 @@ def check_needs(objective: Objective, dim: int, *, seed: int = 0) -> list[str]:
 
     The energy is evaluated without log_det or density if these are not declared, and with a target
     that provides only the declared capabilities.
-
-    Args:
-        objective: The objective, with its target.
-        dim: The dimension d.
-        seed: Seed of the particles.
     """
     rng = torch.Generator().manual_seed(seed + 2)
     one = ConvexMap.draw(dim, 1.0, rng)
@@ -317,10 +306,6 @@ def check_claims(objective: Objective, *, seed: int = 0) -> list[str]:
     """Check the properties that an objective declares: convexity, minimum, needs.
 
     A claim that passes is not proved, and one that fails is false.
-
-    Args:
-        objective: The objective, with its target.
-        seed: Seed of the random laws.
 
     Returns:
         The names of the laws that were checked.

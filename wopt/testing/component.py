@@ -58,7 +58,6 @@ def check_component(kind: str, name: str) -> list[str]:
 
     Args:
         kind: One of :data:`wopt.registry.KINDS`.
-        name: Name as in a configuration.
 
     Returns:
         The names of the laws that were checked.

@@ -112,7 +112,6 @@ def gaussian_nodes(mean: Tensor, covariance: Tensor, order: int = 3) -> Particle
     Args:
         mean: Mean, shape ``(d,)``.
         covariance: Covariance, shape ``(d, d)``.
-        order: Number of nodes in each dimension.
 
     Example:
         >>> m, c = moments(gaussian_nodes(torch.ones(2).double(), 4 * torch.eye(2).double()))
@@ -252,7 +251,6 @@ class GaussianProblem:
 
         Args:
             anchor: Labels, shape ``(d, d + 1)``.
-            h: The effective step size.
             curvature: k in the term k E|x|^2/2 added to G.
         """
         eye = torch.eye(self.dim, dtype=anchor.dtype)

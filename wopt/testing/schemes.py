@@ -31,7 +31,6 @@ def check_scheme(
     L-BFGS on quadrature nodes solves these exactly, so that errors are those of the scheme.
 
     Args:
-        make: Returns the scheme with a step size.
         problem: The problem; by default in the plane, with covariances that do not commute.
         tolerance: Largest movement at the minimiser, and largest effect of hidden state.
 
@@ -65,14 +64,7 @@ def measured_order(
     time: float = 0.08,
     counts: Sequence[int] = (3, 4, 6, 8),
 ) -> float:
-    """Return the slope of log error against log h, errors against the exact flow at ``time``.
-
-    Args:
-        make: Returns the scheme with a step size.
-        problem: The problem.
-        time: End of the flow.
-        counts: Numbers of steps up to that time.
-    """
+    """Return the slope of log error against log h, errors against the exact flow at ``time``."""
     errors = []
     for count in counts:
         solution = run_scheme(make(time / count), problem, count)

@@ -25,11 +25,6 @@ def check_target_claims(target: Target, dim: int, *, seed: int = 0) -> list[str]
     ``smoothness`` at random points and at samples of the target. In one and two dimensions
     exp(-V) of a target with NORMALISED must integrate to one.
 
-    Args:
-        target: The target.
-        dim: The dimension d.
-        seed: Seed of the points.
-
     Returns:
         The names of the laws that were checked.
 

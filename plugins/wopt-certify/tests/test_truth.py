@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from wopt.config.model import validate
-from wopt.data.dataset import one_of_each
 from wopt.interfaces import Budget, FinishedRun
 from wopt.runs.evaluate import evaluate
 from wopt.runs.log import LossLog
@@ -17,7 +16,7 @@ from wopt.runs.preparation import particles_of, prepare
 from wopt.runs.solution import advance
 from wopt.statistics import error_of_mean, mean_and_error
 from wopt_certify.challenge.of_run import Challenge
-from wopt_certify.held_out import can_be_compared, compare_samples
+from wopt_certify.held_out import can_be_compared, compare_samples, one_of_each
 from wopt_certify.results import Certificate
 from wopt_certify.run import certify
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.config import RunConfig
-from wopt.data import Dataset, one_of_each, smooth_dataset
+from wopt.data import Dataset, smooth_dataset
 from wopt.errors import DataError, WoptError
 from wopt.flow import Flow, draw
 from wopt.interfaces import FlowBlock, Target, is_truth
@@ -37,6 +37,7 @@ __all__ = [
     "compare_samples",
     "evidence_of",
     "is_scored",
+    "one_of_each",
 ]
 
 _COPIES = 6
@@ -255,3 +256,18 @@ def _conditional(flow: Flow, data: Dataset, seed: int, most: int) -> Conditional
     if data.groups is not None:
         rows = rows[one_of_each(data.groups[2], seed)]
     return conditional_evidence(flow, rows[:most], seed=seed)
+
+
+def one_of_each(groups: Tensor, seed: int) -> Tensor:
+    """Return the index of one random row of each group, shape ``(groups,)``, in random order.
+
+    Example:
+        >>> chosen = one_of_each(torch.tensor([7, 7, 7, 2, 2]), seed=0)
+        >>> sorted(torch.tensor([7, 7, 7, 2, 2])[chosen].tolist())
+        [2, 7]
+    """
+    order = torch.randperm(len(groups), generator=torch.Generator().manual_seed(seed))
+    numbers, at = torch.unique(groups[order], return_inverse=True)
+    first = torch.full((len(numbers),), len(groups), dtype=torch.long)
+    first = first.scatter_reduce(0, at, torch.arange(len(groups)), "amin")
+    return order[first.sort()[0]]

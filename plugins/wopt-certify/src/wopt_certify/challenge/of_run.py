@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.data import READABLE, one_of_each, read_table
+from wopt.data import READABLE, read_table
 from wopt.errors import CapabilityError, DataError
 from wopt.interfaces import Budget, FlowBlock
 from wopt.particles import Particles
@@ -20,7 +20,7 @@ from wopt.runs import Prepared, load, particles_of
 from wopt.seeds import derive, generator
 from wopt.train import State
 from wopt_certify.challenge import ChallengeRows, against, challenge, portfolio
-from wopt_certify.held_out import as_test
+from wopt_certify.held_out import as_test, one_of_each
 from wopt_certify.lower import LowerSide
 from wopt_certify.resolution import Resolution, resolutions
 
