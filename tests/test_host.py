@@ -2,7 +2,6 @@
 
 import pytest
 
-import wopt
 from wopt.host import Host
 from wopt.plugin import API_VERSION
 
@@ -119,13 +118,6 @@ def test_one_module_under_two_names(point):
     assert found.registry.names("target") == ["one"]
 
 
-def test_two_plugins_with_one_component_name_both_load(point):
-    found = Host([point("one", hooks("same")), point("two", hooks("same"))])
-    assert [p.status for p in found.plugins] == ["ok", "ok"]
-    with pytest.raises(wopt.PluginError, match="write 'one:same' or 'two:same'"):
-        found.registry.find("target", "same")
-
-
 @pytest.mark.parametrize(
     ("wish", "loaded"),
     [("one", ["one"]), (" one , two ", ["one", "two"]), ("", []), ("three", [])],
@@ -143,12 +135,6 @@ def test_strict_plugins_raise(point, monkeypatch):
     monkeypatch.setenv("WOPT_STRICT_PLUGINS", "1")
     with pytest.raises(ZeroDivisionError):
         Host([bad])
-
-
-def test_the_installed_plugins_load():
-    found = Host()
-    assert {"jko", "measures"} <= {p.name for p in found.plugins if p.status == "ok"}
-    assert found.versions()["wopt-jko"]
 
 
 def test_an_error_that_cannot_say_anything_is_told(beside_a_good_one):

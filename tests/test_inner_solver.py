@@ -137,14 +137,13 @@ def test_where_nothing_better_is_found_the_map_to_begin_with_stays():
     assert float(block.matrix.detach()) == 1
 
 
-def test_without_patience_held_out_losses_are_not_asked_for():
-    def judge(block):
+def test_without_patience_and_tolerance_nothing_is_measured():
+    def never(block):
         raise AssertionError
 
-    report = minimised(
-        InnerSolver(iterations=7, check_every=1), AffineBlock(1), quadratic, 10, held_out=judge
-    )
-    assert report.iterations == 7
+    solver = InnerSolver(iterations=7, check_every=1)
+    report = minimised(solver, AffineBlock(1), quadratic, 10, held_out=never, accuracy=never)
+    assert (report.iterations, report.residual) == (7, None)
 
 
 def test_the_plateau_judges_the_average():
@@ -248,14 +247,6 @@ def test_both_tolerances_must_be_met():
     block = AffineBlock(1).double()
     minimised(solver, block, quadratic, 10, accuracy=distance)
     assert distance(block)[0] <= 0.1
-
-
-def test_without_a_tolerance_nothing_is_measured():
-    def never(block):
-        raise AssertionError
-
-    report = minimised(InnerSolver(iterations=10), AffineBlock(1), quadratic, 10, accuracy=never)
-    assert report.residual is None
 
 
 def test_an_error_that_is_not_known_does_not_ask_for_more():

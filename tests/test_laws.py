@@ -1,53 +1,12 @@
-"""The laws: every registered block and objective obeys them, and a breach is caught."""
+"""The laws of blocks and objectives: breaches are caught (tests/test_components.py: all obey)."""
 
 import pytest
 import torch
 
 import wopt
 from wopt import Capability
-from wopt.component import Spec
-from wopt.host import host
 from wopt.testing import AffineBlock, check_block, check_objective, gaussian_nodes
 from wopt.testing.checks import LawError
-
-
-def entries(kind):
-    found = [e for e in host().registry.entries(kind) if e.plugin != "session"]
-    return pytest.mark.parametrize("entry", found, ids=lambda e: e.qualified)
-
-
-# Small and smooth, so that the fine grid on which it is checked is soon walked over.
-SMALL = {
-    "barycenter": {"samples": 64},  # of 100 a plan changes within a difference: a kink
-    "ode": {"width": 8, "sharpness": 1.0, "steps": 1},
-}
-
-
-@pytest.mark.parametrize("dim", [2, 5])
-@entries("block")
-def test_every_block_obeys_the_laws(entry, dim):
-    options = SMALL.get(entry.name, {})
-    spec = wopt.build("block", {"name": entry.qualified, **options})
-    assert isinstance(spec, Spec)
-    done = check_block(spec.build(dim=dim), dim, tolerance=1e-7)
-    provides = spec.build(dim=dim).provides
-    for need, law in (
-        (Capability.LOG_DET, "log_det_is_exact"),
-        (Capability.INVERSE, "inverse_returns"),
-        (Capability.ACTION, "action_bounds_displacement"),
-    ):
-        assert (law in done) == (need in provides)
-
-
-@entries("objective")
-def test_every_objective_obeys_the_laws(entry):
-    cls = host().registry.load("objective", entry.qualified)
-    options = {**cls.example, **SMALL.get(entry.name, {})}
-    objective = wopt.build("objective", {"name": entry.qualified, **options})
-    mean = torch.tensor([0.5, -0.3], dtype=torch.float64)
-    covariance = torch.tensor([[1.5, 0.4], [0.4, 0.8]], dtype=torch.float64)
-    done = check_objective(objective, gaussian_nodes(mean, covariance, order=6))
-    assert "derivative_matches_differences" in done
 
 
 def test_the_exact_block_obeys_them_all():

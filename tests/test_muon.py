@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from wopt.train.optimisers import MuonOptimizer, orthogonalise
+from wopt.train.optimisers import AdamOptimizer, MuonOptimizer, orthogonalise
 
 SHAPES = [(20, 20), (18, 25), (60, 20), (17, 100)]
 
@@ -47,6 +47,22 @@ def test_steps_are_torchs_up_to_its_bfloat16():
         moved = float((q.detach() - start).norm())
         assert moved > 0.5
         assert float((p - q).detach().norm()) < 0.02 * moved
+
+
+def test_adam_is_torchs_to_the_bit():
+    ours = [torch.nn.Parameter(draws(*shape).float()) for shape in SHAPES]
+    theirs = [torch.nn.Parameter(p.detach().clone()) for p in ours]
+    optimisers = (
+        AdamOptimizer([{"params": ours, "lr": 0.1, "weight_decay": 0.3}]),
+        torch.optim.AdamW(theirs, lr=0.1, weight_decay=0.3, fused=True),
+    )
+    for step in range(5):
+        for p, q in zip(ours, theirs, strict=True):
+            p.grad = draws(*p.shape, seed=step + 1).float()
+            q.grad = p.grad.clone()
+        for optimiser in optimisers:
+            optimiser.step()
+    assert all(torch.equal(p, q) for p, q in zip(ours, theirs, strict=True))
 
 
 def test_a_unit_that_has_died_leaves_no_subnormal_numbers():

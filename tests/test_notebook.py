@@ -1,7 +1,6 @@
 """In a notebook: a live table, HTML of what is returned, interrupts that leave what goes on."""
 
 import html.parser
-import math
 import re
 
 import pytest
@@ -64,20 +63,16 @@ class StopAt(Listener):
 
 def test_a_live_table_grows_step_by_step(solution):
     shown = []
-    progress = Notebook(shown.append)
-    again = wopt.fit(rows(), **SMALL, stop={"steps": 2}, listener=progress)
-    pages = [Read(text) for text in shown]
-    lengths = [len(page.rows) for page in pages]
-    assert lengths == sorted(lengths)
-    assert lengths[0] == 0  # who, what and how many rows come first
-    assert "kl by jko" in pages[0].words
-    assert len(pages[-1].rows) == 1 + len(again.history) == 3
-    assert pages[-1].rows[1][0] == "1"
-    assert float(pages[-1].rows[2][2]) == pytest.approx(again.history[1].energy, rel=1e-4)
+    again = wopt.fit(rows(), **SMALL, stop={"steps": 2}, listener=Notebook(shown.append))
+    pages = [Read(text).words for text in shown]
+    assert "kl by jko" in pages[0]  # who, what and how many rows come first
+    for record in again.history:
+        assert re.search(rf"\n +{record.step} .*{record.energy:.5g}", pages[-1])
+    assert any("progress" in text and "loss" in text for text in shown)
     assert "progress" not in shown[-1]  # the bar is gone
 
 
-def test_the_bar_has_the_time_left_and_is_not_drawn_too_often(monkeypatch):
+def test_the_bar_is_not_drawn_too_often(monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(notebook.time, "monotonic", lambda: clock[0])
     shown = []
@@ -87,23 +82,19 @@ def test_the_bar_has_the_time_left_and_is_not_drawn_too_often(monkeypatch):
         progress.work("step 1: training", done, 100, 0.5)
     assert 25 <= len(shown) <= 35  # ten seconds, a drawing each 0.3 s
     assert 'value="100" max="100"' in shown[-1]
-    half = next(text for text in shown if re.search('value="(49|50|51)"', text))
-    assert "loss 0.5000" in half
-    assert "5 s left" in half
-    progress.work("certifying", 0, 10, math.nan)
-    assert "left" not in shown[-1]
+    assert "loss 0.5" in shown[-1]
 
 
-def test_warnings_and_retries_stay_and_are_escaped():
+def test_warnings_stay_and_are_escaped():
     shown = []
     progress = Notebook(shown.append)
     progress.warn("<b>disk</b>")
     progress.phase("measuring")
     assert "&lt;b&gt;disk" in shown[-1]
-    assert "measuring ..." in shown[-1]
+    assert "<progress></progress> measuring" in shown[-1]
     progress.end(None)
     assert "&lt;b&gt;disk" in shown[-1]
-    assert "measuring" not in shown[-1]
+    assert "<progress" not in shown[-1]
 
 
 def test_who_is_told(monkeypatch):
@@ -236,11 +227,11 @@ def test_a_real_notebook(tmp_path):
     _, fitted, shown, resumed, again = [cell.outputs for cell in book.cells]
     (live,) = fitted
     assert live.output_type == "display_data"
-    assert [row[0] for row in Read(live.data["text/html"]).rows] == ["step", "1"]
+    assert "step" in Read(live.data["text/html"]).words
     (result,) = shown
     assert "Solution(stopped after 1 step(s)" in result.data["text/html"]
     assert "solution.resume()" in result.data["text/html"]
     table_of_two, printed = resumed
-    assert [row[0] for row in Read(table_of_two.data["text/html"]).rows] == ["step", "1", "2"]
+    assert "going on after step 1" in Read(table_of_two.data["text/html"]).words
     assert printed.text == "done 2\n"
     assert "Affine" in again[-1].data["text/html"]

@@ -63,9 +63,3 @@ def test_the_text_names_every_component():
     assert "wopt-jko" in text
     assert "jko" in text
     assert "gaussian" not in text
-
-
-def test_importing_wopt_imports_no_torch():
-    code = "import sys, wopt, wopt.plugin, wopt.host; print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"

@@ -204,11 +204,6 @@ def test_an_error_of_the_writer_leaves_the_old_file(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_missing_folder_is_a_run_error(tmp_path):
-    with pytest.raises(wopt.RunError, match="cannot write"):
-        write_text(tmp_path / "no" / "file", "x")
-
-
 def test_a_disk_that_fills_up_in_a_run(command, config, tiny, finished_run, tmp_path, monkeypatch):
     out, real = tmp_path / "out", Path.replace
 

@@ -21,7 +21,6 @@ from wopt.runs.preparation import prepare
 from wopt.runs.threads import Lap, best_of, laps_of, with_threads
 from wopt.store.directory import RunDirectory
 from wopt.testing import AffineBlock
-from wopt.train.solver import InnerSolver
 
 LITTLE = {1: Lap(7.2, 7.2), 2: Lap(6.5, 12.9)}
 LARGE = {1: Lap(195.0, 186.0), 2: Lap(100.0, 199.0)}
@@ -233,23 +232,6 @@ def test_more_threads_are_tried_while_the_cost_falls(monkeypatch, seconds, tried
         train()
     assert sorted(timing.laps) == tried
     assert timing.laps[1] == Lap(seconds[1], 8.0)
-
-
-@pytest.mark.parametrize(
-    ("by_step", "step"),
-    [
-        (None, 0),
-        ([{"optimiser": "gaussian"}, {"optimiser": "adam"}, {"optimiser": "variance"}], 1),
-        ([{"optimiser": "gaussian"}], None),
-    ],
-)
-def test_the_last_step_that_trains_by_iterations_is_measured(tiny, by_step, step):
-    prepared = prepare(validate({**tiny, "stop": {"steps": 5}}))
-    solver = InnerSolver(by_step=by_step)
-    problem = wopt.Problem(
-        prepared.problem.objective, prepared.problem.scheme, AffineBlock(2), solver
-    )
-    assert threads._measured_step(problem) == step
 
 
 @pytest.mark.parametrize("own", [None, "active"])

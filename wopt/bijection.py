@@ -57,11 +57,5 @@ class Bijection(nn.Module, abc.ABC):
 
 
 def given(*tensors: Tensor | None) -> tuple[Tensor, ...]:
-    """Return arguments, of any shape, without those that are ``None``.
-
-    Example:
-        >>> import torch
-        >>> len(given(torch.ones(2), None))
-        1
-    """
+    """Return arguments, of any shape, without those that are ``None``."""
     return tuple(t for t in tensors if t is not None)

@@ -76,18 +76,7 @@ def require(
     provides: Capability,
     alternatives: Callable[[], str] | None = None,
 ) -> None:
-    """Raise unless ``provides`` covers ``needs``.
-
-    Args:
-        who: The part that needs capabilities, for the message.
-        needs: The capabilities needed.
-        whom: The part that should provide them, for the message.
-        provides: The capabilities provided.
-        alternatives: Returns further advice if something is missing.
-
-    Raises:
-        CapabilityError: A capability is missing; the message says what to do.
-    """
+    """Raise unless ``provides`` covers ``needs``."""
     missing = [flag for flag in Capability if flag in needs and flag not in provides]
     if missing:
         advice = alternatives() if alternatives else ""

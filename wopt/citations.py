@@ -66,15 +66,7 @@ def find_citations(keys: Iterable[str], module: str = "wopt") -> dict[str, Entry
 
 
 def bibtex(key: str, entry: Entry) -> str:
-    """Return an entry as BibTeX.
-
-    Example:
-        >>> print(bibtex("one", {"type": "misc", "title": "A {B}", "year": 2024}))
-        @misc{one,
-          title = {A {B}},
-          year = {2024},
-        }
-    """
+    """Return an entry as BibTeX."""
     fields = {name: value for name, value in entry.items() if name not in ("type", "package")}
     if "package" in entry:
         fields["note"] = f"Version {_version(entry['package'])}"

@@ -16,7 +16,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 from wopt.errors import ConfigError, WoptError
 from wopt.host import host
 from wopt.origin import returning, strict
-from wopt.registry import KINDS, close_matches
+from wopt.registry import KINDS, close_matches, resolve
 
 __all__ = ["Component", "Spec", "build", "config_of", "fields", "name_of", "named", "options_model"]
 
@@ -288,18 +288,12 @@ def build(kind: str, value: Any) -> Any:
         >>> build("step_size", 0.5)(3)
         0.5
     """
-    interface = _interface(kind)
     try:
-        return _resolve(interface, value)
+        return _resolve(resolve(KINDS[kind].interface), value)
     except ValidationError as error:
         raise ConfigError(describe(error, prefix=(kind,))) from None
     except (PydanticCustomError, ValueError) as error:
         raise ConfigError(f"{kind}: {error}") from None
-
-
-def _interface(kind: str) -> type[Component]:
-    module, _, name = KINDS[kind].interface.partition(":")
-    return typing.cast("type[Component]", getattr(__import__(module, fromlist=[name]), name))
 
 
 def _resolve(interface: type[Component], value: Any) -> Any:

@@ -78,12 +78,7 @@ def installed(distribution: str) -> bool:
 
 
 def how_to_get(kind: str, name: str) -> str | None:
-    """Return how to get a component that is not registered; ``None`` if no package provides it.
-
-    Example:
-        >>> how_to_get("block", "nothing") is None
-        True
-    """
+    """Return how to get a component that is not registered; ``None`` if no package provides it."""
     for package, brings in SHIPPED.items():
         if name not in brings.get(kind, "").split():
             continue

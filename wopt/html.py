@@ -9,17 +9,7 @@ __all__ = ["paragraph", "table"]
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> str:
-    """Return a table with escaped text.
-
-    Args:
-        head: Headings of the columns; if empty, the first column holds headings.
-        rows: Cells, equally many in each row.
-        title: Caption above the table.
-
-    Example:
-        >>> table(["a"], [["<b>"]])
-        '<table class="dataframe"><thead><tr><th>a</th></tr></thead><tbody><tr><td>&lt;b&gt;</td></tr></tbody></table>'
-    """  # noqa: E501
+    """Return a table with escaped text; without a head the first column holds headings."""
     caption = f"<caption>{html.escape(title)}</caption>" if title else ""
     names = "".join(f"<th>{html.escape(name)}</th>" for name in head)
     top = f"<thead><tr>{names}</tr></thead>" if head else ""
@@ -28,12 +18,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], title: str = ""
 
 
 def paragraph(text: str, *, bold: bool = False) -> str:
-    """Return a paragraph of escaped text.
-
-    Example:
-        >>> paragraph("a < b")
-        '<p>a &lt; b</p>'
-    """
+    """Return a paragraph of escaped text."""
     inner = html.escape(text)
     return f"<p><strong>{inner}</strong></p>" if bold else f"<p>{inner}</p>"
 

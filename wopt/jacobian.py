@@ -37,10 +37,6 @@ def jacobians(y: Tensor, x: Tensor, *, create_graph: bool = False) -> Tensor:
 def linearised(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
     """Return T(x), shape ``(n, k)``, and DT there, ``(n, k, d)``, differentiable if enabled.
 
-    Args:
-        function: The map T.
-        x: Rows, shape ``(n, d)``.
-
     Example:
         >>> [t.tolist() for t in linearised(torch.square, torch.tensor([[3.0]]))]
         [[[9.0]], [[[6.0]]]]

@@ -18,10 +18,6 @@ def exports(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[],
 
     They are those that its file imports below ``if TYPE_CHECKING:``, each from its module.
 
-    Args:
-        package: ``__name__`` of the package.
-        file: ``__file__`` of the package.
-
     Example:
         >>> import wopt.config
         >>> get, listing = exports("wopt.config", wopt.config.__file__)

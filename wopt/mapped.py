@@ -93,13 +93,6 @@ def memmap_scope(folder: Path, memory: str | None, *, passing: bool = False) -> 
         memory: The budget, such as ``"2GB"``; ``None`` to keep everything in memory.
         passing: Whether to remove the folder at the end, if it is empty, and that of the run if
             it is new and empty.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as at, memmap_scope(Path(at), "16MB") as memory:
-        ...     large, small = (memory.room((n, 2), torch.float32) for n in (200_000, 100))
-        >>> large.untyped_storage().filename is not None, small.untyped_storage().filename
-        (True, None)
     """
     new = not folder.parent.exists()
     try:

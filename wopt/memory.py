@@ -23,20 +23,7 @@ def physical() -> int:
 
 
 def check_room(needed: float, what: str) -> None:
-    """Raise if something takes more memory than this machine has.
-
-    Args:
-        needed: Bytes needed.
-        what: What needs them, in words, with the option that makes it smaller.
-
-    Raises:
-        UserError: The memory does not suffice.
-
-    Example:
-        >>> check_room(1e15, "samples; ask for fewer with -n")
-        Traceback (most recent call last):
-        wopt.errors.UserError: ...
-    """
+    """Raise if something takes more memory than this machine has."""
     if needed > physical():
         raise UserError(
             f"{what}: that takes {needed / 2**30:,.0f} GiB of memory, and this machine has "

@@ -16,6 +16,9 @@ from wopt.renamed import old_method
 __all__ = ["Particles", "split_conditions"]
 
 
+_FIELDS = ("points", "weights", "log_det", "log_density_start", "context")
+
+
 @dataclasses.dataclass(frozen=True)
 class Particles:
     """Weighted points rho = sum_i w_i delta(x_i), with their density as far as it is known.
@@ -49,7 +52,7 @@ class Particles:
             raise DataError(
                 f"particles are points of shape (n, d), got shape {tuple(self.points.shape)}"
             )
-        for name in ("weights", "log_det", "log_density_start"):
+        for name in _FIELDS[1:4]:
             value = getattr(self, name)
             if value is not None and value.shape != self.points.shape[:1]:
                 raise DataError(
@@ -70,8 +73,7 @@ class Particles:
         return cls(points, weights, zero, log_density, context)
 
     def __repr__(self) -> str:
-        fields = ("weights", "log_det", "log_density_start")
-        known = ", ".join(k for k in fields if getattr(self, k) is not None) or "points alone"
+        known = ", ".join(k for k in _FIELDS[1:4] if getattr(self, k) is not None) or "points alone"
         context = f" given {self.condition} conditions" if self.condition else ""
         return f"Particles({len(self)} in {self.dim} dimensions{context}; {known})"
 
@@ -134,11 +136,7 @@ class Particles:
         return torch.tensordot(self.weights, values, dims=1)
 
     def moved(self, points: Tensor, log_det: Tensor | None) -> Particles:
-        """Return the image under a map with values ``(n, d)`` and log-det ``(n,)`` here.
-
-        Raises:
-            DataError: The values have another shape.
-        """
+        """Return the image under a map with values ``(n, d)`` and log-det ``(n,)`` here."""
         if points.shape != self.points.shape:
             raise DataError(
                 f"a map takes points of shape {tuple(self.points.shape)} to points of the same "
@@ -158,12 +156,7 @@ class Particles:
         return [made] if isinstance(made, Tensor) else list(made)
 
     def checksum(self) -> list[float]:
-        """Return a checksum of the particles: their number, and sums of some of them.
-
-        Example:
-            >>> Particles(torch.ones(3, 2)).checksum()
-            [3, 3.0, 3.0]
-        """
+        """Return a checksum of the particles: their number, and sums of some of them."""
         few = torch.cat(self.inputs, dim=1)[:: max(1, len(self.points) // 1000)]
         return [len(self.points), *few.double().sum(0).tolist()]
 
@@ -173,16 +166,17 @@ class Particles:
         """Return values of particles, shape ``(n, ...)``, at an index, ``(m,)``."""
         return values[index]
 
+    def each(self, function: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
+        """Return a function of each tensor that is known, ``(n, ...)``, by the field's name."""
+        values = {name: getattr(self, name) for name in _FIELDS}
+        return {name: function(value) for name, value in values.items() if value is not None}
+
     def rows(self, index: Tensor | slice) -> Particles:
         """Return the particles of an index, shape ``(m,)``; weights are renormalised."""
-        weights = None if self.weights is None else self.weights[index]
-        return Particles(
-            self.points[index],
-            None if weights is None else weights / weights.sum(),
-            None if self.log_det is None else self.log_det[index],
-            None if self.log_density_start is None else self.log_density_start[index],
-            None if self.context is None else self.context[index],
-        )
+        some = self.each(lambda value: value[index])
+        if self.weights is not None:
+            some["weights"] = some["weights"] / some["weights"].sum()
+        return Particles(**some)
 
 
 def split_conditions(rows: Tensor, condition: int) -> tuple[Tensor, ...]:

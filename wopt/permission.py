@@ -75,16 +75,7 @@ def allow_tracker() -> contextlib.AbstractContextManager[None]:
 
 
 def check_code(path: str, sha256: str, recorded: str | None) -> None:
-    """Raise unless the file may be run.
-
-    Args:
-        path: Path of the file.
-        sha256: Hash of its bytes.
-        recorded: The hash in the configuration, if it has one.
-
-    Raises:
-        ConfigError: Code is not allowed, or the file has changed since it was recorded.
-    """
+    """Raise unless the file may be run."""
     if not allowed("code"):
         raise ConfigError(
             f"this configuration runs the code in {path} (sha256 {sha256[:12]}); read that file, "

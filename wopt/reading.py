@@ -9,7 +9,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ __all__ = [
     "MOST_TEXT",
     "appending",
     "check_no_link",
+    "listed",
     "message_of",
     "opened",
     "parsed_json",
@@ -129,6 +130,17 @@ def printable(text: str, *, one_line: bool = False) -> str:
     """
     text = _ESCAPED.sub(lambda found: ascii(found[0])[1:-1], text)
     return text.replace("\n", "\\n") if one_line else text
+
+
+def listed(names: Sequence[str], most: int = 6) -> str:
+    """Return names, and how many more there are.
+
+    Example:
+        >>> listed(["a", "b", "c"], most=2)
+        'a, b and 1 more'
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def message_of(error: BaseException) -> str:

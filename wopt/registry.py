@@ -13,7 +13,7 @@ from typing import Any
 from wopt.distributions import how_to_get
 from wopt.errors import PluginError
 
-__all__ = ["KINDS", "POINTS", "Command", "Kind", "Registration", "Registry", "close_matches"]
+__all__ = ["KINDS", "POINTS", "Kind", "Registration", "Registry", "close_matches", "resolve"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +78,13 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclasses.dataclass(frozen=True)
 class Registration:
-    """One registered component: its kind, name, import path and plugin."""
+    """One registered component, or one command: its kind, name, import path and plugin.
+
+    Attributes:
+        cls: The class, if it was registered itself.
+        reads: Of a command: whether it reads configurations, and so takes the options that allow
+            their code.
+    """
 
     kind: str
     name: str
@@ -86,6 +92,7 @@ class Registration:
     summary: str
     plugin: str
     cls: type | None = None
+    reads: bool = False
 
     @property
     def qualified(self) -> str:
@@ -93,29 +100,18 @@ class Registration:
         return f"{self.plugin}:{self.name}"
 
 
-@dataclasses.dataclass(frozen=True)
-class Command:
-    """A subcommand of ``wopt`` that a plugin provides.
-
-    Attributes:
-        name: The word on the command line.
-        path: ``"module:function"`` of the click command, imported when it is used.
-        summary: One line for ``wopt --help``.
-        plugin: The plugin that provides it.
-        reads: Whether it reads configurations, and so takes the options that allow their code.
-    """
-
-    name: str
-    path: str
-    summary: str
-    plugin: str
-    reads: bool
-
-
 def close_matches(name: str, known: list[str]) -> str:
     """Return ``"; did you mean 'x'?"`` or an empty string."""
     close = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
     return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in KINDS:
+        raise PluginError(
+            f"no kind of component is called {kind!r}; kinds: {', '.join(KINDS)}"
+            f"{close_matches(kind, list(KINDS))}"
+        )
 
 
 class Registry:
@@ -132,7 +128,7 @@ class Registry:
         self._entries: dict[tuple[str, str, str], Registration] = {}
         self._functions: dict[tuple[str, str], tuple[int, str]] = {}
         self._names: dict[str, str] = {}
-        self.commands: dict[str, Command] = {}
+        self.commands: dict[str, Registration] = {}
         """Subcommands of plugins, by name."""
         self._plugin = "session"
         self.failures: dict[str, str] = {}
@@ -162,15 +158,8 @@ class Registry:
             component: ``"module:Class"``, imported only when used; or the class itself, as in a
                 notebook.
             summary: One line for listings.
-
-        Raises:
-            PluginError: The kind is unknown, or the name malformed or taken.
         """
-        if kind not in KINDS:
-            raise PluginError(
-                f"no kind of component is called {kind!r}; kinds: {', '.join(KINDS)}"
-                f"{close_matches(kind, list(KINDS))}"
-            )
+        _check_kind(kind)
         if not _NAME.fullmatch(name):
             raise PluginError(
                 f"{kind} {name!r} is not a usable name: write lower case letters, digits and "
@@ -202,13 +191,11 @@ class Registry:
             path: ``"module:function"`` of a click command.
             summary: One line for ``wopt --help``.
             reads: Whether it reads configurations or run directories.
-
-        Raises:
-            PluginError: The command exists already.
         """
         if name in self.commands:
             raise PluginError(f"plugin {self.commands[name].plugin!r} brings `wopt {name}` too")
-        self.commands[name] = Command(name, path, summary, self._plugin, reads)
+        about = "command", name, path, summary, self._plugin
+        self.commands[name] = Registration(*about, reads=reads)
 
     def add_function(self, point: str, path: str, *, rank: int = 1) -> None:
         """Add a function at one of :data:`POINTS`, one a plugin.
@@ -217,41 +204,23 @@ class Registry:
             point: Name of the point.
             path: ``"module:function"``, imported when it is called.
             rank: Its place among others; negative for a place before the core's own output.
-
-        Raises:
-            PluginError: The point is unknown.
         """
         if point not in POINTS:
             raise PluginError(f"no point is called {point!r}; points: {', '.join(POINTS)}")
         self._functions[point, self._plugin] = rank, path
 
     def add_name(self, name: str, path: str) -> None:
-        """Add an attribute to the package ``wopt``.
-
-        Args:
-            name: The attribute.
-            path: ``"module:name"``, imported when it is used.
-        """
+        """Add an attribute to the package ``wopt``."""
         self._names[name] = path
 
     def functions(self, point: str, *, first: bool | None = None) -> list[Callable[..., Any]]:
-        """Return the functions at a point, in the order of their ranks.
-
-        Args:
-            point: One of :data:`POINTS`.
-            first: True for those before the core's own output, false for those after it, by default
-                all.
-        """
+        """Return the functions at a point, in the order of their ranks."""
         found = [ranked for (at, _), ranked in self._functions.items() if at == point]
         chosen = [one for one in found if first is None or (one[0] < 0) == first]
-        return [_resolve(path) for _, path in sorted(chosen)]
+        return [resolve(path) for _, path in sorted(chosen)]
 
     def function(self, point: str) -> Any:
-        """Return the one function that serves a point.
-
-        Raises:
-            PluginError: No plugin provides one.
-        """
+        """Return the one function that serves a point."""
         found = self.functions(point)
         if not found:
             get = how_to_get("function", point) or "no plugin that is installed brings it"
@@ -260,7 +229,7 @@ class Registry:
 
     def public(self, name: str) -> Any:
         """Return a plugin's attribute of ``wopt``; ``None`` if there is none."""
-        return _resolve(self._names[name]) if name in self._names else None
+        return resolve(self._names[name]) if name in self._names else None
 
     def entries(self, kind: str | None = None) -> list[Registration]:
         """Return the registered components, sorted by kind and name."""
@@ -278,11 +247,7 @@ class Registry:
             PluginError: The name is unknown (the message lists close matches and failed plugins),
                 or two plugins use it (the message names both and how to pick one).
         """
-        if kind not in KINDS:
-            raise PluginError(
-                f"no kind of component is called {kind!r}; kinds: {', '.join(KINDS)}"
-                f"{close_matches(kind, list(KINDS))}"
-            )
+        _check_kind(kind)
         matches = [e for e in self.entries(kind) if name in (e.name, e.qualified)]
         if len(matches) == 1:
             return matches[0]
@@ -300,15 +265,11 @@ class Registry:
         raise PluginError(message)
 
     def load(self, kind: str, name: str) -> type:
-        """Import the component called ``name`` and check that it is of its kind.
-
-        Raises:
-            PluginError: The name is unknown, the import fails, or the class has the wrong type.
-        """
+        """Import the component called ``name`` and check that it is of its kind."""
         entry = self.find(kind, name)
         brought = self.distributions.get(entry.plugin, "")
         cls = entry.cls if entry.cls is not None else _import(entry, brought)
-        interface = _resolve(KINDS[kind].interface)
+        interface = resolve(KINDS[kind].interface)
         if not (isinstance(cls, type) and issubclass(cls, interface)):
             self.failures[entry.plugin] = (
                 f"{entry.path} is registered as {kind} {entry.name!r} but is not a subclass of "
@@ -318,11 +279,7 @@ class Registry:
         return cls
 
     def name_of(self, kind: str, cls: type) -> str:
-        """Return the name of a class in configurations.
-
-        Raises:
-            PluginError: The class is not registered.
-        """
+        """Return the name of a class in configurations."""
         for entry in self.entries(kind):
             # A path may lead through a re-export; importing decides, but only for a likely one.
             if entry.cls is cls or (
@@ -338,7 +295,8 @@ class Registry:
         )
 
 
-def _resolve(path: str) -> Any:
+def resolve(path: str) -> Any:
+    """Return what ``"module:name"`` names."""
     module, _, attribute = path.partition(":")
     resolved: Any = importlib.import_module(module)
     for part in filter(None, attribute.split(".")):
@@ -348,7 +306,7 @@ def _resolve(path: str) -> Any:
 
 def _import(entry: Registration, distribution: str = "") -> type:
     try:
-        return _resolve(entry.path)
+        return resolve(entry.path)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a module may do anything when it is imported

@@ -13,18 +13,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def old_method(old: str, new: str) -> Callable[..., Any]:
-    """Return a method that warns and calls the one of the new name.
-
-    Example:
-        >>> class Point:
-        ...     def size(self):
-        ...         return 2
-        ...     length = old_method("length", "size")
-        >>> with warnings.catch_warnings(record=True) as seen:
-        ...     warnings.simplefilter("always")
-        ...     Point().length(), len(seen)
-        (2, 1)
-    """
+    """Return a method that warns and calls the one of the new name."""
 
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         message = f"{type(self).__name__}.{old} is now {new}"
@@ -36,17 +25,7 @@ def old_method(old: str, new: str) -> Callable[..., Any]:
 
 
 def renamed_arguments(**names: str) -> Callable[[F], F]:
-    """Return a decorator by which a function takes keyword arguments by their old names too.
-
-    Example:
-        >>> @renamed_arguments(share="fraction")
-        ... def part(fraction):
-        ...     return fraction
-        >>> with warnings.catch_warnings(record=True) as seen:
-        ...     warnings.simplefilter("always")
-        ...     part(share=0.5), len(seen)
-        (0.5, 1)
-    """
+    """Return a decorator by which a function takes keyword arguments by their old names too."""
 
     def decorate(function: F) -> F:
         @functools.wraps(function)
@@ -67,19 +46,6 @@ def both_names(cls: type, names: Mapping[str, str]) -> None:
 
     For methods that classes of others override: those that still do so by the old name run as
     they did.
-
-    Example:
-        >>> class Base:
-        ...     def baseline(self):
-        ...         return 0
-        >>> class Mine(Base):
-        ...     def stays(self):
-        ...         return 1
-        >>> with warnings.catch_warnings(record=True) as seen:
-        ...     warnings.simplefilter("always")
-        ...     both_names(Mine, {"stays": "baseline"})
-        >>> Mine().baseline(), len(seen)
-        (1, 1)
     """
     for old, new in names.items():
         own = cls.__dict__

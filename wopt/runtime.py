@@ -25,10 +25,6 @@ class Runtime:
         precision: Precision to which nets round the matrices that they multiply in training;
             ``None`` for that of the particles.
         compile: Whether ``torch.compile`` compiles maps in training.
-
-    Example:
-        >>> Runtime(precision="bf16").team.size
-        1
     """
 
     team: Team = SOLO

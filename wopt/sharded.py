@@ -15,8 +15,6 @@ from wopt.particles import Particles
 
 __all__ = ["ShardedParticles", "held", "own_rows"]
 
-_NAMES = ("points", "weights", "log_det", "log_density_start", "context")
-
 
 @dataclasses.dataclass(frozen=True)
 class ShardedParticles(Particles):
@@ -41,8 +39,7 @@ class ShardedParticles(Particles):
     @property
     def own(self) -> Particles:
         """The rows of this process."""
-        values = {name: getattr(self, name) for name in _NAMES}
-        return Particles(**values)
+        return Particles(**self.each(lambda value: value))
 
     def checksum(self) -> list[float]:
         """Return the checksum of all particles."""
@@ -57,13 +54,9 @@ class ShardedParticles(Particles):
 
     def rows(self, index: Tensor | slice) -> Particles:
         """Return the particles of an index, shape ``(m,)``, on every process."""
-        values = [getattr(self, name) for name in _NAMES]
-        found = iter(self._fetched(index, [v for v in values if v is not None]))
-        some = {n: None if v is None else next(found) for n, v in zip(_NAMES, values, strict=True)}
-        weights = some["weights"]
-        if weights is not None:
-            some["weights"] = weights / weights.sum()
-        return Particles(**some)  # type: ignore[arg-type]
+        own = self.each(lambda value: value)
+        found = self._fetched(index, list(own.values()))
+        return Particles(**dict(zip(own, found, strict=True))).rows(slice(None))
 
     def pick(self, values: Tensor, index: Tensor | slice) -> Tensor:
         """Return values at an index, shape ``(m, ...)``, from those of this process's rows."""
@@ -92,8 +85,8 @@ class ShardedParticles(Particles):
 
 def own_rows(particles: Particles, of: Team, total: int) -> ShardedParticles:
     """Return loaded particles as this process's part of ``total``."""
-    values = {name: getattr(particles, name) for name in _NAMES}
-    return ShardedParticles(**values, team=of, total=total)
+    own = particles.each(lambda value: value)
+    return ShardedParticles(**own, team=of, total=total)  # type: ignore[arg-type]
 
 
 def held(particles: Particles, of: Team) -> Particles:
@@ -103,7 +96,6 @@ def held(particles: Particles, of: Team) -> Particles:
     if isinstance(particles, ShardedParticles):
         return particles if particles.known_checksum else particles.known()
     span = of.span(len(particles))
-    values = {name: getattr(particles, name) for name in _NAMES}
-    own = {name: None if v is None else v[span].clone() for name, v in values.items()}
-    about = {"team": of, "total": len(particles)}
-    return ShardedParticles(**own, **about, known_checksum=tuple(particles.checksum()))  # type: ignore[arg-type]
+    own = Particles(**particles.each(lambda value: value[span].clone()))
+    made = own_rows(own, of, len(particles))
+    return dataclasses.replace(made, known_checksum=tuple(particles.checksum()))

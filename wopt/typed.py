@@ -53,11 +53,7 @@ class Typed:
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> Self:
-        """Return the object of a table from ``to_dict``; unknown keys are ignored.
-
-        Raises:
-            RunError: A field is missing or has another type; the message names the first.
-        """
+        """Return the object of a table from ``to_dict``; unknown keys are ignored."""
         try:
             return of_json(cls, finite(dict(table)))
         except ValueError as error:

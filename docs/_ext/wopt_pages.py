@@ -23,7 +23,7 @@ from wopt.citations import citation_in_words, find_citations
 from wopt.component import Component, article, options_model
 from wopt.config.model import RunConfig
 from wopt.host import host
-from wopt.registry import KINDS, POINTS, Command, Registration
+from wopt.registry import KINDS, POINTS, Registration
 
 ROOT = Path(__file__).parents[2]
 PLURAL = {
@@ -221,7 +221,7 @@ def commands() -> str:
     return "\n".join(lines) + "\n"
 
 
-def click_command(of: Command) -> click.Command:
+def click_command(of: Registration) -> click.Command:
     """Return the function of a registered command."""
     module, _, name = of.path.partition(":")
     made: click.Command = getattr(importlib.import_module(module), name)

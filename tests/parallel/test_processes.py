@@ -16,8 +16,7 @@ from teams import FILES, LIMIT, TABLE, near, same, together
 
 from wopt.config.model import validate
 from wopt.errors import RunError, TeamError
-from wopt.interfaces.listener import SILENT
-from wopt.runs.execute import resume, run_config, run_table
+from wopt.runs.execute import resume, run_config
 from wopt.train.stage import Stage
 
 pytestmark = [
@@ -232,7 +231,7 @@ def test_the_first_plans_for_all(tmp_path):
     out = tmp_path / "run"
 
     def task(rank):
-        made = run_table(table, "", out, SILENT)
+        made = run_config(table, out)
         return made.status, made.steps
 
     first, second = together(task)

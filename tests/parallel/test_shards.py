@@ -1,5 +1,7 @@
 """Two processes: what every component makes of their shards is what it makes of all rows."""
 
+import dataclasses
+
 import pytest
 import torch
 from teams import together
@@ -129,8 +131,9 @@ def test_every_objective_has_the_same_gradient_in_shards(chosen):
     alike(make, **CLOSE)
 
 
-def solved(of, start, **table):
+def solved(of, start, log_density=None, **table):
     problem = build(table, (start, start), runtime=Runtime(of))
+    problem = dataclasses.replace(problem, log_density=log_density)
     solution = advance(problem, problem.begin(), False)
     assert solution.status == "done", solution.reason
     blocks = [t for b in solution.state.blocks for t in b.state_dict().values()]
@@ -140,12 +143,17 @@ def solved(of, start, **table):
 @entries("scheme")
 def test_every_scheme_makes_the_same_step_in_shards(chosen):
     x = normal(N, 2) + 1
-    start = Particles.start(x, log_density=-(x - 1).square().sum(1) / 2)
+
+    def log_density(z):
+        return -(z - 1).square().sum(1) / 2
+
+    start = Particles.start(x, log_density=log_density(x))
 
     def make(of):
         return {
             entry.name: solved(
-                of, start, objective="kl", scheme={"name": entry.name, "step_size": 0.1},
+                of, start, log_density, objective="kl",
+                scheme={"name": entry.name, "step_size": 0.1},
                 block={"name": "ode", **SMALL["ode"]}, guard={"standard_errors": 9.0},
                 solver={"iterations": 3, "batch_size": N}, stop={"steps": 1},
             )

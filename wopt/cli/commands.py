@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ import click
 from wopt.distributions import how_to_get
 from wopt.host import host
 from wopt.permission import allow_changed_data, allow_code, allow_tracker
+from wopt.registry import resolve
 
 __all__ = ["cli", "wants_help", "with_permission"]
 
@@ -89,8 +89,7 @@ class _Lazy(click.Group):
                 f"`wopt {name}` is for one process, and torchrun started several; they share "
                 f"{' and '.join(f'`wopt {each}`' for each in _OF_SEVERAL)} alone"
             )
-        module, _, attribute = found.path.partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        command: click.Command = resolve(found.path)
         if found.reads:
             return with_permission(command)
         return command

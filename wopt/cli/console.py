@@ -10,7 +10,7 @@ from rich.text import Text
 
 from wopt.cli.output import on_this_line
 from wopt.host import host
-from wopt.interfaces.measurement import show
+from wopt.interfaces.measurement import print_document
 from wopt.reading import printable
 from wopt.report import advice, read_run, verdict_of
 from wopt.runs.terminal import Terminal
@@ -34,7 +34,7 @@ class RunTerminal(Terminal):
         """Print the certificate, if the terminal is verbose."""
         if self.verbose:
             self.close()
-            show(certificate, self.console)
+            print_document(certificate, self.console)
 
     def end(self, result: RunResult, path: Path | None = None) -> None:
         """Print the verdict and the path of the report."""

@@ -92,7 +92,9 @@ def _of_installation() -> int:
                 click.secho(f"  {error}", fg="red")
     missing = [package for package in SHIPPED if not installed(package)]
     for package in missing:
-        brings = "; ".join(f"{kind} {names}" for kind, names in SHIPPED[package].items())
+        brings = "; ".join(
+            f"{kind} {names}" for kind, names in SHIPPED[package].items() if kind != "function"
+        )
         click.echo(f"not installed: {package} ({brings})")
     for problem in _problems():
         failures += 1

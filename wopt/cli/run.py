@@ -53,11 +53,11 @@ def command(
     warn_of_plugins()
     table = config_table(config, settings, budget)
     with waiting("starting", quiet=quiet or as_json):
-        from wopt.runs.execute import run_table
+        from wopt.runs.execute import run_config
 
         listener = listener_for(quiet, as_json, verbose)
     path = out or Path("runs") / config.stem
-    result = run_table(table, str(config), path, listener)
+    result = run_config(table, path, listener, where=str(config))
     if as_json and first():
         print_json(result_table(result, path))
     return exit_status(result)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,13 +90,8 @@ def command(
     time, the data's, and with --velocities those of the velocity; a particle has one row per time.
     For an evolution, a start carried by steps of times t_n, it draws from the start, at time 0.
     """
-    from wopt.flow.exact import precise
-    from wopt.memory import check_room
-
     silent = quiet or as_json
-    run = _read(directory, out, silent)
-
-    check_room(_COPIES * 8.0 * number * (run.flow.dim + 1), f"{number} samples; ask for fewer (-n)")
+    run = _read(directory, out, number, silent)
     if times or velocities:
         if importance or conditions is not None:
             raise ConfigError("--time has no use for --importance and --conditions; leave them out")
@@ -108,7 +102,7 @@ def command(
         return
     given = _conditions(conditions, run, directory)
     with waiting("drawing samples", quiet=silent):
-        x, log_density, warned = _drawn(precise(run.flow), number, seed, given)
+        x, log_density, warned = _drawn(run.flow, number, seed, given)
     names = [_free(name, run.flow) for name in ("log_density", "log_weight", "weight")]
     extra_columns = {names[0]: log_density.double().cpu()}
     if importance:
@@ -116,33 +110,35 @@ def command(
         weights = weigh(run, directory, x, log_density, quiet=silent)
         extra_columns |= dict(zip(names[1:], weights.T, strict=True))
     _write(out, run.flow, x, extra_columns)
-    _warn([*warned, _lost(lost, len(x))] if (lost := _overflown(run.flow, x)) else warned)
+    lost = _overflown(run.flow, x)
+    warned += [_LOST.format(lost, len(x))] * (lost > 0)
+    for message in warned:
+        click.secho(f"warning: {message}", fg="yellow", err=True)
     if as_json:
         print_json({"out": out, "samples": len(x), "not_finite": lost, "warnings": warned})
     elif not quiet:
         words = f"{len(x)} samples of {run.flow.dim} columns and {', '.join(extra_columns)}"
         click.echo(f"{words}: {out}")
-    _tell_of_density(log_density)
 
 
-def _read(directory: Path, out: Path, silent: bool) -> LoadedRun:
-    """Return the run, if samples can be written; torch is imported here."""
+_LOST = (
+    "{} of {} samples are not finite: the maps overflowed there. Train longer, or with another "
+    "block"
+)
+
+
+def _read(directory: Path, out: Path, number: int, silent: bool) -> LoadedRun:
+    """Return the run, if so many samples can be written; torch is imported here."""
     with waiting("reading the run", quiet=silent):
         from wopt.data.tables import check_writable
+        from wopt.memory import check_room
         from wopt.runs.loading import load_run
 
         check_writable(out)
-        return load_run(directory)
-
-
-def _tell_of_density(log_density: Tensor) -> None:
-    if bool(log_density.isnan().all()):
-        click.echo("log_density is NaN: this model has samples but no known density", err=True)
-
-
-def _warn(messages: Sequence[str]) -> None:
-    for message in messages:
-        click.secho(f"warning: {message}", fg="yellow", err=True)
+        run = load_run(directory)
+    needed = _COPIES * 8.0 * number * (run.flow.dim + 1)
+    check_room(needed, f"{number} samples; ask for fewer (-n)")
+    return run
 
 
 def _overflown(flow: Flow, x: Tensor) -> int:
@@ -151,14 +147,6 @@ def _overflown(flow: Flow, x: Tensor) -> int:
 
     known = x if flow.columns is None else completed(flow.columns, x)
     return int((~known.isfinite().all(dim=1)).sum())
-
-
-def _lost(lost: int, number: int) -> str:
-    """Return the warning of samples that are not finite."""
-    return (
-        f"{lost} of {number} samples are not finite: the maps overflowed there. "
-        "Train longer, or with another block"
-    )
 
 
 def _tell_times(out: Path, number: int, times: int, rows: int, quiet: bool, as_json: bool) -> None:
@@ -176,8 +164,9 @@ def _drawn(
     import torch
 
     from wopt.flow.conversions import log_mass_bound
-    from wopt.flow.exact import InexactInverse
+    from wopt.flow.exact import InexactInverse, precise
 
+    flow = precise(flow)
     rng = torch.Generator().manual_seed(seed)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", InexactInverse)
@@ -192,6 +181,8 @@ def _drawn(
     if flow.columns is not None and flow.columns.discrete and not log_density.isnan().all():
         log_density = log_mass_bound(flow, x, audit=True)  # of whole cells, as in `wopt score`
     reported = [str(one.message) for one in caught if one.category is InexactInverse]
+    if bool(log_density.isnan().all()):
+        reported.append("log_density is NaN: this model has samples but no known density")
     return x, log_density, reported
 
 

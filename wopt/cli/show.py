@@ -43,7 +43,9 @@ def command(kind: str, name: str) -> None:
     for option, body in schema.get("properties", {}).items():
         required = option in schema.get("required", [])
         default = "(required)" if required else str(body.get("default", ""))
-        table.add_row(option, escape(_type(body)), escape(default), escape(_meaning(body)))
+        table.add_row(
+            option, escape(_type(body)), escape(default), escape(str(body.get("description", "")))
+        )
     if table.row_count:
         console.print(table)
 
@@ -68,7 +70,3 @@ def _type(body: dict[str, Any]) -> str:
         if key in body
     ]
     return " ".join([str(body.get("type", "any")), *limits])
-
-
-def _meaning(body: dict[str, Any]) -> str:
-    return str(body.get("description", ""))

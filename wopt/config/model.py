@@ -23,11 +23,10 @@ from wopt.interfaces.source import Source
 from wopt.interfaces.tracker import Tracker
 from wopt.plan.budget import Planning
 from wopt.train.guard import Guard
-from wopt.train.refinement import Refinement
-from wopt.train.snapshots import Snapshots
+from wopt.train.options import Refinement, Snapshots
 from wopt.train.stop import Stop
 
-__all__ = ["RunConfig", "check_precision", "described", "to_table", "validate", "written_out"]
+__all__ = ["RunConfig", "check_precision", "readable_table", "to_table", "validate", "written_out"]
 
 
 def written_out(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -224,9 +223,6 @@ def validate(table: dict[str, Any], where: str = "") -> RunConfig:
     Args:
         table: Table as read from TOML.
         where: The file, for messages.
-
-    Raises:
-        ConfigError: The table has mistakes; the message has one line for each, with its path.
     """
     try:
         return RunConfig.model_validate(table)
@@ -244,7 +240,7 @@ def to_table(config: RunConfig) -> dict[str, Any]:
         raise error.__cause__ or error from None
 
 
-def described(config: RunConfig) -> dict[str, Any]:
+def readable_table(config: RunConfig) -> dict[str, Any]:
     """Return the table of :func:`to_table`, with only the name of parts that files cannot hold."""
     table: dict[str, Any] = {}
     for name in RunConfig.model_fields:

@@ -19,10 +19,6 @@ def read_toml(path: Path, *, own: bool = True) -> dict[str, Any]:
     Args:
         path: The file.
         own: Whether the user named the file; a file of a run directory must be a regular file.
-
-    Raises:
-        ConfigError: The file is missing or is not TOML; the message has the line.
-        DamagedError: A file of a run directory is not a regular file.
     """
     try:
         return parsed_toml(_text(path) if own else read_text(path))
@@ -48,9 +44,6 @@ def _text(path: Path) -> str:
 
 def override(table: dict[str, Any], settings: Sequence[str]) -> dict[str, Any]:
     """Return a copy with ``K=V`` settings applied; V is TOML, or else text.
-
-    Raises:
-        ConfigError: A setting has no ``=``, or its path leads through a value that is not a table.
 
     Example:
         >>> override({"scheme": "jko"}, ["scheme.step_size=0.5", "block.name=ode"])

@@ -13,6 +13,7 @@ from wopt.data.column import Derived
 from wopt.data.transform import AffineTransform
 from wopt.errors import DataError
 from wopt.particles import split_conditions
+from wopt.reading import listed
 from wopt.seeds import generator
 
 __all__ = [
@@ -47,19 +48,18 @@ class TableFacts:
     dropped: int = 0
     notes: tuple[str, ...] = ()
 
-    def summary(self, most: int) -> str:
-        """Return what was left out, converted and dropped, at most so many columns each.
+    def summary(self) -> str:
+        """Return what was left out, converted and dropped.
 
         Example:
-            >>> TableFacts(10, converted=(("day", "days"),), dropped=2).summary(6)
+            >>> TableFacts(10, converted=(("day", "days"),), dropped=2).summary()
             'converted: day (days); 2 rows with a missing value left out'
         """
         left = [(one.column.name, one.why) for one in self.left]
         parts = [
-            f"{what}: {', '.join([f'{name} ({why})' for name, why in pairs[:most]] + more)}"
+            f"{what}: {listed([f'{name} ({why})' for name, why in pairs])}"
             for what, pairs in (("put back into samples", left), ("converted", [*self.converted]))
             if pairs
-            for more in [[f"and {len(pairs) - most} more"] if len(pairs) > most else []]
         ]
         if self.dropped:
             parts.append(f"{self.dropped} rows with a missing value left out")

@@ -130,9 +130,6 @@ class FlowBlock(Component, Bijection):
 
         Args:
             compiler: Turns a function into a faster one of the same values; ``None`` at the end.
-
-        Raises:
-            CapabilityError: The block cannot be compiled.
         """
         if compiler is None:
             return
@@ -151,9 +148,6 @@ class FlowBlock(Component, Bijection):
         Args:
             slope: Slope A, symmetric positive definite, shape ``(d, d)``.
             shift: Shift b, shape ``(d,)``.
-
-        Raises:
-            CapabilityError: The family has no such map, or the method is not implemented.
         """
         raise CapabilityError(
             f"block {type(self).__name__} cannot become an affine map, which "
@@ -188,17 +182,7 @@ def audit_of(block: FlowBlock) -> Map:
 
 
 def new_block(chosen: Spec, dim: int, condition: int = 0) -> FlowBlock:
-    """Return a new block of the chosen class and options.
-
-    Args:
-        chosen: The block's class and options.
-        dim: The dimension d.
-        condition: Number k of conditions.
-
-    Raises:
-        CapabilityError: There are conditions, and the block cannot be conditional.
-        UserError: The memory does not suffice for it.
-    """
+    """Return a new block of the chosen class and options."""
     name, sizes = f"block {chosen.cls.__name__}", {"dim": dim}
     if condition:
         require("a conditional flow", Capability.CONDITION, name, chosen.cls.provides)  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ from wopt.interfaces.listener import SILENT, Listener
 from wopt.particles import Particles
 from wopt.typed import Typed
 
-__all__ = ["FinishedRun", "Measurement", "Watch", "document_of", "show"]
+__all__ = ["FinishedRun", "Measurement", "Watch", "document_of", "print_document"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,9 +114,6 @@ class Measurement(Component, abc.ABC):
 
         Returns:
             A document; ``None`` if there is no result.
-
-        Raises:
-            WoptError: The run cannot be measured; it stays valid.
         """
 
 
@@ -129,7 +126,7 @@ def document_of(name: str) -> type[Typed] | None:
     return getattr(cls, "document", None)
 
 
-def show(document: Any, console: Any) -> None:
+def print_document(document: Any, console: Any) -> None:
     """Print a document by its own method, or its fields one by one."""
     if hasattr(document, "show"):
         document.show(console)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import abc
 import copy
 import dataclasses
-import functools
 import re
 import warnings
 from typing import Any, ClassVar
@@ -63,11 +62,7 @@ class Objective(Component, abc.ABC):
     target: Target | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Raise for a class that defines no energy, unless it is marked as abstract.
-
-        Raises:
-            PluginError: The class defines neither ``energy`` nor ``contributions``.
-        """
+        """Raise for a class that defines no energy, unless it is marked as abstract."""
         super().__init_subclass__(**kwargs)
         silent = cls.energy is Objective.energy and cls.contributions is Objective.contributions
         if silent and abc.ABC not in cls.__bases__:
@@ -139,7 +134,12 @@ class Objective(Component, abc.ABC):
             [True, False]
         """
         if type(self).resample is not Objective.resample:
-            return _redrawn(self, key)
+            name = type(self).__name__
+            message = f"{name}.resample(rng) draws in place; define at(key) instead, see docs"
+            warnings.warn(message, DeprecationWarning, stacklevel=2)
+            made = copy.copy(self)
+            made.resample(torch.Generator().manual_seed(key))
+            return made
         drawn = {name: v.at(key) for name, v in vars(self).items() if isinstance(v, Draws)}
         return _with(self, drawn) if drawn else self
 
@@ -149,11 +149,7 @@ class Objective(Component, abc.ABC):
         vars(self).update(vars(self.at(rng.initial_seed())))
 
     def of_step(self, step: int) -> Objective:
-        """Return the objective of a step (0, 1, ...); by default this one.
-
-        Raises:
-            Converged: No step is left to make.
-        """
+        """Return the objective of a step (0, 1, ...); by default this one."""
         return self
 
     def __add__(self, other: Objective) -> Sum:
@@ -233,20 +229,6 @@ def _with(objective: Objective, attributes: dict[str, Any]) -> Objective:
     """Return a copy with other attributes."""
     made = copy.copy(objective)
     vars(made).update(attributes)
-    return made
-
-
-@functools.cache
-def _warn_of_resample(cls: type) -> None:
-    message = f"{cls.__name__}.resample(rng) draws in place; define at(key) instead, see docs"
-    warnings.warn(message, DeprecationWarning, stacklevel=4)
-
-
-def _redrawn(objective: Objective, key: int) -> Objective:
-    """Return the draw of an objective that defines the old method."""
-    _warn_of_resample(type(objective))
-    made = copy.copy(objective)
-    made.resample(torch.Generator().manual_seed(key))
     return made
 
 

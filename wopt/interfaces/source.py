@@ -55,11 +55,6 @@ class Source(Component, abc.ABC):
         Args:
             seed: Seed of the split, and of what is drawn.
             runtime: What loads it.
-
-        Raises:
-            DataError: As :meth:`load`.
-            PluginError: The result is not a dataset whose parts fit each other.
-            UserError: The data exceed the memory.
         """
         what = f"the rows of source {type(self).__name__}; ask for fewer"
         of = copy.copy(self)
@@ -80,9 +75,6 @@ class Source(Component, abc.ABC):
 
         Args:
             path: A file with one of the :attr:`suffixes`.
-
-        Raises:
-            DataError: The file cannot be read.
         """
         raise DataError(f"{path}: {type(self).__name__} does not read such files")
 
@@ -99,9 +91,6 @@ class Source(Component, abc.ABC):
             objective: The configured objective.
             scheme: The scheme of the steps.
             dataset: The result of :meth:`load`.
-
-        Raises:
-            UserError: The objective or the scheme cannot be used with this source.
         """
         return objective
 

@@ -66,12 +66,7 @@ class Support(Bijection):
         return inside
 
     def intervals(self) -> dict[str, list[float | None]]:
-        """Return the ends by index, ``None`` for no end, as input of :func:`support_of`.
-
-        Example:
-            >>> support_of({"a": "positive"}, ("a",)).intervals()
-            {'0': [0.0, None]}
-        """
+        """Return the ends by index, ``None`` for no end, as input of :func:`support_of`."""
         return {
             str(j): [float(end) if math.isfinite(end) else None for end in _ends(constraint)]
             for j, constraint in self.within.items()
@@ -90,9 +85,6 @@ def support_of(wishes: Mapping[str | int, Any] | None, names: Sequence[str]) -> 
         wishes: The support of a coordinate, by index or name: ``"positive"``, ``[low, high]``
             (either may be ``None`` or infinite), or a constraint of :mod:`torch.distributions`.
         names: Names of the coordinates.
-
-    Raises:
-        ConfigError: A coordinate or a constraint is unknown.
     """
     within: dict[int, constraints.Constraint] = {}
     for key, wish in (wishes or {}).items():

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Callable, Sequence
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 from typing import TypeVar, cast
 
 import torch
@@ -13,7 +16,6 @@ from torch import Tensor
 
 from wopt.errors import WoptError
 from wopt.parallel import collective
-from wopt.parallel.interrupt import Interrupt
 
 __all__ = ["SOLO", "Team"]
 
@@ -21,6 +23,46 @@ T = TypeVar("T")
 
 _FEW = 16
 """Rows a process below which every process computes all of them, as sending costs more."""
+
+
+_SAME = 2.0
+"""Seconds within which a second signal counts as the first, passed on by the launcher."""
+
+
+class Interrupt:
+    """The Ctrl-C of one process, until all processes raise it.
+
+    Attributes:
+        noted: Whether this process was interrupted and has not raised yet.
+    """
+
+    noted = False
+
+    def heed(self, anyone: bool) -> None:
+        """Raise if any process was interrupted; ``anyone`` has to be agreed on by all."""
+        if anyone:
+            self.noted = False
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def noting(self) -> Iterator[None]:
+        """Note the first Ctrl-C inside, for all processes; a later one interrupts at once."""
+        first: float | None = None
+
+        def note(_: int, __: FrameType | None) -> None:
+            nonlocal first
+            now = time.monotonic()
+            if first is not None and now - first > _SAME:
+                raise KeyboardInterrupt
+            if first is None:
+                first, self.noted = now, True
+
+        before = signal.signal(signal.SIGINT, note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+            self.noted = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,12 +143,7 @@ class Team:
         return self.interrupt.noting() if self.size > 1 else contextlib.nullcontext()
 
     def together(self, compute: Callable[[], T]) -> T:
-        """Return what this process computes, without messages; if any fails, all raise.
-
-        Raises:
-            KeyboardInterrupt: Any process was interrupted.
-            WoptError: The error of the first process that failed, on every process.
-        """
+        """Return what this process computes, without messages; if any fails, all raise."""
         if self.size == 1:
             return compute()
         failed, made = None, None

@@ -114,8 +114,6 @@ class _Planner:
 
     def prepared(self, listener: Listener) -> Prepared:
         """Return the run of the plan that wins, or of the nearest where options are given."""
-        import torch._dynamo  # noqa: F401  # else the first trial pays for what optimisers import
-
         nearest = plan(self.facts)
         first = with_threads(self.made(nearest))
         with training_threads(first.config):

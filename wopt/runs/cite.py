@@ -65,14 +65,7 @@ def cited_by(path: Path | None = None) -> list[Cited]:
 
 
 def components(value: Any) -> Iterator[Component | Spec]:
-    """Yield every component that a configuration names, including nested ones.
-
-    Example:
-        >>> from wopt.component import name_of
-        >>> config = validate({"source": {"name": "toy"}})
-        >>> sorted({name_of(one) for one in components(config) if isinstance(one, Component)})
-        ['adam', 'certificate', 'constant', 'gaussian', 'jko', 'kl', 'toy']
-    """
+    """Yield every component that a configuration names, including nested ones."""
     inside: Iterable[Any] = ()
     if isinstance(value, Component):
         if value.kind:

@@ -51,11 +51,7 @@ def audited(prepared: Prepared, state: State) -> tuple[Prepared, State]:
 
 def in_float64(particles: Particles) -> Particles:
     """Return particles in float64."""
-    names = ("points", "weights", "log_det", "log_density_start", "context")
-    tensors = {name: getattr(particles, name) for name in names}
-    return dataclasses.replace(
-        particles, **{name: t.to(torch.float64) for name, t in tensors.items() if t is not None}
-    )
+    return dataclasses.replace(particles, **particles.each(Tensor.double))
 
 
 @torch.no_grad()

@@ -70,7 +70,8 @@ def examine(path: Path, *, data: bool = True) -> DamageReport:
             run.state, lambda: load_state(run, config, shape[0], shape[1], None, lenient=True)
         )
     if data and config is not None:
-        found.read(run.data, lambda: _data(run, config))
+        source, seed = config.source, derive(config.seed, "source")
+        found.read(run.data, lambda: check_data(run, source, source.loaded(seed)))
     read = run.state, run.steps, run.data, run.losses, run.log, *run.snapshots()
     resumed = model and not found.keeps(*read)
     sampled = model and not found.keeps(run.blocks)
@@ -145,10 +146,6 @@ def _documents(run: RunDirectory, steps: int | None, found: _Findings) -> None:
 def _regular(path: Path) -> None:
     with opened(path):
         pass
-
-
-def _data(run: RunDirectory, config: RunConfig) -> None:
-    check_data(run, config.source, config.source.loaded(derive(config.seed, "source")))
 
 
 def _advice(

@@ -18,7 +18,6 @@ from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import SILENT, Listener, Listeners
 from wopt.interfaces.measurement import Watch
 from wopt.mapped import memmap_scope
-from wopt.parallel import Team
 from wopt.parallel.launch import by_first, launched, of_first, restarted, told_by_first
 from wopt.runs.building import build
 from wopt.runs.loading import check_data, remember_data
@@ -36,48 +35,29 @@ from wopt.store.directory import RunDirectory
 from wopt.store.result import RunResult
 from wopt.train.problem import State
 
-__all__ = ["begin", "hold", "resume", "run_config", "run_table"]
+__all__ = ["begin", "hold", "resume", "run_config"]
 
-_GO_ON = "go on with `wopt resume {}`"
-
-
-def run_table(table: Mapping[str, Any], where: str, out: Path, listener: Listener) -> RunResult:
-    """Make a run of a table as read from TOML; one that torchrun restarts is resumed."""
-    config = validate(dict(table), where)
-    clock = RunClock(report=True)
-    with _computing(config, out) as runtime:
-        listener = listener if runtime.team.first else SILENT
-        listener.phase("reading the data, choosing options")
-        if restarted() and RunDirectory(out).state.exists():
-            return _resumed(out, listener, clock, runtime)
-        return _begun(_planned(config, table, where, listener, runtime), out, listener, clock)
-
-
-def _planned(
-    config: RunConfig, table: Mapping[str, Any], where: str, listener: Listener, runtime: Runtime
-) -> Prepared:
-    """Return the run on every process; the first process plans, since trials use a clock."""
-    if runtime.team.size == 1 or config.plan is None or config.plan.told:
-        return build(table, where=where, listener=listener, runtime=runtime)
-    known: list[Prepared] = []
-
-    def plan() -> str:
-        known.append(build(table, where=where, listener=listener, runtime=runtime.alone))
-        return json.dumps(to_table(known[0].config))
-
-    planned = json.loads(told_by_first(runtime.team, "plan", plan))
-    made = known[0] if known else build(validate(planned, where), runtime=runtime)
-    # The others do not have the map of the first one's trial, so all train it anew, together.
-    return dataclasses.replace(made, runtime=runtime, begun=None)
+Table = Mapping[str, Any]
 
 
 def run_config(
-    config: RunConfig, out: Path, listener: Listener = SILENT, *, report: bool = True
+    config: RunConfig | Table,
+    out: Path,
+    listener: Listener = SILENT,
+    *,
+    where: str = "",
+    report: bool = True,
 ) -> RunResult:
-    """Make a run of a validated configuration, see :func:`begin`."""
-    clock = RunClock(report)
-    with _computing(config, out) as runtime:
-        return _begun(build(config, runtime=runtime), out, listener, clock)
+    """Make a run of a configuration, or of a table as read from a file ``where``.
+
+    What torchrun restarts is resumed. For the rest see :func:`begin`.
+    """
+    known = config if isinstance(config, RunConfig) else validate(dict(config), where)
+    with _making(known, out, listener, report) as run:
+        run.listener.phase("reading the data, choosing options")
+        if restarted() and run.directory.state.exists():
+            return run.resumed()
+        return run.begun(_planned(known, config, where, run))
 
 
 def begin(
@@ -90,28 +70,10 @@ def begin(
         out: The run directory, which must not hold a run yet.
         listener: Receives messages on progress.
         report: Whether to write the page, which `wopt report` can do later.
-
-    Raises:
-        UserError: The configuration, data or parts cannot be used; nothing is written then.
     """
-    clock = RunClock(report)
-    with _computing(problem.config, out) as runtime:
-        problem = dataclasses.replace(problem, runtime=dataclasses.replace(runtime, by_rows=False))
-        return _begun(problem, out, listener, clock)
-
-
-def _begun(problem: Prepared, out: Path, listener: Listener, clock: RunClock) -> RunResult:
-    problem = with_threads(problem)
-    config, directory = problem.config, RunDirectory(out)
-    for measurement in automatic(config):
-        measurement.check(problem)
-    model = "push_forward" if problem.pushes else "pull_back"
-    table = to_table(config) | {"model": model, "versions": versions()}
-    _check_readable(table, out)
-    problem = hold(problem)
-    with _claimed(directory, problem.runtime.team, new=True):
-        by_first(problem.runtime.team, lambda: directory.create(table))
-        return _made(directory, problem, _first(directory, problem), listener, clock)
+    with _making(problem.config, out, listener, report) as run:
+        runtime = dataclasses.replace(run.runtime, by_rows=False)
+        return run.begun(dataclasses.replace(problem, runtime=runtime))
 
 
 def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> RunResult:
@@ -124,69 +86,144 @@ def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> Ru
         DamagedError: The directory is damaged.
         UserError: The run does not exist, or its data are missing or changed.
     """
-    clock, directory = RunClock(report), RunDirectory(out)
+    directory = RunDirectory(out)
     config = validate(directory.read_config(), str(directory.config))
-    with _computing(config, out) as runtime:
-        return _resumed(out, listener, clock, runtime)
+    with _making(config, out, listener, report) as run:
+        return run.resumed()
 
 
-def _resumed(out: Path, listener: Listener, clock: RunClock, runtime: Runtime) -> RunResult:
-    directory, team = RunDirectory(out), runtime.team
-    config = validate(directory.read_config(), str(directory.config))
-    with _claimed(directory, team):
-        problem = build(config, runtime=runtime)
-        # The first process has all rows, whatever the others hold.
-        loaded = problem.loaded or _dataset(problem)
-        changed = of_first(team, lambda: check_data(directory, config.source, loaded))
-        problem = dataclasses.replace(
-            hold(problem), config=permitted(config, listener, directory.config)
-        )
-        if team.agreed(directory.begun):
-            shape = problem.train.dim, problem.train.condition
-            state = load_state(directory, config, *shape, problem.start, runtime)
-            for block in state.blocks:
-                block.precision = problem.runtime.precision
-            by_first(team, lambda: settle(directory, config))
-        else:  # the run was killed before its first state was written
-            state = _first(directory, problem)
-        return _made(directory, problem, state, listener, clock, changed)
+@contextlib.contextmanager
+def _making(config: RunConfig, out: Path, listener: Listener, report: bool) -> Iterator[_Making]:
+    """Yield a run that is to be made, with its processes, joined inside, and its memory."""
+    run, directory, clock = config.run, RunDirectory(out), RunClock(report)
+    # The other processes end while the first still measures.
+    with (
+        launched(run.timeout, config.device) as of,
+        memmap_scope(directory.particles, run.memory, passing=of.first) as memory,
+    ):
+        # Each process loads its own training rows alone, where no plan needs all of them.
+        planned = config.plan is not None and not config.plan.told
+        by_rows = run.hold == "shard" and of.size > 1 and not planned and not config.smooth_time
+        runtime = Runtime(of, memory, by_rows, run.precision, run.compile)
+        yield _Making(directory, listener if of.first else SILENT, clock, runtime)
 
 
-def _made(
-    directory: RunDirectory,
-    problem: Prepared,
-    state: State,
-    listener: Listener,
-    clock: RunClock,
-    changed: str | None = None,
-) -> RunResult:
-    """Make the steps with the team; the first process measures and writes the results."""
-    team, advice = problem.runtime.team, _GO_ON.format(directory.path)
-    saver = _Saver(directory, problem)
-    if not team.first:
+def _planned(known: RunConfig, config: RunConfig | Table, where: str, run: _Making) -> Prepared:
+    """Return the run on every process; the first process plans, since trials use a clock."""
+    runtime = run.runtime
+    if runtime.team.size == 1 or known.plan is None or known.plan.told:
+        return build(config, where=where, listener=run.listener, runtime=runtime)
+    found: list[Prepared] = []
+
+    def plan() -> str:
+        found.append(build(config, where=where, listener=run.listener, runtime=runtime.alone))
+        return json.dumps(to_table(found[0].config))
+
+    planned = json.loads(told_by_first(runtime.team, "plan", plan))
+    made = found[0] if found else build(validate(planned, where), runtime=runtime)
+    # The others do not have the map of the first one's trial, so all train it anew, together.
+    return dataclasses.replace(made, runtime=runtime, begun=None)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Making:
+    """A run that is made in a directory: who hears of it, its clock, and what computes it."""
+
+    directory: RunDirectory
+    listener: Listener
+    clock: RunClock
+    runtime: Runtime
+
+    def begun(self, problem: Prepared) -> RunResult:
+        """Make the run of a problem from its first step."""
+        problem = with_threads(problem)
+        for measurement in automatic(problem.config):
+            measurement.check(problem)
+        model = "push_forward" if problem.pushes else "pull_back"
+        table = to_table(problem.config) | {"model": model, "versions": versions()}
+        _check_readable(table, self.directory.path)
+        problem = hold(problem)
+        with self._claimed(new=True):
+            by_first(self.runtime.team, lambda: self.directory.create(table))
+            return self._made(problem, self._first(problem))
+
+    def resumed(self) -> RunResult:
+        """Continue the run that is in the directory."""
+        directory, team = self.directory, self.runtime.team
+        config = validate(directory.read_config(), str(directory.config))
+        with self._claimed():
+            problem = build(config, runtime=self.runtime)
+            # The first process has all rows, whatever the others hold.
+            loaded = problem.loaded or _dataset(problem)
+            changed = of_first(team, lambda: check_data(directory, config.source, loaded))
+            problem = dataclasses.replace(
+                hold(problem), config=permitted(config, self.listener, directory.config)
+            )
+            if team.agreed(directory.begun):
+                shape = problem.train.dim, problem.train.condition
+                state = load_state(directory, config, *shape, problem.start, self.runtime)
+                for block in state.blocks:
+                    block.precision = problem.runtime.precision
+                by_first(team, lambda: settle(directory, config))
+            else:  # the run was killed before its first state was written
+                state = self._first(problem)
+            return self._made(problem, state, () if changed is None else (changed,))
+
+    @contextlib.contextmanager
+    def _claimed(self, *, new: bool = False) -> Iterator[None]:
+        """Keep processes of other runs from writing here."""
+        directory = self.directory
+        with contextlib.ExitStack() as held:
+
+            def claim() -> None:
+                if new:
+                    directory.check_free()
+                    directory.check_links()
+                    directory.make()
+                held.enter_context(directory.lock())
+
+            by_first(self.runtime.team, claim)
+            yield
+
+    def _first(self, problem: Prepared) -> State:
+        """Write the files of a run's beginning, and return the state before the first step."""
+        data, directory = _dataset(problem), self.directory
+
+        def write() -> None:
+            remember_data(directory, problem.config.source, problem.loaded or data)
+            save_transform(directory, data.transform, data.names, problem.conditions)
+
+        by_first(self.runtime.team, write)
+        state = problem.begin()
+        by_first(self.runtime.team, lambda: save_state(directory, state, problem.config))
+        return state
+
+    def _made(self, problem: Prepared, state: State, notes: tuple[str, ...] = ()) -> RunResult:
+        """Make the steps with the team; the first process measures and writes the results."""
+        directory, team = self.directory, self.runtime.team
+        saver, advice = _Saver(directory, problem), f"go on with `wopt resume {directory.path}`"
+        if not team.first:
+            with team.noting():
+                ended = make_steps(problem, state, SILENT, go_on=advice, keepers=[saver])
+            return RunResult(ended.status, ended.reason, len(ended.state.blocks))
+        log, losses = RunLog(directory.log), LossLog(directory.losses)
+        listener = with_tracker(Listeners([log, self.listener]), problem.config.tracker)
+        for note in notes:
+            listener.warn(note)
+        about = ", ".join(f"{name} {version}" for name, version in versions().items())
+        log.write(f"begins at step {state.step + 1} with {about}")
+        self.clock.before = state.records
+        looking = (m.watch(directory, problem) for m in automatic(problem.config))
+        watches = [_Watching(watch, state) for watch in looking if watch is not None]
         with team.noting():
-            ended = make_steps(problem, state, SILENT, go_on=advice, keepers=[saver])
-        return RunResult(ended.status, ended.reason, len(ended.state.blocks))
-    log = RunLog(directory.log)
-    listener = with_tracker(Listeners([log, listener]), problem.config.tracker)
-    losses = LossLog(directory.losses)
-    if changed is not None:
-        listener.warn(changed)
-    about = ", ".join(f"{name} {version}" for name, version in versions().items())
-    log.write(f"begins at step {state.step + 1} with {about}")
-    clock.before = state.records
-    looking = (m.watch(directory, problem) for m in automatic(problem.config))
-    watches = [_Watching(watch, state) for watch in looking if watch is not None]
-    with team.noting():
-        keepers = [losses, saver, *watches]
-        ended = make_steps(problem, state, listener, go_on=advice, keepers=keepers)
-    problem, ended = problem.alone, dataclasses.replace(ended, state=ended.state.alone)
-    with training_threads(problem.config):
-        seen = {
-            key: value for each in watches for key, value in each.watch.end(ended.state).items()
-        }
-        notes = () if changed is None else (changed,)
-        return finish(problem, ended, directory, listener, log.write, clock, notes, seen)
+            keepers = [losses, saver, *watches]
+            ended = make_steps(problem, state, listener, go_on=advice, keepers=keepers)
+        problem, ended = problem.alone, dataclasses.replace(ended, state=ended.state.alone)
+        with training_threads(problem.config):
+            seen = dict[str, Any]()
+            for each in watches:
+                seen |= each.watch.end(ended.state)
+            return finish(problem, ended, directory, listener, log.write, self.clock, notes, seen)
 
 
 class _Saver(Listener):
@@ -212,36 +249,6 @@ class _Watching(Listener):
         self.watch.see(state)
 
 
-def _first(directory: RunDirectory, problem: Prepared) -> State:
-    """Write the files of a run's beginning, and return the state before the first step."""
-    data = _dataset(problem)
-
-    def write() -> None:
-        remember_data(directory, problem.config.source, problem.loaded or data)
-        save_transform(directory, data.transform, data.names, problem.conditions)
-
-    by_first(problem.runtime.team, write)
-    state = problem.begin()
-    by_first(problem.runtime.team, lambda: save_state(directory, state, problem.config))
-    return state
-
-
-@contextlib.contextmanager
-def _claimed(directory: RunDirectory, team: Team, *, new: bool = False) -> Iterator[None]:
-    """Keep processes of other runs from writing here."""
-    with contextlib.ExitStack() as held:
-
-        def claim() -> None:
-            if new:
-                directory.check_free()
-                directory.check_links()
-                directory.make()
-            held.enter_context(directory.lock())
-
-        by_first(team, claim)
-        yield
-
-
 def _check_readable(table: dict[str, Any], out: Path) -> None:
     """Raise if the configuration cannot be written to a file, so that no run could be read back."""
     try:
@@ -251,24 +258,6 @@ def _check_readable(table: dict[str, Any], out: Path) -> None:
             f"{out}: a run is read back from its config.toml, which cannot hold this one: {error}. "
             "Without a run directory it can be made: wopt.solve, and wopt.sample for a posterior"
         ) from None
-
-
-@contextlib.contextmanager
-def _computing(config: RunConfig, out: Path) -> Iterator[Runtime]:
-    """Yield what computes a run: its processes, joined inside, and its memory."""
-    run, folder = config.run, RunDirectory(out).particles
-    # The other processes end while the first still measures.
-    with (
-        launched(run.timeout, config.device) as of,
-        memmap_scope(folder, run.memory, passing=of.first) as memory,
-    ):
-        yield Runtime(of, memory, _by_shard(config, of), run.precision, run.compile)
-
-
-def _by_shard(config: RunConfig, of: Team) -> bool:
-    """Return whether processes load only their own training rows: no plan needs all of them."""
-    planned = config.plan is not None and not config.plan.told
-    return config.run.hold == "shard" and of.size > 1 and not planned and not config.smooth_time
 
 
 def hold(prepared: Prepared) -> Prepared:

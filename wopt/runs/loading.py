@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 from pathlib import Path
 
 import torch
@@ -18,7 +19,7 @@ from wopt.flow.conversions import in_own_units
 from wopt.flow.save import load_flow
 from wopt.interfaces.source import Source
 from wopt.permission import allowed
-from wopt.reading import printable
+from wopt.reading import listed, printable
 from wopt.store.checkpoint import load_blocks, load_transform
 from wopt.store.directory import RunDirectory
 from wopt.store.documents import read_document
@@ -32,7 +33,8 @@ _MOST = 256
 _VALUES = 2**18
 """Number of values that are hashed at a time, which fit the cache."""
 
-_GOLDEN, _ROUNDED = 0.6180339887498949, 1e-9
+_GOLDEN = (math.sqrt(5) - 1) / 2
+_ROUNDED = 1e-9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Fingerprint(Typed):
     def differs(self, other: Fingerprint, *, made: bool = False) -> str:
         """Return a description of the difference of other data, empty if there is none."""
         if self.columns != other.columns:
-            return f"columns {_listed(other.columns)} in place of {_listed(self.columns)}"
+            return f"columns {listed(other.columns)} in place of {listed(self.columns)}"
         if self.rows != other.rows:
             return f"{sum(other.rows)} rows in place of {sum(self.rows)}"
         if made and self._near(other):
@@ -85,7 +87,7 @@ class Fingerprint(Typed):
             return "" if self.sha256 == other.sha256 else "other values"
         both = zip(self.columns, self.sha256, other.sha256, strict=True)
         names = [name for name, mine, yours in both if mine != yours]
-        return f"other values in column(s) {_listed(names)}" if names else ""
+        return f"other values in column(s) {listed(names)}" if names else ""
 
     def _near(self, other: Fingerprint) -> bool:
         if len(self.sums) != len(other.sums) or not self.sums:
@@ -109,10 +111,6 @@ def check_data(run: RunDirectory, source: Source, data: Dataset) -> str | None:
     Returns:
         A note on the difference where that is allowed (:func:`wopt.allow_changed_data`); ``None``
         if there is none.
-
-    Raises:
-        DataError: The data differ.
-        DamagedError: The fingerprint is damaged.
     """
     known = read_document(run.data, Fingerprint, _REMEDY)
     if known is None:
@@ -163,11 +161,6 @@ def _marks(parts: list[Tensor], dim: int) -> tuple[tuple[str, ...], tuple[float,
     return tuple(one.hexdigest()[:32] for one in hashes), tuple(near.tolist())
 
 
-def _listed(names: tuple[str, ...] | list[str]) -> str:
-    shown = ", ".join(names[:5])
-    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-
-
 @dataclasses.dataclass(frozen=True)
 class LoadedRun:
     """A run read from its directory.
@@ -208,12 +201,7 @@ def load(path: Path | str) -> Flow:
 
 
 def load_run(path: Path | str) -> LoadedRun:
-    """Read a run; its data are read only where the start's law needs them, on first use.
-
-    Raises:
-        ConfigError: The run does not exist.
-        RunError: The run is damaged.
-    """
+    """Read a run; its data are read only where the start's law needs them, on first use."""
     run = RunDirectory(Path(path))
     config = validate(run.read_config(), str(run.config))
     transform, names, conditions = load_transform(run)

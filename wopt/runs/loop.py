@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 
 from wopt.component import build, name_of
-from wopt.config.model import described
+from wopt.config.model import readable_table
 from wopt.data.transform import far_from_unit
 from wopt.errors import CapabilityError, Converged, DivergenceError
 from wopt.interfaces.budget import Budget
@@ -52,15 +52,7 @@ def make_steps(
     go_on: str,
     keepers: Sequence[Listener] = (),
 ) -> Ended:
-    """Make steps until a rule, a final rejection or Ctrl-C ends them.
-
-    Args:
-        problem: The run.
-        state: The state to begin from.
-        listener: Receives messages on progress, and each step once it is kept.
-        go_on: Advice on how to continue after Ctrl-C.
-        keepers: They keep every state, in this order.
-    """
+    """Make steps until a rule, a final rejection or Ctrl-C ends them."""
     _introduce(problem, state, listener)
     challenge = ChallengeListener(problem, state)
     listeners = (Claims(problem, listener), challenge, *keepers, listener)
@@ -108,7 +100,7 @@ def _beginning(problem: Prepared, state: State) -> Beginning:
         rows=sizes,
         dim=problem.train.dim + problem.train.condition,
         records=state.records,
-        config=described(config),
+        config=readable_table(config),
         columns=tuple((c.name, c.kind) for c in columns.columns) if columns else (),
         table=None if data is None else data.table,
     )
@@ -130,10 +122,10 @@ class Claims(Listener):
         if values is not None:
             energy, error = mean_and_error(values, at.weights)
         known = at.log_density_start is not None
-        for false in false_claims(objective, energy, error, start_known=known):
-            if false.claim not in self._reported:
-                self.listener.warn(false.text())
-            self._reported.add(false.claim)
+        false = false_claims(objective, energy, error, start_known=known)
+        for claim in false.keys() - self._reported:
+            self.listener.warn(false[claim])
+        self._reported |= false.keys()
 
 
 _SHARE, _LEAST = 0.5, 1.5

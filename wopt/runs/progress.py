@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import importlib
-import math
+import io
 import sys
 import time
 import warnings
@@ -12,14 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from wopt.component import name_of
 from wopt.config.model import RunConfig
-from wopt.html import paragraph, table
-from wopt.interfaces.listener import Beginning, Listener, Listeners
+from wopt.html import table
+from wopt.interfaces.listener import Listener, Listeners
 from wopt.interfaces.tracker import Tracked, Tracker
 from wopt.permission import allowed
-from wopt.runs.terminal import COLUMNS, PatientConsole, Terminal, introduction, step_cells
-from wopt.store.result import RunResult
+from wopt.runs.terminal import COLUMNS, PatientConsole, Terminal, step_cells
 from wopt.train.record import StepRecord
 
 __all__ = [
@@ -48,77 +49,50 @@ def steps_table(records: tuple[StepRecord, ...] | list[StepRecord]) -> str:
     return table([name for name, _ in COLUMNS], [step_cells(record) for record in records])
 
 
-class Notebook(Listener):
-    """A listener that shows a live table of steps, a progress bar and warnings.
+class _Cell(io.StringIO):
+    """What was printed, shown in a notebook's cell above a bar, in place of what it showed."""
+
+    def __init__(self, show: Callable[[str], None]) -> None:
+        super().__init__()
+        self.show, self.bar = show, ""
+
+    def flush(self) -> None:
+        """Show it."""
+        self.show(f"<pre>{html.escape(self.getvalue())}</pre>{self.bar}")
+
+
+class Notebook(Terminal):
+    r"""A terminal in a notebook's cell: steps, phases and warnings, above a bar.
+
+    Args:
+        show: Function that shows HTML in place of the last; by default in the cell's output.
 
     Example:
         >>> shown = []
         >>> Notebook(shown.append).warn("the disk is nearly full")
-        >>> shown
-        ['<p>warning: the disk is nearly full</p>']
+        >>> shown[-1]
+        '<pre>warning: the disk is nearly full\n</pre>'
     """
 
     def __init__(self, show: Callable[[str], None] | None = None) -> None:
-        self._show = show or _cell_output()
-        self._head = ""
-        self._records: list[StepRecord] = []
-        self._bar = self._known = ""
-        self._notes: list[str] = []
-        self._work, self._began, self._drawn = "", 0.0, 0.0
+        self.cell, self._drawn = _Cell(show or _cell_output()), 0.0
+        console = Console(file=self.cell, force_jupyter=False, soft_wrap=True, highlight=False)
+        super().__init__(console, verbose=True)
 
-    def begin(self, begun: Beginning) -> None:
-        """Show the introduction, and the steps that already exist."""
-        self._head = paragraph(introduction(begun))
-        self._records = list(begun.records)
-        self._notes, self._bar = [], ""
-        self._draw()
-
-    def work(self, what: str, done: int, total: int, loss: float = math.nan) -> None:
-        """Move the bar."""
-        now = time.monotonic()
-        if what != self._work:
-            self._work, self._began = what, now
-        elif now - self._drawn < _PAUSE and done < total:
-            return
-        left = "" if not done else f", {(now - self._began) * (total - done) / done:.0f} s left"
-        note = self._known if math.isnan(loss) else f", loss {loss:.4f}{self._known}"
-        self._bar = (
-            f'<p><progress value="{int(done)}" max="{int(total)}"></progress> '
-            f"{html.escape(what)} {int(done)}/{int(total)}{note}{left}</p>"
-        )
-        self._draw()
-
-    def held_out(self, value: float) -> None:
-        """Keep the held-out value for the bar."""
-        self._known = f", held out {value:.4g}"
-
-    def step(self, record: StepRecord) -> None:
-        """Add the step's row, and its retries below the table."""
-        self._records.append(record)
-        self._notes += [f"step {record.step}: {attempt}" for attempt in record.attempts]
-        self._bar = ""
-        self._draw()
-
-    def phase(self, what: str) -> None:
-        """Show the phase."""
-        self._bar = paragraph(f"{what} ...")
-        self._draw()
-
-    def warn(self, text: str) -> None:
-        """Add a warning."""
-        self._notes.append(f"warning: {text}")
-        self._draw()
-
-    def end(self, result: RunResult | None, path: Path | None = None) -> None:
+    def close(self) -> None:
         """Remove the bar."""
-        self._bar = ""
-        self._draw()
+        self.cell.bar = ""
+        self.cell.flush()
 
-    def _draw(self) -> None:
-        self._drawn = time.monotonic()
-        steps = steps_table(self._records) if self._records else ""
-        notes = "".join(paragraph(note) for note in self._notes)
-        self._show(self._head + steps + self._bar + notes)
+    def _show(self, what: str, note: str, done: float, total: float | None) -> None:
+        now = time.monotonic()
+        if total is not None and done < total and now - self._drawn < _PAUSE:
+            return
+        self._drawn = now
+        value = "" if total is None else f' value="{int(done)}" max="{int(total)}"'
+        words = html.escape(f"{what} {note}{self.known}")
+        self.cell.bar = f"<p><progress{value}></progress> {words}</p>"
+        self.cell.flush()
 
 
 def _cell_output() -> Callable[[str], None]:
@@ -164,16 +138,7 @@ QUIET = _Quiet()
 
 
 def listener_of(choice: ListenerLike, nobody: Listener = QUIET) -> Listener:
-    """Return the listener that a choice names.
-
-    Args:
-        choice: The choice.
-        nobody: Listener for no output.
-
-    Example:
-        >>> type(listener_of(False)).__name__, type(listener_of(True)).__name__
-        ('_Quiet', 'Terminal')
-    """
+    """Return the listener that a choice names."""
     if isinstance(choice, Listener):
         return choice
     if callable(choice):

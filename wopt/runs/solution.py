@@ -76,11 +76,7 @@ class Solution:
 
     @functools.cached_property
     def result(self) -> RunResult:
-        """The scores on test rows, as in ``result.json``.
-
-        Raises:
-            CapabilityError: The solve began with particles, so there are no rows.
-        """
+        """The scores on test rows, as in ``result.json``."""
         data, config = self.prepared.dataset, self.prepared.config
         if data is None:
             raise CapabilityError(
@@ -187,7 +183,7 @@ class Solution:
             ...     "The flow in motion" in made.report(f"{folder}/report.html").read_text()
             True
         """
-        from wopt.runs.page import write_page
+        from wopt.runs.results import write_page
 
         return write_page(self, Path(path), certificate)
 

@@ -25,7 +25,7 @@ from wopt.runs.progress import ListenerLike, listener_of
 from wopt.runs.solution import Solution, advance
 from wopt.store.result import RunResult
 from wopt.train.guard import Guard
-from wopt.train.refinement import Refinement
+from wopt.train.options import Refinement
 from wopt.train.stop import Stop
 
 __all__ = ["fit", "run", "solve"]
@@ -184,24 +184,10 @@ def fit(
             ``refuse`` the data; ``drop`` the rows; or ``mask``: only conditions may have them.
         weights: A column of ``x`` with sample weights, or weights of rows, shape ``(n,)``.
         where: Condition that selects rows: ``"time == 0 and kind != 'b'"``.
-        objective: Objective; this and the following options are as in :func:`solve`.
-        scheme: Scheme of the steps.
-        block: Block: the family of maps.
-        blocks: Blocks by step instead of ``block``.
-        solver: The inner solver.
-        refine: Joint training of all blocks.
-        guard: Rule that accepts steps.
-        stop: Stop rule.
-        certify: Options of the certificate.
-        smooth_time: Smoothing, for data without a density.
-        seed: Seed of the random numbers; the same seed gives the same run.
-        dtype: Type of the particles and maps.
-        device: Device of training.
-        precision: Precision to which nets round in training, as in :func:`solve`.
-        compile: Whether maps are compiled in training, as in :func:`solve`.
+        objective, scheme, block, blocks, solver, refine, guard, stop, certify: As in :func:`solve`.
+        smooth_time, seed, dtype, device, precision, compile, tracker, listener: As in
+            :func:`solve`.
         budget: CPU seconds of training, a number or ``"5min"``; 60 by default.
-        tracker: Tracker that receives records of steps, as in :func:`solve`.
-        listener: Receives messages on progress, as in :func:`solve`.
 
     Raises:
         DataError: The data cannot be used.
@@ -253,11 +239,9 @@ def run(
     Raises:
         UserError: The configuration, data or parts cannot be used; nothing is written then.
     """
-    from wopt.runs.execute import run_config, run_table
+    from wopt.runs.execute import run_config
 
     progress = listener_of(listener, SILENT)  # the run's log has all warnings
-    if isinstance(config, RunConfig):
+    if not isinstance(config, (str, Path)):
         return run_config(config, Path(out), progress)
-    if isinstance(config, (str, Path)):
-        return run_table(read_toml(Path(config)), str(config), Path(out), progress)
-    return run_table(config, "", Path(out), progress)
+    return run_config(read_toml(Path(config)), Path(out), progress, where=str(config))

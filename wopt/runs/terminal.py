@@ -13,7 +13,7 @@ from rich.text import Text
 from wopt.clock import Stopwatch
 from wopt.interfaces.listener import Beginning, Listener
 from wopt.plan import seconds_of
-from wopt.reading import printable
+from wopt.reading import listed, printable
 from wopt.store.result import RunResult
 from wopt.train.record import StepRecord
 
@@ -34,8 +34,6 @@ COLUMNS = (
 """Columns and widths; ``residual>=`` is a lower bound of the residual, by affine fields."""
 
 
-_NAMED = 6
-"""Names of columns of one kind that are shown at most."""
 _KINDS = {"continuous": "numbers", "integer": "integers", "categorical": "categories"}
 
 
@@ -44,12 +42,12 @@ def introduction(begun: Beginning) -> str:
     kinds = dict[str, list[str]]()
     for name, kind in begun.columns:
         kinds.setdefault(_KINDS.get(kind, kind), []).append(printable(name, one_line=True))
-    shown = "; ".join(f"{kind} {_some(names)}" for kind, names in kinds.items())
+    shown = "; ".join(f"{kind} {listed(names)}" for kind, names in kinds.items())
     rows = dict(zip(("to train on", "held out", "to test"), begun.rows, strict=False))
     source = begun.config.get("source")
     path = source.get("path") if isinstance(source, dict) else None
     read = begun.source if path is None else Path(path).name
-    facts = "" if begun.table is None else printable(begun.table.summary(_NAMED), one_line=True)
+    facts = "" if begun.table is None else printable(begun.table.summary(), one_line=True)
     return (
         f"{printable(read)}: {sum(begun.rows):,} rows of {begun.dim} "
         + (f"columns: {shown}" if shown else "dimensions")
@@ -57,11 +55,6 @@ def introduction(begun: Beginning) -> str:
         + f"\n{begun.objective} by {begun.scheme}: "
         + ", ".join(f"{n:,} {name}" for name, n in rows.items())
     )
-
-
-def _some(names: list[str]) -> str:
-    more = [f"and {len(names) - _NAMED} more"] if len(names) > _NAMED else []
-    return ", ".join(names[:_NAMED] + more)
 
 
 def step_cells(r: StepRecord) -> tuple[str, ...]:

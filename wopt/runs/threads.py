@@ -88,18 +88,7 @@ def _of_threads(prepared: Prepared, number: int, note: str) -> Prepared:
 
 @contextlib.contextmanager
 def training_threads(config: RunConfig) -> Iterator[None]:
-    """Compute with the threads that a run has recorded inside; several processes keep theirs.
-
-    Args:
-        config: Of the run.
-
-    Example:
-        >>> from wopt.config.model import validate
-        >>> table = {"source": {"name": "toy", "shape": "moons"}, "run": {"threads": 3}}
-        >>> with training_threads(validate(table)):
-        ...     torch.get_num_threads()
-        3
-    """
+    """Compute with the threads that a run has recorded inside; several processes keep theirs."""
     number, before = config.run.threads, torch.get_num_threads()
     if number in (None, before) or _several():
         yield

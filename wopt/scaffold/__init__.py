@@ -45,15 +45,11 @@ def make_plugin(name: str, kind: str, out: Path) -> list[Path]:
         f"{kind}.py": f"src/{module}/{name}.py",
         "test_laws.py": "tests/test_laws.py",
     }
-    written = []
+    written, folder = [], importlib.resources.files("wopt.scaffold").joinpath("templates")
     for template, file in files.items():
         path = out / file
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, Template(_template(template)).substitute(words))
+        text = folder.joinpath(f"{template}.txt").read_text(encoding="utf-8")
+        write_text(path, Template(text).substitute(words))
         written.append(path)
     return written
-
-
-def _template(name: str) -> str:
-    folder = importlib.resources.files("wopt.scaffold").joinpath("templates")
-    return folder.joinpath(f"{name}.txt").read_text(encoding="utf-8")

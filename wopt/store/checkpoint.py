@@ -20,9 +20,8 @@ from wopt.particles import Particles, split_conditions
 from wopt.reading import parsed_json, printable
 from wopt.runtime import ALONE, Runtime
 from wopt.sharded import ShardedParticles, held, own_rows
-from wopt.store.checks import Kept, check_transform, same_kinds
 from wopt.store.directory import RunDirectory
-from wopt.store.documents import parsed
+from wopt.store.documents import Kept, check_transform, parsed, same_kinds
 from wopt.store.pieces import (
     count_pieces,
     drop_pieces,
@@ -151,9 +150,6 @@ def load_state(
         start: The particles before the first step, which refinement and the first step need.
         runtime: What computes the run.
         lenient: Whether a missing start is accepted: for looking at a run, not for resuming it.
-
-    Raises:
-        DamagedError: A file is missing or damaged, or the source has other rows now.
     """
     tensors, known = _known(run)
     chains = check_tensors(run.state, tensors, SCHEMAS["state"]).get("chains")
@@ -194,9 +190,11 @@ def load_blocks(
     refined = _refined(run, known)
     blocks = []
     for step in kept_steps(config, known.step):
-        tensors = read_tensors(run.block(step))[0] if refined is None else _of_step(refined, step)
-        at = run.block(step) if refined is None else run.refined
-        blocks.append(_block(run, at, tensors, config, step, dim, condition))
+        if refined is None:
+            blocks.append(load_block(run, config, step, dim, condition))
+        else:
+            tensors = _with_prefix(refined, f"{step}.")
+            blocks.append(_block(run, run.refined, tensors, config, step, dim, condition))
     return blocks
 
 
@@ -267,7 +265,7 @@ def settle(run: RunDirectory, config: RunConfig) -> None:
     tensors = _refined(run, known)
     if tensors is not None:
         for step in range(1, known.step + 1):
-            _write_block(run, step, _of_step(tensors, step), config)
+            _write_block(run, step, _with_prefix(tensors, f"{step}."), config)
     run.refined.unlink()
 
 
@@ -277,10 +275,6 @@ def _refined(run: RunDirectory, known: Kept) -> dict[str, Tensor] | None:
         return None
     tensors, metadata = read_tensors(run.refined)
     return tensors if metadata.get("step") == str(known.step) else None
-
-
-def _of_step(tensors: dict[str, Tensor], step: int) -> dict[str, Tensor]:
-    return _with_prefix(tensors, f"{step}.")
 
 
 def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

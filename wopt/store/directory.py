@@ -32,10 +32,6 @@ class RunDirectory:
 
     Tensors are safetensors and the rest JSON or TOML, so nothing that is loaded can run code. None
     of the files may be a link.
-
-    Example:
-        >>> RunDirectory(Path("runs/demo")).block(3).as_posix()
-        'runs/demo/blocks/003.safetensors'
     """
 
     def __init__(self, path: Path) -> None:
@@ -84,12 +80,7 @@ class RunDirectory:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep other processes from writing here, and remove half-written files of killed ones.
-
-        Raises:
-            BusyError: Another process is writing; its lock ends with it.
-            RunError: The directory cannot be written.
-        """
+        """Keep other processes from writing here, and remove half-written files of killed ones."""
         with locked(self.path):
             remove_leftovers(self.path)
             check_takes_files(self.state)
@@ -108,12 +99,7 @@ class RunDirectory:
         return sorted((p for p in there if p.stem.isdecimal()), key=lambda p: int(p.stem))
 
     def create(self, config: dict[str, Any]) -> None:
-        """Make the directory and write the resolved configuration; see :meth:`check_free`.
-
-        Raises:
-            ConfigError: A run exists already, or the path is not a directory.
-            RunError: The directory cannot be written.
-        """
+        """Make the directory and write the resolved configuration; see :meth:`check_free`."""
         self.check_free()
         self.check_links()
         self.make()
@@ -121,23 +107,14 @@ class RunDirectory:
         write_text(self.config, tomli_w.dumps({**config, "versions": versions}))
 
     def make(self) -> None:
-        """Make the folders.
-
-        Raises:
-            RunError: A folder cannot be made.
-        """
+        """Make the folders."""
         try:
             self.blocks.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"{self.path}: cannot be made: {error.strerror}") from error
 
     def check_free(self) -> None:
-        """Raise if a new run cannot be kept here.
-
-        Raises:
-            BusyError: Another process is making a run here.
-            ConfigError: A run exists already, or the path is not a directory.
-        """
+        """Raise if a new run cannot be kept here."""
         if self.path.exists() and not self.path.is_dir():
             raise ConfigError(f"{self.path}: is a file, so no run can be kept there; use --out")
         if self.config.exists() or self.state.exists():
@@ -149,21 +126,12 @@ class RunDirectory:
             )
 
     def check_links(self) -> None:
-        """Raise if a file of the run is a link.
-
-        Raises:
-            DamagedError: A file is a link.
-        """
+        """Raise if a file of the run is a link."""
         for path in (*self.folders, *self.files):
             check_no_link(path)
 
     def read_config(self) -> dict[str, Any]:
-        """Return the resolved configuration.
-
-        Raises:
-            ConfigError: The path is not a run directory, or is of a later format.
-            DamagedError: The configuration is damaged.
-        """
+        """Return the resolved configuration."""
         if not self.path.is_dir():
             raise ConfigError(f"{self.path}: is not a run directory (it has no config.toml)")
         self.check_links()
@@ -193,11 +161,7 @@ class RunDirectory:
         write_lines(self.steps, records)
 
     def read_steps(self, count: int | None = None) -> list[StepRecord]:
-        """Return the records, or the first ``count`` of them.
-
-        Raises:
-            DamagedError: Some records are missing or damaged.
-        """
+        """Return the records, or the first ``count`` of them."""
         records = read_lines(self.steps, StepRecord)[:count]
         if count is not None and len(records) < count:
             raise DamagedError(

@@ -17,12 +17,7 @@ __all__ = ["Distances", "GapKind", "Losses", "RunResult"]
 
 
 class GapKind(enum.StrEnum):
-    """The kind of a gap; its value is the notation.
-
-    Example:
-        >>> GapKind("KL(data | model)").in_nats, GapKind.ENERGY.in_nats
-        (True, False)
-    """
+    """The kind of a gap; its value is the notation."""
 
     KL_DATA_MODEL = "KL(data | model)"
     KL_MODEL_TARGET = "KL(model | target)"
@@ -74,10 +69,6 @@ class Distances(Typed):
         second_moment: Second moment E_p |x|^2.
         second_moment_exact: Second moment E_p* |x|^2.
         second_moment_error: Difference of the two, as a fraction of the exact one.
-
-    Example:
-        >>> Distances(step=3, time=0.9, kl=0.01).sym_kl is None
-        True
     """
 
     step: int
@@ -139,11 +130,6 @@ class RunResult(Typed):
         populations: For a flow through snapshots: distances of carried rows from each population,
             and from populations that were left out.
         seconds, cpu_seconds: Times of training and measuring, without certifying, in seconds.
-
-    Example:
-        >>> result = RunResult("done", "2 steps were asked for", 2)
-        >>> RunResult.from_dict(result.to_dict()) == result
-        True
     """
 
     status: Literal["done", "failed", "stopped"]

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from wopt.errors import Converged, DivergenceError
-from wopt.interfaces.scheme import ProximalScheme, StepSize
+from wopt.interfaces.scheme import StepSize
 from wopt.seeds import derive
+from wopt.train.options import Refinement
 from wopt.train.problem import Problem, State
 from wopt.train.record import StepRecord
-from wopt.train.refinement import Refinement
 from wopt.train.solvers import BySteps
 
 __all__ = ["respace", "respaced"]
@@ -86,9 +86,11 @@ def _round(problem: Problem, state: State, number: int) -> State | None:
     sizes = respace([record.step_size for record in records], moved, len(records))
     if min(sizes) <= 0:
         return None
+    scheme = copy.copy(problem.scheme)
+    scheme.step_size = _Listed(sizes)
     again = dataclasses.replace(
         problem,
-        scheme=_with_step_sizes(problem.scheme, sizes),
+        scheme=scheme,
         block=[copy.deepcopy(block).requires_grad_() for block in state.blocks],
         solver=_shorter(problem, len(records)),
         seed=derive(problem.seed, "respace", number),
@@ -104,12 +106,6 @@ def _round(problem: Problem, state: State, number: int) -> State | None:
         return None
     summed = tuple(_sum(new, old) for new, old in zip(now.records, records, strict=True))
     return dataclasses.replace(now, records=summed)
-
-
-def _with_step_sizes(scheme: ProximalScheme, sizes: list[float]) -> ProximalScheme:
-    scheme = copy.copy(scheme)
-    scheme.step_size = _Listed(sizes)
-    return scheme
 
 
 def _shorter(problem: Problem, steps: int) -> BySteps:

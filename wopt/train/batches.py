@@ -138,15 +138,7 @@ def _fetched(losses: list[Tensor]) -> list[float]:
 
 
 class Tolerance:
-    """Whether a block is good enough: its first-order error, or the evenness of weights.
-
-    Args:
-        measure: Returns the first-order error and the movement per h.
-        tolerance: Largest first-order error, or ``None``.
-        relative: Largest first-order error as a fraction of the movement per h, or ``None``.
-        share: Returns the relative effective size of importance weights.
-        least: Least relative effective size, or ``None``.
-    """
+    """Whether a block is good enough: its first-order error, or the evenness of weights."""
 
     def __init__(
         self,

@@ -130,15 +130,7 @@ class Guard(Component):
         final: bool = True,
         runtime: Runtime = ALONE,
     ) -> Verdict:
-        """Measure a finished step on held-out particles.
-
-        Args:
-            subproblem: The subproblem that was solved, at the held-out particles.
-            objective: The whole objective.
-            block: The trained map T.
-            final: Whether this is the step's last stage, whose map joins the flow.
-            runtime: What computes images.
-        """
+        """Measure a finished step on held-out particles."""
         before, shared = subproblem.particles, spread(block, runtime.team)
         moved = push(block, before, audit=True, runtime=runtime)
         decrease = subproblem.change(shared, moved)

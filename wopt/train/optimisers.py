@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.adam import adam
 
-__all__ = ["MuonOptimizer", "adam_and_muon", "matrices_of", "orthogonalise"]
+__all__ = ["AdamOptimizer", "MuonOptimizer", "adam_and_muon", "matrices_of", "orthogonalise"]
 
 _STEPS = 5
 _A, _B, _C = 3.4445, -4.7750, 2.0315
@@ -27,7 +28,48 @@ The mean of a unit without gradients decays for ever, and arithmetic on subnorma
 """
 
 
-class MuonOptimizer(torch.optim.Optimizer):
+class AdamOptimizer:
+    """Moves parameters as ``torch.optim.AdamW(fused=True)`` does, to the bit.
+
+    ``torch.optim.Optimizer`` imports ``torch._dynamo`` when it is first used, which takes longer
+    than a short training.
+
+    Source: Loshchilov, Hutter, *Decoupled weight decay regularization*, 2019.
+
+    Args:
+        param_groups: Tables of ``params``, ``lr`` and ``weight_decay``.
+
+    Example:
+        >>> w = torch.nn.Parameter(torch.zeros(2))
+        >>> w.grad = torch.tensor([3.0, -0.1])
+        >>> AdamOptimizer([{"params": [w], "lr": 0.1, "weight_decay": 0.0}]).step()
+        >>> [round(value, 4) for value in w.tolist()]
+        [-0.1, 0.1]
+    """
+
+    def __init__(self, param_groups: list[dict[str, Any]]) -> None:
+        self.param_groups = param_groups
+        self.state: dict[Tensor, tuple[Tensor, Tensor, Tensor]] = {}
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Move every parameter that has a gradient."""
+        for group in self.param_groups:
+            moved = [p for p in group["params"] if p.grad is not None]
+            for p in moved:
+                if p not in self.state:
+                    count = torch.zeros((), device=p.device)
+                    self.state[p] = torch.zeros_like(p), torch.zeros_like(p), count
+            means, squares, counts = ([self.state[p][k] for p in moved] for k in range(3))
+            adam(
+                moved, [p.grad for p in moved if p.grad is not None], means, squares, [], counts,
+                fused=True, amsgrad=False, beta1=0.9, beta2=0.999, lr=group["lr"],
+                weight_decay=group["weight_decay"], eps=1e-8, maximize=False,
+                decoupled_weight_decay=True,
+            )  # fmt: skip
+
+
+class MuonOptimizer:
     """Moves matrices W by  -rate sqrt(max(1, rows/columns)) orthogonalise(momentum).
 
     The steps equal those of ``torch.optim.Muon`` up to rounding. That one works in bfloat16, one
@@ -57,12 +99,13 @@ class MuonOptimizer(torch.optim.Optimizer):
         momentum: float = 0.95,
         weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(matrices, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        settings = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+        self.param_groups: list[dict[str, Any]] = [{"params": list(matrices), **settings}]
+        self.state: dict[Tensor, dict[str, Tensor]] = defaultdict(dict)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
+    def step(self) -> None:
         """Move every matrix that has a gradient."""
-        assert closure is None
         for group in self.param_groups:
             by_shape: dict[tuple[torch.Size, torch.device], list[Tensor]] = defaultdict(list)
             for p in group["params"]:
@@ -129,7 +172,7 @@ def matrices_of(block: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
 
 def adam_and_muon(
     block: nn.Module, rate: float, matrix_rate: float | None = None, decay: float = 0.0
-) -> list[torch.optim.Optimizer]:
+) -> list[AdamOptimizer | MuonOptimizer]:
     """Return the optimisers that together update a block's parameters.
 
     Muon moves every direction of a matrix at one speed, however small its gradient, so sharp
@@ -137,18 +180,11 @@ def adam_and_muon(
 
     Source: Jordan et al., *Muon: An optimizer for hidden layers in neural networks*, 2024;
     Loshchilov, Hutter, *Decoupled weight decay regularization*, 2019.
-
-    Args:
-        block: The block.
-        rate: Learning rate of Adam.
-        matrix_rate: Learning rate of Muon; without it Adam has all parameters.
-        decay: Weight decay of the parameters with two axes or more, which shrink by ``rate *
-            decay`` an iteration.
     """
     if matrix_rate is None:
         return [_adam(list(block.parameters()), rate, decay)]
     matrices, rest = matrices_of(block)
-    optimisers: list[torch.optim.Optimizer] = []
+    optimisers: list[AdamOptimizer | MuonOptimizer] = []
     if rest:
         optimisers.append(_adam(rest, rate, decay))
     if matrices:
@@ -156,9 +192,9 @@ def adam_and_muon(
     return optimisers
 
 
-def _adam(parameters: list[Tensor], rate: float, decay: float) -> torch.optim.Optimizer:
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=rate, fused=True)
+def _adam(parameters: list[Tensor], rate: float, decay: float) -> AdamOptimizer:
+    several, single = ([p for p in parameters if (p.ndim > 1) == k] for k in (True, False))
+    groups = ((several, decay), (single, 0.0))
+    return AdamOptimizer(
+        [{"params": of, "lr": rate, "weight_decay": by} for of, by in groups if of]
+    )

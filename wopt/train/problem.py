@@ -26,8 +26,8 @@ from wopt.push import push
 from wopt.runtime import ALONE, Runtime
 from wopt.seeds import generator
 from wopt.train.guard import Guard
+from wopt.train.options import Refinement
 from wopt.train.record import StepRecord
-from wopt.train.refinement import Refinement
 from wopt.train.solvers import Adam
 from wopt.train.stop import Stop, elapsed, landed
 
@@ -83,17 +83,7 @@ class ParticleHistory:
         start: Particles | None = None,
         log_density: Callable[[Tensor], Tensor] | None = None,
     ) -> History:
-        """Return the history that a scheme may use for a step.
-
-        Args:
-            step: Index of the step: 0, 1, ...
-            step_size: h of the step.
-            previous_step_size: h of the step before.
-            plan: Numbers planned by the scheme for this step, or for the last one if those are to
-                be decided.
-            start: The particles before the first step.
-            log_density: Log-density of the start, where it is known.
-        """
+        """Return the history that a scheme may use for a step."""
         past = self.particles, self.previous, self.gradient
         known = *past, step, step_size, previous_step_size, plan
         return History(*known, start=start, log_density=log_density)
@@ -105,14 +95,7 @@ class ParticleHistory:
         subproblem: Subproblem | None,
         moved: Particles,
     ) -> ParticleHistory:
-        """Return the moved particles with the history for the next step.
-
-        Args:
-            scheme: Says whether history is needed.
-            objective: The objective G.
-            subproblem: The subproblem that the map solves at these particles, if it is known.
-            moved: The particles after the map.
-        """
+        """Return the moved particles with the history for the next step."""
         if not scheme.looks_back:
             return ParticleHistory(moved, runtime=self.runtime)
         gradient = None if subproblem is None else subproblem.gradient(objective, moved)
@@ -125,14 +108,7 @@ class ParticleHistory:
         subproblem: Subproblem,
         block: FlowBlock,
     ) -> ParticleHistory:
-        """Return the particles after a map, which moves them when they are first used.
-
-        Args:
-            scheme: If it needs history, particles are moved at once.
-            objective: The objective G.
-            subproblem: The subproblem that the map solves at these particles.
-            block: The map.
-        """
+        """Return the particles after a map, which moves them when they are first used."""
         at = subproblem.particles if scheme.replaces else self.particles
         if scheme.looks_back:
             return self.after(scheme, objective, subproblem, self._pushed(block, at))
@@ -262,11 +238,7 @@ class Problem:
         return self.block[min(step, len(self.block) - 1)]
 
     def chains(self, step: int) -> Any:
-        """Return the plugin of chains of the target; ``None`` where a step asks for none.
-
-        Raises:
-            PluginError: No plugin brings chains.
-        """
+        """Return the plugin of chains of the target; ``None`` where a step asks for none."""
         asked = self.solver.of_step(step).chains
         return host().registry.function("chains") if asked else None
 
@@ -327,11 +299,7 @@ class Problem:
         )
 
     def step_size(self, state: State) -> float:
-        """Return h of the next step, shortened where it would pass a time that steps end at.
-
-        Raises:
-            PluginError: The rule gives a step size that is not positive and finite.
-        """
+        """Return h of the next step, shortened where it would pass a time that steps end at."""
         rule = self.scheme.step_size
         h = landed(rule(state.step, state.step_size), elapsed(state.records), self.ends)
         if not 0 < h < math.inf:
@@ -342,9 +310,6 @@ class Problem:
         """Yield the keys of a stochastic objective's draws for one purpose.
 
         They are a function of the seed and the purpose only, so that nothing depends on the past.
-
-        Args:
-            key: Names the purpose of the draws.
         """
         rng = generator(self.seed, "objective", *key)
         while True:

@@ -27,10 +27,6 @@ class Retry(Typed):
         reason: Reason of the rejection, in words.
         step_size: h of that attempt.
         next_step_size: h afterwards: smaller where the step-size rule reduces it.
-
-    Example:
-        >>> print(Retry(1, "trained again at half the rate", "the loss became nan", 8.0, 4.0))
-        trained again at half the rate: the loss became nan; h reduced from 8 to 4
     """
 
     attempt: int

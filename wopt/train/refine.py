@@ -35,11 +35,7 @@ REFINING = "refining all blocks"
 
 
 def refine(problem: Problem, state: State) -> State:
-    """Return the state after rounds of equal arc length and joint training of all its maps.
-
-    Raises:
-        CapabilityError: There is joint training, and the scheme's steps are not one joint problem.
-    """
+    """Return the state after rounds of equal arc length and joint training of all its maps."""
     options = problem.refine
     if options.iterations:
         check_joint(problem, state)

@@ -13,8 +13,7 @@ from collections.abc import Iterator
 from wopt.clock import Stopwatch
 from wopt.errors import Converged
 from wopt.interfaces.listener import SILENT, Listener
-from wopt.train.attempt import attempt
-from wopt.train.outcome import CONVERGED, advanced, surrendered
+from wopt.train.attempt import CONVERGED, advanced, attempt, surrendered
 from wopt.train.problem import Problem, State
 from wopt.train.record import Retry, StepRecord
 from wopt.train.refine import refine

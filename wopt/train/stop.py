@@ -20,22 +20,12 @@ _ROUNDING = 1e-6
 
 
 def elapsed(records: Sequence[StepRecord], *more: float) -> float:
-    """Return the sum of the step sizes, rounded once.
-
-    Args:
-        records: Records of the steps made.
-        more: Step sizes to come.
-    """
+    """Return the sum of the step sizes, rounded once."""
     return math.fsum([*(record.step_size for record in records), *more])
 
 
 def is_at(time: float, end: float) -> bool:
-    """Whether a time is an end, up to rounding.
-
-    Example:
-        >>> is_at(0.1 + 0.2, 0.3), is_at(0.3, 0.4)
-        (True, False)
-    """
+    """Whether a time is an end, up to rounding."""
     return math.isclose(time, end, rel_tol=1e-9, abs_tol=1e-12)
 
 

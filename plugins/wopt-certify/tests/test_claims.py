@@ -228,23 +228,20 @@ def test_mixtures_keep_what_they_claim(options):
 
 
 def test_an_energy_below_a_declared_minimum_says_whose_claim_is_false():
-    (found,) = false_claims(Higher(), 0.2, 0.01, start_known=False)
-    assert (found.who, found.claim) == ("Higher", "minimum = 0.5")
-    assert "Higher claims minimum = 0.5" in found.text()
-    assert found.energy == 0.2
-    assert false_claims(Higher(), 0.46, 0.01, start_known=False) == []  # within five errors
-    assert false_claims(Well(), 0.0, 0.0, start_known=False) == []
+    (found,) = false_claims(Higher(), 0.2, 0.01, start_known=False).values()
+    assert "Higher claims minimum = 0.5, and an energy of this run, 0.2 +- 0.01" in found
+    assert false_claims(Higher(), 0.46, 0.01, start_known=False) == {}  # within five errors
+    assert false_claims(Well(), 0.0, 0.0, start_known=False) == {}
 
 
 def test_a_negative_divergence_says_that_the_target_is_not_normalised():
     """What a template's unnormalised log joint printed as "true 0": KL -58.57."""
     objective = wopt.build("objective", {"name": "kl", "target": Claims(constant=-58.57)})
-    (found,) = false_claims(objective, -58.57, 0.01, start_known=True)
-    assert found.who == "target Claims"
-    assert "NORMALISED" in found.text()
-    assert "below it: the claim is false" in found.text()
-    assert false_claims(objective, -58.57, 0.01, start_known=False) == []  # a constant is missing
-    assert false_claims(objective, -0.04, 0.01, start_known=True) == []
+    (found,) = false_claims(objective, -58.57, 0.01, start_known=True).values()
+    assert "target Claims claims NORMALISED" in found
+    assert "below it: the claim is false" in found
+    assert false_claims(objective, -58.57, 0.01, start_known=False) == {}  # a constant is missing
+    assert false_claims(objective, -0.04, 0.01, start_known=True) == {}
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ _CLIP = 10.0
 
 def train(
     net: nn.Module,
-    optimisers: Sequence[torch.optim.Optimizer],
+    optimisers: Sequence[Any],
     loss: Callable[[], Tensor],
     value: Callable[[], float],
     iterations: int,
@@ -45,9 +46,7 @@ def train(
     return best
 
 
-def _stepped(
-    net: nn.Module, optimisers: Sequence[torch.optim.Optimizer], loss: Callable[[], Tensor]
-) -> bool:
+def _stepped(net: nn.Module, optimisers: Sequence[Any], loss: Callable[[], Tensor]) -> bool:
     """Make one iteration; return whether the loss was finite."""
     with torch.enable_grad():
         found = loss()
