@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import tomli_w
 
 from wopt.clock import Stopwatch
+from wopt.component import name_of
 from wopt.errors import CapabilityError
-from wopt.files import replacing
+from wopt.files import replacing, write_json, write_text
 from wopt.flow import Flow
 from wopt.flow.conversions import in_own_units
 from wopt.interfaces.listener import Listener
@@ -31,7 +36,10 @@ from wopt.store.result import RunResult
 from wopt.train.record import StepRecord
 from wopt.train.wrappers import remembering
 
-__all__ = ["SAMPLES", "RunClock", "finish"]
+if TYPE_CHECKING:
+    from wopt.runs.solution import Solution
+
+__all__ = ["SAMPLES", "RunClock", "finish", "write_page"]
 
 SAMPLES = 2000
 """Number of rows of ``samples.npy``."""
@@ -133,3 +141,45 @@ def _reported(what: str, log: Callable[[str], None], listener: Listener) -> Iter
         log(f"{what}: {error}")
     except Exception as error:
         listener.warn(f"{what}: {in_words(error)}")
+
+
+def write_page(solution: Solution, path: Path, certificate: Any = None) -> Path:
+    """Write a page of a solution's steps and pictures, see :meth:`Solution.report`."""
+    prepared = solution.prepared
+    data, config = prepared.dataset, prepared.config
+    if data is None:
+        raise CapabilityError(
+            "a report shows rows of a source, and this solve began with particles; solve from a "
+            "source, such as wopt.fit's rows"
+        )
+    seed = derive(config.seed, "figures")
+    objective = prepared.problem.objective
+    figures = collect(solution.flow, data, seed, objective.target, truth=is_truth(objective))
+    # The page is made from a run directory, which is not kept.
+    with tempfile.TemporaryDirectory() as folder:
+        run = RunDirectory(Path(folder) / (path.stem or "report"))
+        run.path.mkdir()
+        write_text(run.config, tomli_w.dumps(_names(solution)))
+        run.write_steps(solution.history)
+        run.write_result(solution.result.to_dict())
+        write_tensors(run.figures, figures, {})
+        if certificate is not None:
+            write_json(run.certificate, certificate.to_dict())
+        page = render(run.path)
+        with replacing(path) as temporary:
+            shutil.copyfile(page, temporary)
+    return path
+
+
+def _names(solution: Solution) -> dict[str, object]:
+    """Return the parts' names for the page, since rows in memory cannot be in a file."""
+    prepared, problem = solution.prepared, solution.problem
+    parts = {"objective": problem.objective, "scheme": problem.scheme}
+    named: dict[str, object] = {key: {"name": name_of(part)} for key, part in parts.items()}
+    blocks = solution.flow.blocks
+    return named | {
+        "source": {"name": type(prepared.config.source).__name__},
+        "block": {"name": name_of(blocks[0]) if blocks else "none"},
+        "seed": prepared.config.seed,
+        "model": "push_forward" if prepared.pushes else "pull_back",
+    }

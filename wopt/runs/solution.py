@@ -183,7 +183,7 @@ class Solution:
             ...     "The flow in motion" in made.report(f"{folder}/report.html").read_text()
             True
         """
-        from wopt.runs.page import write_page
+        from wopt.runs.results import write_page
 
         return write_page(self, Path(path), certificate)
 
