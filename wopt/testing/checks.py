@@ -28,16 +28,13 @@ class LawError(WoptError):
 def check_block(
     block: FlowBlock, dim: int, *, condition: int = 0, tolerance: float = 1e-8, seed: int = 0
 ) -> list[str]:
-    """Check a new block against the laws of blocks, in float64.
+    """Check a new block against the laws of blocks, in float64; return the names of the laws.
 
     A discretised map is refined first, so that the exact map is checked.
 
     Args:
         tolerance: Largest error of log-det and round trip.
         seed: Seed of the points and of the perturbation that makes the map non-trivial.
-
-    Returns:
-        The names of the laws that were checked.
 
     Example:
         >>> from wopt.testing import AffineBlock
@@ -165,9 +162,6 @@ def check_objective(
     Args:
         particles: Particles with all that the objective needs.
         tolerance: Largest relative error of the derivative against finite differences.
-
-    Returns:
-        The names of the laws that were checked.
     """
     rng = torch.Generator().manual_seed(seed)
     law = Laws(type(objective).__name__, tolerance)

@@ -307,9 +307,6 @@ def check_claims(objective: Objective, *, seed: int = 0) -> list[str]:
 
     A claim that passes is not proved, and one that fails is false.
 
-    Returns:
-        The names of the laws that were checked.
-
     Example:
         >>> import wopt
         >>> check_claims(wopt.build("objective", "kl"))

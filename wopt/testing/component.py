@@ -58,9 +58,6 @@ def check_component(kind: str, name: str) -> list[str]:
 
     Args:
         kind: One of :data:`wopt.registry.KINDS`.
-
-    Returns:
-        The names of the laws that were checked.
     """
     os.environ.setdefault("WOPT_STRICT", "1")  # read where the class is defined, when it is loaded
     cls: type[Component] = host().registry.load(kind, name)

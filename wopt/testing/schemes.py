@@ -34,9 +34,6 @@ def check_scheme(
         problem: The problem; by default in the plane, with covariances that do not commute.
         tolerance: Largest movement at the minimiser, and largest effect of hidden state.
 
-    Returns:
-        The names of the laws that were checked.
-
     Example:
         >>> from wopt.component import build
         >>> check_scheme(lambda h: build("scheme", {"name": "jko", "step_size": h}))[2:]

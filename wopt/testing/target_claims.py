@@ -25,9 +25,6 @@ def check_target_claims(target: Target, dim: int, *, seed: int = 0) -> list[str]
     ``smoothness`` at random points and at samples of the target. In one and two dimensions
     exp(-V) of a target with NORMALISED must integrate to one.
 
-    Returns:
-        The names of the laws that were checked.
-
     Example:
         >>> from wopt.testing import GaussianTarget
         >>> check_target_claims(GaussianTarget([0.0], [[4.0]]), 1)

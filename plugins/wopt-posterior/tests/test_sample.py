@@ -25,6 +25,9 @@ def test_a_gaussian_is_exact_by_the_affine_map_alone():
     assert found.report.ess > 1999
     error = 2 / math.sqrt(2000)
     assert torch.allclose(found.means, torch.tensor([3.0, -1.0]).double(), atol=4 * error)
+    z = torch.randn(50, 2, dtype=torch.float64)  # pulled back it is the base, times Z = e^2
+    normal = -z.square().sum(1) / 2 - math.log(2 * math.pi)
+    assert torch.allclose(found.pull_back(z)[1], normal + 2, atol=1e-6)
 
 
 def test_constraints_are_kept_and_their_log_dets_counted():
@@ -43,6 +46,11 @@ def test_constraints_are_kept_and_their_log_dets_counted():
     assert abs(found.log_z) < 4 * found.log_z_error + 1e-3
     exact = torch.tensor([1.5, 4 * 2 / 7 - 1, -2.0]).double()
     assert bool(((found.means - exact).abs() < 5 * torch.tensor(found.report.means_error)).all())
+    z = torch.randn(4000, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x, log_density = found.pull_back(z)
+    assert bool((x[:, 0] > 0).all() & (x[:, 1] > -1).all() & (x[:, 1] < 3).all())
+    weight = (log_density + z.square().sum(1) / 2).exp() * (2 * math.pi) ** 1.5
+    assert abs(weight.mean() - 1) < 4 * weight.std() / math.sqrt(4000) + 1e-3  # Z = 1
 
 
 @pytest.mark.slow

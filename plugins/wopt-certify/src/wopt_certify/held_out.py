@@ -191,7 +191,7 @@ def compare_samples(
     assert target is not None
     flow, seed = prepared.flow(blocks), derive(prepared.config.seed, "two sample")
     names: tuple[str, ...] | None = data.names
-    notes = list[str]()
+    notes, train = list[str](), None
     if prepared.pushes:
         rows = draw(target, most, flow.dim, generator(seed, "target"))
         samples, names = flow.sample(len(rows), generator=generator(seed, "model")), None
@@ -202,6 +202,7 @@ def compare_samples(
         notes += note
         if Capability.INVERSE in flow.chain.provides:
             samples = _samples(flow, data, len(rows), seed)
+            train = None if prepared.config.smooth_time else data.train[:_ROWS].double().cpu()
         else:
             notes.append(
                 "Two-sample tests are of test rows carried through the maps, which have no "
@@ -211,7 +212,7 @@ def compare_samples(
     # A finite population is drawn with repetitions, which independent rows do not have.
     samples = torch.unique(samples.double().cpu(), dim=0)
     samples = samples[torch.randperm(len(samples), generator=generator(seed, "order"))]
-    test = two_sample(rows.double().cpu(), samples, names, level=level, seed=seed)
+    test = two_sample(rows.double().cpu(), samples, names, train, level=level, seed=seed)
     return SampleComparison(test, _conditional(flow, data, seed, most), tuple(notes), most)
 
 

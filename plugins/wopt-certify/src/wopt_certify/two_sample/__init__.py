@@ -8,6 +8,7 @@ from wopt_certify.two_sample.calibration import (
     tarp_coverage,
 )
 from wopt_certify.two_sample.classifier import ClassifierTest, Region, classifier_test
+from wopt_certify.two_sample.closest import ClosestRecord, closest_record
 from wopt_certify.two_sample.measure import (
     ColumnDifference,
     MMDTest,
@@ -19,6 +20,7 @@ from wopt_certify.two_sample.measure import (
 
 __all__ = [
     "ClassifierTest",
+    "ClosestRecord",
     "ColumnDifference",
     "ConditionalReport",
     "CoverageReport",
@@ -26,6 +28,7 @@ __all__ = [
     "Region",
     "TwoSampleReport",
     "classifier_test",
+    "closest_record",
     "column_differences",
     "conditional_evidence",
     "expected_coverage",

@@ -22,6 +22,7 @@ from wopt_certify.two_sample.classifier import (
     permutation_p_value,
     regions_of,
 )
+from wopt_certify.two_sample.closest import ClosestRecord, closest_record
 
 __all__ = [
     "ColumnDifference",
@@ -190,6 +191,8 @@ class TwoSampleReport(Typed):
         columns: Columns by difference, the largest first; p-values corrected for their number.
         regions: Regions of clear difference; meaningful only where the laws differ.
         overflowed: Number of samples left out because they are not finite.
+        closest: Whether samples are nearer to training rows than held-out rows are; ``None`` where
+            samples are not of the data.
     """
 
     classifier: ClassifierTest
@@ -199,6 +202,7 @@ class TwoSampleReport(Typed):
     columns: tuple[ColumnDifference, ...]
     regions: tuple[Region, ...]
     overflowed: int
+    closest: ClosestRecord | None = None
 
     @property
     def differs(self) -> bool:
@@ -217,10 +221,11 @@ class TwoSampleReport(Typed):
             f"{c.accuracy_error:.3f} (1/2 if alike); p = {self.p_value:.3g} of one law, classifier "
             f"and kernel test together"
         )
+        copies = "" if self.closest is None else f". Also, {self.closest.text()}"
         if not self.differs:
             return (
                 f"{note}. No difference was found with {c.judged} rows of each; "
-                "smaller ones may exist"
+                f"smaller ones may exist{copies}"
             )
         parts = [note]
         differing = [one for one in self.columns if one.p_value <= 1 - self.level][:3]
@@ -234,7 +239,7 @@ class TwoSampleReport(Typed):
                 f"too {what} samples around {where}: {region.samples_share:.1%} of the samples, "
                 f"{region.rows_share:.1%} of the rows"
             )
-        return "; ".join(parts)
+        return "; ".join(parts) + copies
 
 
 _LEAST = 20
@@ -246,6 +251,7 @@ def two_sample(
     rows: Tensor,
     samples: Tensor,
     names: Sequence[str] | None = None,
+    train: Tensor | None = None,
     *,
     level: float = 0.95,
     seed: int = 0,
@@ -258,6 +264,7 @@ def two_sample(
     Args:
         rows: Shape ``(n, d)``.
         samples: Samples of the model, shape ``(m, d)``.
+        train: Training rows, shape ``(k, d)``, of which samples may be copies.
 
     Raises:
         DataError: There are fewer than 20 finite rows or samples, or their widths differ.
@@ -291,4 +298,5 @@ def two_sample(
         columns=column_differences(rows, samples, names)[:_SHOWN],
         regions=regions_of(judged, names),
         overflowed=overflowed,
+        closest=None if train is None else closest_record(train, rows, samples),
     )
