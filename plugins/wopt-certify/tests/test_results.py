@@ -95,11 +95,10 @@ def test_efforts_double_and_what_is_asked_for_is_kept():
     made = list(efforts(Certify(), 3.0))
     assert (made[0].particles, made[0].iterations, made[0].last_only) == (1000, 25, True)
     assert (made[1].particles, made[1].last_only, made[1].plans) == (2000, False, True)
-    assert (made[-1].particles, made[-1].iterations, made[-1].rungs) == (20_000, 300, 3)
+    assert (made[-1].particles, made[-1].iterations) == (20_000, 300)
     assert Effort.full(Certify()) == dataclasses.replace(made[-1], budget=None)
     (asked,) = efforts(Certify(particles=5000, iterations=77, score_rows=10))
     assert (asked.particles, asked.iterations, asked.score_rows) == (5000, 77, 10)
-    assert asked.rungs == 1  # one net, of so many iterations
     assert not asked.last_only
 
 

@@ -48,7 +48,7 @@ def run(tmp_path_factory):
         "names": NAMES,
         "support": {"rate": "positive", "share": [0.0, 1.0], "scale": [0.0, math.inf]},
     }
-    table = {"target": target, "solver": {"iterations": 30}, "certify": {"enabled": False}}
+    table = {"target": target, "solver": {"iterations": 10}, "certify": {"enabled": False}}
     (folder / "posterior.toml").write_text(tomli_w.dumps(table))
     with wopt.allow_code():
         result = wopt.run(folder / "posterior.toml", folder / "run")

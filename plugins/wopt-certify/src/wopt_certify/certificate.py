@@ -258,7 +258,7 @@ def _measure(
     listener.work("certifying, step by step", 0, len(blocks))
     for passage in replay(problem, blocks, records, evidence.particles):
         seed = derive(problem.seed, "certify", passage.record.step)
-        critic = options.of_critic(effort.iterations, seed, effort.rungs)
+        critic = options.of_critic(effort.iterations, seed)
         examined = not effort.last_only or len(measures) == len(blocks) - 1
         rows = options.transport_rows if effort.plans else 0
         step, score = measure_step(problem, passage, critic, score, rows, examined=examined)

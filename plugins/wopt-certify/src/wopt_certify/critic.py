@@ -14,7 +14,7 @@ from wopt.seeds import derive
 from wopt.stein import AffineField, SteinForm
 from wopt_certify.challenge.mixture import MixtureDensity
 from wopt_certify.estimate import Estimate, combine
-from wopt_certify.fields import MixtureScore, NetField, RadialField, WaveField, sharper
+from wopt_certify.fields import MixtureScore, NetField, RadialField, WaveField
 
 __all__ = ["TOGETHER", "CriticOptions", "seen_by_fields"]
 
@@ -27,8 +27,6 @@ TOGETHER = "together"
 
 _BANDWIDTHS = (0.12, 0.35, 1.0)
 """Bandwidths of waves, in units of a typical distance, sqrt(d) standard deviations."""
-_GROWTH = 1.05
-"""Least ratio of a net's held-out value to the best before it: below it no further net is made."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,9 +35,7 @@ class CriticOptions:
 
     Attributes:
         net: A block that provides VELOCITY: its velocity is a field, with exact divergence.
-        iterations: Adam iterations of the first net, doubled from net to net; 0 leaves affine
-            fields alone.
-        rungs: Number of nets at most.
+        iterations: Adam iterations of the net; 0 leaves affine fields alone.
         mixtures: Mixtures fitted so far, with their rows ``(n, d)`` and seed: the critics of a step
             and of the gradient after it share the same particles.
     """
@@ -50,7 +46,6 @@ class CriticOptions:
     batch_size: int = 1000
     level: float = 0.95
     seed: int = 0
-    rungs: int = 1
     mixtures: list[tuple[Tensor, int, MixtureDensity]] = dataclasses.field(
         default_factory=list, repr=False, compare=False
     )
@@ -64,9 +59,8 @@ def seen_by_fields(form: SteinForm, options: CriticOptions) -> dict[str, Estimat
     up to the sampling error that the interval states: a finite class cannot see all of xi.
 
     Fields in closed form: an affine one; one that depends on the distance from a centre; random
-    waves at several bandwidths; the score of a mixture of Gaussians. Then nets of growing effort,
-    until the held-out value stops growing. The effort does not depend on that of the run: a weak
-    run must not get a weak critic.
+    waves at several bandwidths; the score of a mixture of Gaussians. Then a net.
+    The effort does not depend on that of the run: a weak run must not get a weak critic.
 
     Rows are cut into two halves: fields fitted on one are evaluated on the other, and the other
     way round, so no row evaluates a field that was fitted to it. Quadrature nodes (weights) serve
@@ -78,8 +72,7 @@ def seen_by_fields(form: SteinForm, options: CriticOptions) -> dict[str, Estimat
     Source: docs/theory.md 4.2 (b), (4.1).
     """
     if form.weights is not None:
-        nodes = dataclasses.replace(options, rungs=1)
-        parts = [_judged(form, _fields(form, form, nodes), form)]
+        parts = [_judged(form, _fields(form, form, options), form)]
     else:
         parts = []
         for k in (0, 1):
@@ -88,9 +81,7 @@ def seen_by_fields(form: SteinForm, options: CriticOptions) -> dict[str, Estimat
             fold = dataclasses.replace(options, seed=derive(options.seed, "fold", k))
             train, validation = fit.rows(slice(cut)), fit.rows(slice(cut, None))
             parts.append(_judged(validation, _fields(train, validation, fold), judge))
-    # A net that only one half reached is reported by that half alone.
-    names = list(dict.fromkeys(name for part in parts for name in part))
-    return {n: combine([part[n] for part in parts if n in part], options.level) for n in names}
+    return {name: combine([part[name] for part in parts], options.level) for name in parts[0]}
 
 
 def _judged(
@@ -135,15 +126,8 @@ def _fields(train: SteinForm, validation: SteinForm, options: CriticOptions) -> 
         return fields
     if train.weights is None:
         fields |= _closed_forms(train, validation, options)
-    best, how = 0.0, (options.learning_rate, options.batch_size)
-    for rung in range(options.rungs):
-        iterations = options.iterations * 2**rung
-        seed = derive(options.seed, "net", rung) if rung else options.seed
-        net = NetField(train, validation, sharper(options.net, rung), iterations, *how, seed)
-        fields[f"net {iterations}"] = net
-        if net.value <= _GROWTH * best:
-            break
-        best = net.value
+    how = options.iterations, options.learning_rate, options.batch_size, options.seed
+    fields[f"net {options.iterations}"] = NetField(train, validation, options.net, *how)
     return fields
 
 

@@ -23,9 +23,6 @@ _LEAST = (1_000, 25, 50)
 _MOST = (20_000, 300, 2_000)
 """Particles, iterations of a critic, rows whose score is pushed: the least and the most."""
 
-_RUNGS = 3
-"""Number of nets of a critic at the largest effort."""
-
 _GROWTH = 2
 """Factor of the cost from one result to the next."""
 
@@ -36,8 +33,7 @@ class Effort(Typed):
 
     Attributes:
         particles: Number of particles at most.
-        iterations: Iterations of the first net of each critic.
-        rungs: Nets of each critic at most, each with twice the iterations of the one before.
+        iterations: Iterations of each critic's net.
         last_only: Whether first-order errors are measured after the last step alone.
         two_sample: Rows that two-sample tests compare at most; ``None`` without such tests.
         resolution: Rows that are compared at resolutions; ``None`` without them.
@@ -49,7 +45,6 @@ class Effort(Typed):
     particles: int
     iterations: int
     score_rows: int
-    rungs: int = 1
     last_only: bool = False
     two_sample: int | None = None
     resolution: int | None = None
@@ -86,7 +81,6 @@ def efforts(
             particles,
             iterations,
             score_rows,
-            rungs=_RUNGS if last and free else 1,
             last_only=turn == 0 and free and not last,
             plans=turn > 0 or last,
             budget=budget,

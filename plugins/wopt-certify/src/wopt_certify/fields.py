@@ -18,7 +18,7 @@ from wopt.stein import SteinForm
 from wopt_certify.challenge.mixture import MixtureDensity
 from wopt_certify.training import train as trained
 
-__all__ = ["MixtureScore", "NetField", "RadialField", "WaveField", "sharper"]
+__all__ = ["MixtureScore", "NetField", "RadialField", "WaveField"]
 
 _WAVES = 300
 _RIDGES_OF_WAVES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -170,19 +170,6 @@ class RadialField:
             if gain > best:
                 best, kept = gain, self.coefficients
         self.coefficients = kept
-
-
-def sharper(net: Spec, rung: int) -> Spec:
-    """Return the critic's choice, twice as wide and twice as sharp at every second rung.
-
-    Options of other names stay unchanged.
-    """
-    if not rung:
-        return net
-    factors = {"width": 2 ** (rung // 2), "sharpness": 2 ** ((rung + 1) // 2)}
-    known = type(net.options).model_fields
-    update = {k: getattr(net.options, k) * f for k, f in factors.items() if k in known}
-    return Spec(net.cls, net.options.model_copy(update=update))
 
 
 class NetField:

@@ -71,8 +71,7 @@ class Certify(Measurement):
         Field(
             ge=0,
             description="training iterations of the critic, a network; 0: affine fields only; "
-            "by default 300, or as many as fit the budget, doubled as long as the critic "
-            "improves",
+            "by default 300, or as many as fit the budget",
         ),
     ] = None
     learning_rate: Annotated[float, Field(gt=0, description="learning rate of the critic")] = 1e-2
@@ -143,7 +142,7 @@ class Certify(Measurement):
         # Typed as the interface for the schema; a table is turned into a choice.
         return cast(Spec, self.critic)
 
-    def of_critic(self, iterations: int, seed: int, rungs: int) -> CriticOptions:
-        """Return the options of a critic of so many nets, the first of so many iterations."""
+    def of_critic(self, iterations: int, seed: int) -> CriticOptions:
+        """Return the options of a critic whose net has so many iterations."""
         how = (self.learning_rate, self.batch_size, self.level)
-        return CriticOptions(self.net, iterations, *how, seed, rungs)
+        return CriticOptions(self.net, iterations, *how, seed)
