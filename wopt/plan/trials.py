@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from wopt.clock import Stopwatch
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.budget import Budget
 from wopt.interfaces.listener import SILENT, Listener
@@ -127,11 +127,12 @@ class _Watched(Stage):
     """A stage that remembers its checks: seconds and values."""
 
     seen: list[tuple[float, float]] = dataclasses.field(default_factory=list)
+    watch: Stopwatch = dataclasses.field(default_factory=Stopwatch)
 
     def held_out(self, block: FlowBlock) -> float:
         """Return the value on held-out particles."""
         value = super().held_out(block)
-        self.seen.append((time.process_time(), value))
+        self.seen.append((self.watch.cpu, value))
         return value
 
 
@@ -142,17 +143,17 @@ def _trial(plan: Plan, entry: Any, seconds: float) -> Trial | None:
     problem = dataclasses.replace(problem, solver=solver)
     train, valid = (first_of(problem, particles) for particles in (entry.train, entry.valid))
     stage = _Watched(problem, 0, 0, 0, train, valid)
-    began = time.process_time()
     block, report = stage.train(None)
-    ended = time.process_time()
+    trained, scoring = stage.watch.cpu, Stopwatch()
     scores = None if report.diverged else _scores(entry, block)
     if scores is None or not stage.seen:
         return None
     values = [value if math.isfinite(value) else math.inf for _, value in stage.seen]
-    half = [v for (t, _), v in zip(stage.seen, values, strict=True) if t - began < seconds / 2]
+    half = [v for (t, _), v in zip(stage.seen, values, strict=True) if t < seconds / 2]
     rising = max(0.0, min(half, default=values[0]) - min(values))
-    judging, over = time.process_time() - ended, ended - began < seconds
-    return Trial(plan, seconds, block, stage.made[-1], scores, rising, judging, over)
+    return Trial(
+        plan, seconds, block, stage.made[-1], scores, rising, scoring.cpu, trained < seconds
+    )
 
 
 @torch.no_grad()

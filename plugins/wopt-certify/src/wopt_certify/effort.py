@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
+from wopt.clock import Stopwatch
 from wopt.interfaces import Budget
 from wopt.typed import Typed
 
@@ -118,8 +118,8 @@ def largest(counts: Iterable[C], make: Callable[[C], T], budget: Budget | None) 
     if budget is None or budget.left is None:
         return make(last)
     for count in smaller:
-        began = time.process_time()
+        watch = Stopwatch()
         made = make(count)
-        if budget.left < _GROWTH * (time.process_time() - began):
+        if budget.left < _GROWTH * watch.cpu:
             return made
     return make(last)

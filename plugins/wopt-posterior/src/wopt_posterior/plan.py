@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
+from wopt.clock import Stopwatch
 from wopt.component import Component
 from wopt.config import RunConfig, validate
 from wopt.interfaces import Budget, Target
@@ -143,9 +143,9 @@ def _first(dim: int) -> dict[str, Any]:
 
 def _lap(target: Target, x: Tensor) -> float:
     """Return the CPU seconds of one evaluation of the density with its gradient."""
-    began = time.process_time()
+    watch = Stopwatch()
     density_of(target)(x)
-    return max(time.process_time() - began, 1e-6)
+    return max(watch.cpu, 1e-6)
 
 
 def _second(

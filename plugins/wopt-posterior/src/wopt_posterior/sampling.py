@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from wopt.clock import Stopwatch
 from wopt.config import validate
 from wopt.errors import ConfigError, UserError
 from wopt.flow import Flow
@@ -90,7 +90,7 @@ def sample(
         >>> abs(float(posterior.means[0] - law.mean)) < 0.05
         True
     """
-    began = time.process_time()
+    watch = Stopwatch()
     if isinstance(log_prob, GivenModel):
         dim, names = log_prob.dim, names or log_prob.names
         support = {**log_prob.support, **(support or {})}
@@ -119,7 +119,7 @@ def sample(
     flow = Flow(solution.flow.map, solution.flow.base, known)
     reference = prepared.reference
     found = Posterior.of(density, flow, n, seed, _how(solution) + failed, 0.0, reference)
-    return dataclasses.replace(found, cpu_seconds=time.process_time() - began)
+    return dataclasses.replace(found, cpu_seconds=watch.cpu)
 
 
 def _solution(prepared: Prepared, progress: Listener) -> tuple[Solution, str]:

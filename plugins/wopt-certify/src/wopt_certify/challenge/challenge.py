@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import time
 from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
+from wopt.clock import Stopwatch
 from wopt.errors import DataError
 from wopt.interfaces import Budget, Target
 from wopt.seeds import derive
@@ -141,12 +141,12 @@ def _fits(
     budget: Budget | None,
 ) -> Iterator[_Fit]:
     """Yield fitted densities, turn by turn, while held-out rows gain."""
-    begun, took, made = time.process_time(), dict[str, float](), list[Tensor]()
+    watch, took, made = Stopwatch(), dict[str, float](), list[Tensor]()
     before = torch.zeros(len(hold), dtype=torch.float64)
     for turn in itertools.count():
         count = len(made)
         for kind, side in _pairs(challengers, fit, turn):
-            place, now = f"{kind.name} on the {side}", time.process_time()
+            place, lap = f"{kind.name} on the {side}", Stopwatch()
             left = None if budget is None else budget.left
             if left is not None and 2 * took.get(place, 0.0) > left:
                 return  # twice the effort of before does not fit
@@ -154,8 +154,8 @@ def _fits(
             density = kind.fit(*views, turn, derive(seed, place, turn))
             fitted = Fitted(place, side, density)
             made.append(fitted.ratio(hold))
-            took[place] = time.process_time() - now
-            yield _Fit(fitted, made[-1], time.process_time() - begun)
+            took[place] = lap.cpu
+            yield _Fit(fitted, made[-1], watch.cpu)
         if turn > 1 and len(made) == count:
             return
         if turn > 1:
