@@ -49,12 +49,13 @@ def test_steps_are_torchs_up_to_its_bfloat16():
         assert float((p - q).detach().norm()) < 0.02 * moved
 
 
-def test_adam_is_torchs_to_the_bit():
+@pytest.mark.parametrize("fused", [True, False])
+def test_adam_is_torchs_to_the_bit(fused):
     ours = [torch.nn.Parameter(draws(*shape).float()) for shape in SHAPES]
     theirs = [torch.nn.Parameter(p.detach().clone()) for p in ours]
     optimisers = (
-        AdamOptimizer([{"params": ours, "lr": 0.1, "weight_decay": 0.3}]),
-        torch.optim.AdamW(theirs, lr=0.1, weight_decay=0.3, fused=True),
+        AdamOptimizer([{"params": ours, "lr": 0.1, "weight_decay": 0.3}], fused=fused),
+        torch.optim.AdamW(theirs, lr=0.1, weight_decay=0.3, fused=fused),
     )
     for step in range(5):
         for p, q in zip(ours, theirs, strict=True):

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from wopt.train.arc import respace as respace
     from wopt.train.guard import INVERTED as INVERTED
     from wopt.train.lbfgs import minimise_by_lbfgs as minimise_by_lbfgs
+    from wopt.train.optimisers import AdamOptimizer as AdamOptimizer
     from wopt.train.optimisers import adam_and_muon as adam_and_muon
     from wopt.train.options import EvenWeights as EvenWeights
     from wopt.train.options import Growth as Growth

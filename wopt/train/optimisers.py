@@ -29,7 +29,7 @@ The mean of a unit without gradients decays for ever, and arithmetic on subnorma
 
 
 class AdamOptimizer:
-    """Moves parameters as ``torch.optim.AdamW(fused=True)`` does, to the bit.
+    """Moves parameters as ``torch.optim.AdamW`` does, to the bit.
 
     ``torch.optim.Optimizer`` imports ``torch._dynamo`` when it is first used, which takes longer
     than a short training.
@@ -38,6 +38,7 @@ class AdamOptimizer:
 
     Args:
         param_groups: Tables of ``params``, ``lr`` and ``weight_decay``.
+        fused: Whether one kernel moves all parameters, which rounds otherwise.
 
     Example:
         >>> w = torch.nn.Parameter(torch.zeros(2))
@@ -47,8 +48,8 @@ class AdamOptimizer:
         [-0.1, 0.1]
     """
 
-    def __init__(self, param_groups: list[dict[str, Any]]) -> None:
-        self.param_groups = param_groups
+    def __init__(self, param_groups: list[dict[str, Any]], *, fused: bool = True) -> None:
+        self.param_groups, self.fused = param_groups, fused
         self.state: dict[Tensor, tuple[Tensor, Tensor, Tensor]] = {}
 
     @torch.no_grad()
@@ -63,8 +64,8 @@ class AdamOptimizer:
             means, squares, counts = ([self.state[p][k] for p in moved] for k in range(3))
             adam(
                 moved, [p.grad for p in moved if p.grad is not None], means, squares, [], counts,
-                fused=True, amsgrad=False, beta1=0.9, beta2=0.999, lr=group["lr"],
-                weight_decay=group["weight_decay"], eps=1e-8, maximize=False,
+                foreach=False, fused=self.fused, amsgrad=False, beta1=0.9, beta2=0.999,
+                lr=group["lr"], weight_decay=group["weight_decay"], eps=1e-8, maximize=False,
                 decoupled_weight_decay=True,
             )  # fmt: skip
 

@@ -15,6 +15,7 @@ from wopt.interfaces import FlowBlock, new_block
 from wopt.particles import split_conditions
 from wopt.seeds import generator, seeded
 from wopt.stein import SteinForm
+from wopt.train import AdamOptimizer
 from wopt_certify.challenge.mixture import MixtureDensity
 from wopt_certify.training import train as trained
 
@@ -196,9 +197,14 @@ class NetField:
                     "VELOCITY; choose another certify.critic, such as ode"
                 )
             self.net.to(dtype=torch.float32, device=y.device)
+            weights = {
+                "params": list(self.net.parameters()),
+                "lr": learning_rate,
+                "weight_decay": 0.0,
+            }
             self.value = trained(
                 self.net,
-                [torch.optim.Adam(self.net.parameters(), lr=learning_rate)],
+                [AdamOptimizer([weights], fused=False)],
                 self._loss(train, batch_size),
                 lambda: _gain(validation, *self(*validation.inputs)),
                 iterations,
