@@ -26,6 +26,8 @@ NOT_SHOWN = {
     "several/certified.jsonl": "likelihoods.md says what it gave",
     "short_runs.jsonl": "lower sides of the challengers before; git has the table",
     "front_door.jsonl": "lower sides of the challengers before; git has the table",
+    "proximal.jsonl": "samplers.md has its line",
+    "sbibm_tasks.jsonl": "posteriors.md has the table (sbibm_tasks.py --table)",
     "posterior_laws.jsonl": "posteriors.md has lines of it, as before (posteriors.py --table)",
 }
 """Stored measurements without a part of a page, each with the reason why."""
