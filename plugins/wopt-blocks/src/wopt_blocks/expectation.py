@@ -59,8 +59,9 @@ def chosen_mixture(x: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
     covariance of all points: a points are added to it that are as spread out as all.
     Cross-validation chooses the number of components, then a; then all points fit the mixture.
 
-    The last three Gaussians are round, 10, 100 and 1,000 times as wide as the points, and share a
-    weight of 1/(n + 1): what is far from all points costs tens of nats (a defensive mixture).
+    The last three Gaussians are round, 10, 100 and 1,000 times as wide as the points, with weights
+    as the squares of these widths fall, 1/(n + 1) in all: the tails of Student's law with two
+    degrees of freedom. What is far from all points costs tens of nats (a defensive mixture).
 
     EM begins at points drawn with chances that grow with the squared distance from those before,
     so that a point far out need not have a Gaussian of its own.
@@ -132,12 +133,13 @@ def _shrunk(x: Tensor, count: int, strength: float, least: float) -> tuple[Tenso
 
 
 def _defended(mixture: tuple[Tensor, Tensor, Tensor], x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return a mixture and, after it, the round components of ``BROAD``, which share 1/n."""
+    """Return a mixture and, after it, the round components of ``BROAD``, with 1/(n + 1) in all."""
     (weights, means, factors), n, few = mixture, len(x), len(BROAD)
     widths = (x.std(0, correction=0).mean() + 1e-12) * x.new_tensor(BROAD)
+    shares = widths**-2 / (widths**-2).sum()  # tails of Student's law, two degrees of freedom
     round_ones = widths[:, None].expand(few, x.shape[1]).diag_embed()
     return (
-        torch.cat([weights * (1 - 1 / (n + 1)), weights.new_full((few,), 1 / (n + 1) / few)]),
+        torch.cat([weights * (1 - 1 / (n + 1)), shares / (n + 1)]),
         torch.cat([means, x.mean(0).expand(few, -1)]),
         torch.cat([factors, round_ones]),
     )

@@ -28,8 +28,9 @@ class FittedMixture(FlowBlock):
     are shrunk to that of all particles is what a fifth of the particles choose, to which EM is not
     fitted for that. Training goes on from the fit.
 
-    Beside them are three round Gaussians, 10, 100 and 1,000 times as wide as the particles, which
-    share a weight of 1/(n + 1): what is far from all particles costs tens of nats (a defensive
+    Beside them are three round Gaussians, 10, 100 and 1,000 times as wide as the particles, of
+    weights that fall as the squares of these widths, 1/(n + 1) in all: the tails of Student's law
+    with two degrees of freedom. What is far from all particles costs tens of nats (a defensive
     mixture).
 
     Source: Rosenblatt, *Remarks on a multivariate transformation*, 1952; Dempster, Laird, Rubin,
