@@ -35,8 +35,6 @@ class Trial:
         block: The best map on held-out rows.
         counts: Iterations in each part of the schedule.
         scores: NLL of held-out rows in the data's units, shape ``(n,)``, nats.
-        rising: What was gained in the second half of the schedule, in nats: how far training is
-            from its end.
         judging: CPU seconds in which the held-out rows were scored.
         over: Whether training ended before its schedule, as held-out rows gained no more.
     """
@@ -46,7 +44,6 @@ class Trial:
     block: FlowBlock
     counts: tuple[int, ...]
     scores: Tensor
-    rising: float
     judging: float
     over: bool
 
@@ -70,8 +67,8 @@ def race(
     """Return the plan that held-out rows choose, and how it goes on.
 
     Plans have trials in their order: a complete schedule of a sixth of the budget each, until two
-    fifths of it are spent. A later plan takes the lead where it :func:`beats` the leader. That one
-    goes on from its map for the time that is left, unless held-out rows gained no more already.
+    fifths of it are spent. A later plan takes the lead where it is better on held-out rows. The
+    leader goes on from its map for the time that is left, unless held-out rows gained no more.
 
     Args:
         plans: The plans, the one to stay with first.
@@ -101,9 +98,9 @@ def race(
 
 
 def beats(trial: Trial, lead: Trial) -> bool:
-    """Return whether a trial takes the lead."""
+    """Return whether a trial is better on held-out rows than the leader."""
     bound = math.log(len(lead.scores) + 1)
-    return float((lead.scores - trial.scores).clamp(-bound, bound).mean()) > lead.rising
+    return float((lead.scores - trial.scores).clamp(-bound, bound).mean()) > 0
 
 
 def _went_on(lead: Trial, budget: Budget, why: tuple[str, ...]) -> Outcome:
@@ -122,38 +119,20 @@ def _told(trial: Trial | None) -> str:
     return "" if trial is None else f"{trial.plan.reasons[0]} {float(trial.scores.mean()):.4g}"
 
 
-@dataclasses.dataclass(frozen=True)
-class _Watched(Stage):
-    """A stage that remembers its checks: seconds and values."""
-
-    seen: list[tuple[float, float]] = dataclasses.field(default_factory=list)
-    watch: Stopwatch = dataclasses.field(default_factory=Stopwatch)
-
-    def held_out(self, block: FlowBlock) -> float:
-        """Return the value on held-out particles."""
-        value = super().held_out(block)
-        self.seen.append((self.watch.cpu, value))
-        return value
-
-
 def _trial(plan: Plan, entry: Any, seconds: float) -> Trial | None:
     """Return a plan after a schedule; ``None`` where rows have no likelihood or it diverged."""
     problem = entry.problem
     solver = problem.solver.of_step(0).varied(seconds=[seconds])
     problem = dataclasses.replace(problem, solver=solver)
     train, valid = (first_of(problem, particles) for particles in (entry.train, entry.valid))
-    stage = _Watched(problem, 0, 0, 0, train, valid)
+    stage, training = Stage(problem, 0, 0, 0, train, valid), Stopwatch()
     block, report = stage.train(None)
-    trained, scoring = stage.watch.cpu, Stopwatch()
+    trained, scoring = training.cpu, Stopwatch()
     scores = None if report.diverged else _scores(entry, block)
-    if scores is None or not stage.seen:
+    if scores is None:
         return None
-    values = [value if math.isfinite(value) else math.inf for _, value in stage.seen]
-    half = [v for (t, _), v in zip(stage.seen, values, strict=True) if t < seconds / 2]
-    rising = max(0.0, min(half, default=values[0]) - min(values))
-    return Trial(
-        plan, seconds, block, stage.made[-1], scores, rising, scoring.cpu, trained < seconds
-    )
+    over = trained < seconds
+    return Trial(plan, seconds, block, stage.made[-1], scores, scoring.cpu, over)
 
 
 @torch.no_grad()
