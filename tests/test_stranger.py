@@ -1,29 +1,13 @@
-"""A stranger's plugin: installed by pip from a folder of its own, it runs by name from a config."""
+"""A stranger's plugin: installed in a folder of its own, it runs by name from a config."""
 
 import json
 import os
 import re
 import subprocess
 import sys
-from importlib.metadata import version
-from importlib.util import find_spec
 
 import pytest
 import tomli_w
-
-PROJECT = """
-[build-system]
-requires = ["setuptools>=70.1"]
-build-backend = "setuptools.build_meta"
-[project]
-name = "wopt-{name}"
-version = "2.{minor}"
-dependencies = ["wopt-core"]
-[project.entry-points.wopt]
-{name} = "wopt_{name}.hooks"
-[tool.setuptools]
-packages = ["wopt_{name}"]
-"""
 
 HOOKS = """
 import wopt
@@ -124,38 +108,32 @@ CONFIG = {
 }
 
 
-def write_package(folder, name, minor, files):
-    package = folder / name / f"wopt_{name}"
+def install(site, name, minor, files):
+    """Leave what pip leaves of a wheel: the package, its metadata and its entry points."""
+    package, about = site / f"wopt_{name}", site / f"wopt_{name}-2.{minor}.dist-info"
     package.mkdir(parents=True)
-    (folder / name / "pyproject.toml").write_text(PROJECT.format(name=name, minor=minor))
-    (package / "__init__.py").write_text("")
-    for file, text in files.items():
+    about.mkdir()
+    (about / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: wopt-{name}\nVersion: 2.{minor}\nRequires-Dist: wopt-core\n"
+    )
+    (about / "entry_points.txt").write_text(f"[wopt]\n{name} = wopt_{name}.hooks\n")
+    for file, text in {"__init__.py": "", **files}.items():
         (package / file).write_text(text)
-    return folder / name
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """Install two plugins with pip into a folder of their own; the second one is broken."""
-    folder = tmp_path_factory.mktemp("strangers")
-    packages = [
-        write_package(folder, "stranger", 7, {"hooks.py": HOOKS, "parts.py": PARTS}),
-        write_package(folder, "wreck", 8, {"hooks.py": "raise OSError('no licence found')"}),
-    ]
-    own = find_spec("setuptools") and tuple(map(int, version("setuptools").split(".")[:2]))
-    isolation = ["--no-build-isolation"] if own and own >= (70, 1) else []
-    options = ["install", "--quiet", "--no-deps", "--disable-pip-version-check", *isolation]
-    subprocess.run(
-        [sys.executable, "-m", "pip", *options, "--target", folder / "site", *packages],
-        check=True,
-        capture_output=True,
-    )
-    return folder / "site"
+    """Install two plugins into a folder of their own; the second one is broken."""
+    site = tmp_path_factory.mktemp("strangers")
+    install(site, "stranger", 7, {"hooks.py": HOOKS, "parts.py": PARTS})
+    install(site, "wreck", 8, {"hooks.py": "raise OSError('no licence found')"})
+    return site
 
 
 SEVERAL = """
-import contextlib, io, json, sys
+import contextlib, importlib, io, json, sys
 from wopt.cli.main import main
+importlib.import_module("wopt.report.rendering").pictures = lambda run: ([], [])
 answers = []
 for words in json.loads(sys.argv[1]):
     sys.argv, out, err = ["wopt", *words], io.StringIO(), io.StringIO()

@@ -21,7 +21,7 @@ DROP = ("--set", "source.nan=drop")
 
 def test_the_journey_of_a_table_of_people(command, tmp_path):
     table = people_table(tmp_path / "people.csv")
-    answer = command("run", table, "--budget", "2s", "--out", tmp_path / "run", *DROP)
+    answer = command("run", table, "--budget", "1s", "--out", tmp_path / "run", *DROP)
     assert answer.status == 0
     lines = answer.out.splitlines()
     assert len(lines) <= 15
@@ -36,6 +36,7 @@ def test_the_journey_of_a_table_of_people(command, tmp_path):
 
 
 def test_more_and_fewer_words(command, config, certified, tmp_path):
+    certified["certify"] |= {"particles": 100, "iterations": 2, "transport_rows": 0}
     path = config(certified)
     brief = command("run", path, "--out", tmp_path / "a")
     verbose = command("run", path, "--out", tmp_path / "b", "-v")

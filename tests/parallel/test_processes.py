@@ -99,14 +99,14 @@ def test_a_killed_process_ends_the_other_and_one_process_goes_on(whole, tmp_path
 
 
 def test_a_process_that_hangs_is_given_up_in_time(tmp_path):
-    table = {**TABLE, "run": {"timeout": 2.0}, "stop": {"steps": 1}}
+    table = {**TABLE, "run": {"timeout": 1.0}, "stop": {"steps": 1}}
 
     def task(rank):
         if rank == 1:
             before = Stage.train
 
             def train(self, previous):
-                time.sleep(6.0)
+                time.sleep(4.0)
                 return before(self, previous)
 
             Stage.train = train

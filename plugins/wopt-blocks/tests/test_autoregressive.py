@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 import wopt
 import wopt_blocks
@@ -24,8 +25,8 @@ def draws(*shape, size=1.0, seed=0):
 
 @pytest.mark.parametrize("bins", [2, 3])
 def test_the_written_gradient_is_the_numerical_one(bins):
-    raw = draws(3 * bins - 1, 2, 9).requires_grad_()
-    x = draws(2, 9, size=3, seed=1).requires_grad_()
+    raw = draws(3 * bins - 1, 1, 9).requires_grad_()
+    x = draws(1, 9, size=4, seed=1).requires_grad_()
     assert bool((x.abs() > 5).any())
     for function in (spline, inverse_spline):
         assert torch.autograd.gradcheck(lambda r, p, f=function: f(r, p, BOUND), (raw, x))
@@ -141,9 +142,9 @@ def test_the_inverse_takes_the_arithmetic_of_one_pass(univariate, new):
     block = new(table, dim).float()
     taken = {}
     for name, call in (("forward", block.forward), ("inverse", block.inverse)):
-        with torch.profiler.profile(with_flops=True) as seen, torch.no_grad():
+        with FlopCounterMode(display=False) as seen, torch.no_grad():
             call(torch.zeros(n, dim))
-        taken[name] = sum(e.flops for e in seen.key_averages() if e.key == "aten::addmm")
+        taken[name] = seen.get_flop_counts()["Global"][torch.ops.aten.addmm]
     assert taken["forward"] > 0
     assert taken["inverse"] < taken["forward"]
 

@@ -137,7 +137,7 @@ def points_run(command, config, certified, folder, rows, **options):
     }  # fmt: skip
     certified["smooth_time"] = 0.05
     certified["scheme"]["step_size"] = 1.0
-    certified["solver"] = {"iterations": 50, "batch_size": 200, "learning_rate": 0.01}
+    certified["solver"] = {"iterations": 20, "batch_size": 200, "learning_rate": 0.01}
     certified["block"] = {"name": "ode", "width": 16, "sharpness": 3.0, "steps": 4}
     for key, value in options.items():
         certified[key] = certified.get(key, {}) | value

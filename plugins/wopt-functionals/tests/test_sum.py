@@ -178,7 +178,7 @@ def test_noise_to_samples_runs_from_a_configuration():
         },
         "scheme": {"name": "jko", "step_size": [2.0, 4.0]},
         "block": {"name": "ode", "width": 16},
-        "solver": {"iterations": 120, "batch_size": 300},
+        "solver": {"iterations": 50, "batch_size": 150, "learning_rate": 0.02},
         "stop": {"steps": 2},
     }
     config = validate(table)

@@ -156,7 +156,7 @@ def test_training_towards_chains_alone_matches_moments():
         "scheme": {"name": "jko", "step_size": 1e12},
         "block": {"name": "affine", "symmetric": True},
         "solver": {
-            "iterations": 300, "learning_rate": 0.05, "fresh": True, "direction": "forward",
+            "iterations": 120, "learning_rate": 0.05, "fresh": True, "direction": "forward",
             "chains": 2000, "weights": 0.99, "rounds": 1,
         },
         "stop": {"steps": 1},

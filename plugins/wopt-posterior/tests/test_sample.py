@@ -39,7 +39,7 @@ def test_constraints_are_kept_and_their_log_dets_counted():
         )  # fmt: skip
 
     support = {"a": "positive", "1": [-1, 3]}
-    found = wopt.sample(log_prob, 3, names=["a", "b", "c"], support=support, iterations=20)
+    found = wopt.sample(log_prob, 3, names=["a", "b", "c"], support=support, n=2000, iterations=20)
     x = found.draws
     assert bool((x[:, 0] > 0).all() & (x[:, 1] > -1).all() & (x[:, 1] < 3).all())
     assert found.reliable

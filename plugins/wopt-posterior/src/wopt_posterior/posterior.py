@@ -197,7 +197,7 @@ class Posterior:
 
         Example:
             >>> import torch, wopt
-            >>> found = wopt.sample(lambda x: -(x - 3).square().sum(1) / 2, 2)
+            >>> found = wopt.sample(lambda x: -(x - 3).square().sum(1) / 2, 2, n=200, iterations=5)
             >>> x, log_density = found.pull_back(torch.zeros(1, 2).double())
             >>> [round(value) for value in x[0].tolist()]
             [3, 3]
