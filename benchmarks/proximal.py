@@ -54,16 +54,28 @@ def case(name):
     if name == "students":
         parts, draws = students()
         share = lambda x: (torch.full((10,), 0.1).double(), parts(x).softmax(1))  # noqa: E731
-        return lambda x: parts(x).logsumexp(1), 50, 8.0, 0.0, draws, share
+        return in_units(8.0, 50, lambda x: parts(x).logsumexp(1), draws, share)
     if name == "gmm40":
-        table, dim, scale = {"name": "mixture", "means": uniform(40, 50, 40.0).tolist()}, 50, 25.0
+        table, dim = {"name": "mixture", "means": uniform(40, 50, 40.0).tolist()}, 50
     else:
-        dim, scale = int(name.removeprefix("wells")), 2.0
+        dim = int(name.removeprefix("wells"))
         table = {"name": "many_wells", "dim": dim}
     target = wopt.build("target", table)
+    log_prob = lambda x: -target.potential(x)  # noqa: E731
     draws = lambda n, rng: target.sample(n, dim, rng)  # noqa: E731
-    log_z = target.log_z or 0.0
-    return lambda x: -target.potential(x), dim, scale, log_z, draws, target.components
+    if name == "gmm40":
+        return in_units(25.0, dim, log_prob, draws, target.components)
+    return log_prob, dim, 2.0, target.log_z, draws, target.components
+
+
+def in_units(unit, dim, log_prob, draws, share):
+    """Return a normalised case whose start has deviation 1, as nets want it."""
+    return (
+        lambda y: log_prob(unit * y) + dim * math.log(unit),
+        dim, 1.0, 0.0,
+        lambda n, rng: draws(n, rng) / unit,
+        lambda y: share(unit * y),
+    )  # fmt: skip
 
 
 def solved(log_prob, dim, scale, scheme, block, solver, stop):
