@@ -46,7 +46,7 @@ def fitted_mixture(x: Tensor, components: int) -> tuple[Tensor, Tensor, Tensor]:
 
 _VALUES, _ENOUGH = 300_000, 1e-3
 """Rows times squared columns to which :func:`chosen_mixture` fits, and the gain in nats of an
-iteration after which EM ends in a choice; after it, a tenth."""
+iteration after which its EM ends."""
 
 FOLDS, _JUDGES, _FACTOR = 5, 400, 4.0
 """Folds of a cross-validation; points that suffice to judge; ratio of the strengths tried."""
@@ -90,7 +90,7 @@ def chosen_mixture(x: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
         found = []
         for fold in range(enough):
             rest, judges = _cut(few, fold)
-            weights, means, factors = _defended(_shrunk(rest, count, strength, _ENOUGH), rest)
+            weights, means, factors = _defended(_shrunk(rest, count, strength), rest)
             found.append((weights.log() + _log_normal(judges, means, factors)).logsumexp(1))
         return float(torch.cat(found).mean()) if found else 0.0
 
@@ -102,7 +102,7 @@ def chosen_mixture(x: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
     count = max(tried)[1]
     strength = _climbed(functools.partial(value, count), strength)
     parts = [_cut(x, fold)[0] for fold in range(FOLDS)] if enough else [x]
-    fits = [_shrunk(part, count, strength, _ENOUGH / 10) for part in parts]
+    fits = [_shrunk(part, count, strength) for part in parts]
     return _defended(_joined(fits, x), x)
 
 
@@ -140,7 +140,7 @@ def _climbed(value: Callable[[float], float], at: float) -> float:
     return at
 
 
-def _shrunk(x: Tensor, count: int, strength: float, least: float) -> tuple[Tensor, Tensor, Tensor]:
+def _shrunk(x: Tensor, count: int, strength: float) -> tuple[Tensor, Tensor, Tensor]:
     """Return so many components, with covariances shrunk to that of x."""
     d = x.shape[1]
     whole = torch.cov(x.T, correction=0).reshape(d, d)
@@ -150,7 +150,7 @@ def _shrunk(x: Tensor, count: int, strength: float, least: float) -> tuple[Tenso
         near = (counts / (counts + strength))[:, None, None]
         return near * covariances + (1 - near) * whole + floor * torch.eye(d).to(x)
 
-    return _fitted(x, _spread(x, count), toward, least)
+    return _fitted(x, _spread(x, count), toward, _ENOUGH)
 
 
 def _defended(mixture: tuple[Tensor, Tensor, Tensor], x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
