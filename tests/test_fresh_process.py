@@ -28,6 +28,7 @@ COMPLETE = (
 LOST = """
 import os, signal, time, weakref
 from wopt.cli.main import quit_while_importing
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
 
 class Thing: pass
 
