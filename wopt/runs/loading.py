@@ -17,6 +17,7 @@ from wopt.flow import Flow, SourceLaw
 from wopt.flow.conversions import in_own_units
 from wopt.flow.save import load_flow
 from wopt.interfaces.source import Source
+from wopt.memory import PIECE
 from wopt.permission import allowed
 from wopt.reading import listed, printable
 from wopt.store.checkpoint import load_blocks, load_transform
@@ -25,9 +26,6 @@ from wopt.store.documents import read_document
 from wopt.typed import Number, Typed
 
 __all__ = ["Fingerprint", "LoadedRun", "check_data", "load", "load_run", "remember_data"]
-
-_PIECE = 2**16
-"""Rows that are summed at a time."""
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _ROUNDED = 1e-9
@@ -126,7 +124,7 @@ def _sums(parts: list[Tensor], dim: int) -> tuple[float, ...]:
     sums, squares = torch.zeros(2, dim, dtype=torch.float64)
     begun = 0
     for part in parts:
-        for rows in part.split(_PIECE):
+        for rows in part.split(PIECE):
             values = rows.to("cpu", torch.float64)
             at = torch.arange(begun + 1, begun + len(values) + 1, dtype=torch.float64)
             sums += ((at * _GOLDEN).frac() - 0.5) @ values
