@@ -10,6 +10,7 @@ import tomli_w
 import torch
 from zoo import DATA
 
+import wopt
 from wopt.cli.main import main
 from wopt.host import host
 
@@ -143,3 +144,39 @@ def gaussians():
             m=a[0], c=a @ a.T / 5 + 0.3 * eye, n=b[0], s=b @ b.T / 5 + 0.3 * eye
         ),
     }
+
+
+@pytest.fixture(scope="session")
+def new():
+    """Return a function that makes a new block of a table, in float64."""
+
+    def make(table, dim=3, **context):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return wopt.build("block", table).build(dim=dim, **context).double()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def shaken(new):
+    """Return a function that makes a block whose map is far from the identity.
+
+    The last layer of ``residual`` is zero when new; it gets what bends the map visibly.
+    """
+
+    def make(table, dim=3, size=0.3, seed=1, **context):
+        block = new(table, dim, **context)
+        rng = torch.Generator().manual_seed(seed)
+        for parameter in block.parameters():
+            parameter.data += size * torch.randn(parameter.shape, dtype=torch.double, generator=rng)
+        return block.requires_grad_(False).eval()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def x():
+    """Return points in three dimensions, some far out."""
+    rng = torch.Generator().manual_seed(9)
+    return 2 * torch.randn(40, 3, dtype=torch.float64, generator=rng)

@@ -31,15 +31,6 @@ def keys_of(text):
     return re.findall(r"^@\w+\{([^,]+),$", text, re.M)
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda e: f"{e.kind}-{e.qualified}")
-def test_every_component_cites_or_says_that_it_needs_nothing(entry):
-    """And a docstring's "Source: ..., 2019" has keys beside it."""
-    cls = host().registry.load(entry.kind, entry.qualified)
-    assert isinstance(cls.cites, tuple), "say `cites = (...)`, keys of citations.toml, or ()"
-    source = re.search(r"Source:(.*?)(\n\n|$)", cls.__doc__, re.S)
-    assert cls.cites or not (source and re.search(r"\b(18|19|20)\d\d\b", source[1]))
-
-
 def test_no_key_means_two_things():
     packages = {package: bibliography(package) for package in PACKAGES}
     keys = [key for entries in packages.values() for key in entries]

@@ -23,6 +23,7 @@ PAGES = [
     *sorted(ROOT.glob("plugins/*/README.md")),
 ]
 COMMANDS = host().registry.commands
+each = pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 SMALL = [(r"(budget=)\d+", r"\g<1>1"), (r"(iterations=)(60|100)\b", r"\g<1>20")]
 """What makes an example quick."""
 
@@ -42,7 +43,7 @@ def reference():
 
 
 @pytest.mark.filterwarnings("ignore:the fit made no step")  # of columns that are drawn at random
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+@each
 def test_python(page, tmp_path, monkeypatch, session):
     """The blocks of a page share their names, as its reader would run them."""
     monkeypatch.chdir(tmp_path)
@@ -53,32 +54,24 @@ def test_python(page, tmp_path, monkeypatch, session):
         exec(compile(text, page.name, "exec"), names)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_toml(page):
-    for text in blocks(page, "toml"):
-        table = tomllib.loads(text)
+@each
+def test_what_a_page_shows_is_there(page):
+    """Configurations are valid; files and commands exist (Sphinx checks pages and anchors)."""
+    text = page.read_text()
+    for table in map(tomllib.loads, blocks(page, "toml")):
         if "source" in table:
             validate(table)
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_links(page):
-    """Files and images that a page leads to are there (Sphinx checks pages and anchors)."""
-    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
         if not re.match(r"https?:|mailto:", target) and not MADE & set(Path(target).parts):
             assert (page.parent / target).exists(), target
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_commands_that_are_shown_exist(page):
-    shown = {w for text in blocks(page, "sh") for w in re.findall(r"\bwopt ([a-z-]+)\b", text)}
-    shown |= set(re.findall(r"`wopt ([a-z-]+)[ `]", page.read_text()))
+    shown = {w for code in blocks(page, "sh") for w in re.findall(r"\bwopt ([a-z-]+)\b", code)}
+    shown |= set(re.findall(r"`wopt ([a-z-]+)[ `]", text))
     assert shown <= set(COMMANDS), shown - set(COMMANDS)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.toml")), ids=lambda p: p.name)
-def test_examples(path):
-    validate(tomllib.loads(path.read_text()), path.name)
+def test_examples():
+    for path in (ROOT / "examples").glob("*.toml"):
+        validate(tomllib.loads(path.read_text()), path.name)
 
 
 def test_every_component_has_a_page(reference):

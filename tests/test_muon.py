@@ -30,40 +30,39 @@ def test_a_zero_matrix_stays_zero():
     assert not orthogonalise(torch.zeros(1, 20, 30)).any()
 
 
-@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this torch has no Muon to compare")
-def test_steps_are_torchs_up_to_its_bfloat16():
-    ours = [torch.nn.Parameter(draws(*shape).float()) for shape in SHAPES]
-    theirs = [torch.nn.Parameter(p.detach().clone()) for p in ours]
-    before = [p.detach().clone() for p in ours]
-    settings = {"lr": 0.1, "weight_decay": 0.3}
-    optimisers = MuonOptimizer(ours, **settings), torch.optim.Muon(theirs, **settings)
+def five_steps(ours, theirs):
+    """Return the parameters of two optimisers after five steps, and where they were."""
+    params = [torch.nn.Parameter(draws(*shape).float()) for shape in SHAPES]
+    others = [torch.nn.Parameter(p.detach().clone()) for p in params]
+    before = [p.detach().clone() for p in params]
+    optimisers = ours(params), theirs(others)
     for step in range(5):
-        for p, q in zip(ours, theirs, strict=True):
+        for p, q in zip(params, others, strict=True):
             p.grad = draws(*p.shape, seed=step + 1).float()
             q.grad = p.grad.clone()
         for optimiser in optimisers:
             optimiser.step()
-    for p, q, start in zip(ours, theirs, before, strict=True):
-        moved = float((q.detach() - start).norm())
+    return zip([p.detach() for p in params], [q.detach() for q in others], before, strict=True)
+
+
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this torch has no Muon to compare")
+def test_steps_are_torchs_up_to_its_bfloat16():
+    how = {"lr": 0.1, "weight_decay": 0.3}
+    made = five_steps(lambda p: MuonOptimizer(p, **how), lambda p: torch.optim.Muon(p, **how))
+    for p, q, start in made:
+        moved = float((q - start).norm())
         assert moved > 0.5
-        assert float((p - q).detach().norm()) < 0.02 * moved
+        assert float((p - q).norm()) < 0.02 * moved
 
 
 @pytest.mark.parametrize("fused", [True, False])
 def test_adam_is_torchs_to_the_bit(fused):
-    ours = [torch.nn.Parameter(draws(*shape).float()) for shape in SHAPES]
-    theirs = [torch.nn.Parameter(p.detach().clone()) for p in ours]
-    optimisers = (
-        AdamOptimizer([{"params": ours, "lr": 0.1, "weight_decay": 0.3}], fused=fused),
-        torch.optim.AdamW(theirs, lr=0.1, weight_decay=0.3, fused=fused),
+    how = {"lr": 0.1, "weight_decay": 0.3}
+    made = five_steps(
+        lambda p: AdamOptimizer([{"params": p, **how}], fused=fused),
+        lambda p: torch.optim.AdamW(p, fused=fused, **how),
     )
-    for step in range(5):
-        for p, q in zip(ours, theirs, strict=True):
-            p.grad = draws(*p.shape, seed=step + 1).float()
-            q.grad = p.grad.clone()
-        for optimiser in optimisers:
-            optimiser.step()
-    assert all(torch.equal(p, q) for p, q in zip(ours, theirs, strict=True))
+    assert all(torch.equal(p, q) for p, q, _ in made)
 
 
 def test_a_unit_that_has_died_leaves_no_subnormal_numbers():

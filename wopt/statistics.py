@@ -14,9 +14,11 @@ __all__ = [
     "even_power",
     "mean_and_error",
     "normal_log_prob",
+    "optimal_slope",
     "per_group",
     "some",
     "stride",
+    "symmetric_power",
 ]
 
 _ENOUGH = 2**17
@@ -51,6 +53,37 @@ def normal_log_prob(x: Tensor, mean: Tensor, factor: Tensor) -> Tensor:
     white = torch.linalg.solve_triangular(factor, (x - mean).T, upper=False)
     constant = factor.diagonal().log().sum() + len(mean) / 2 * math.log(2 * math.pi)
     return -white.square().sum(0) / 2 - constant
+
+
+def symmetric_power(matrix: Tensor, exponent: float) -> Tensor:
+    """Return a power of a symmetric matrix ``(d, d)`` without negative eigenvalues.
+
+    Eigenvalues that are zero up to rounding stay zero, as in a pseudo-inverse.
+
+    Example:
+        >>> symmetric_power(torch.tensor([[4.0, 0.0], [0.0, 0.0]]), -0.5).tolist()
+        [[0.5, 0.0], [0.0, 0.0]]
+    """
+    values, vectors = torch.linalg.eigh((matrix + matrix.mT) / 2)
+    least = len(matrix) * torch.finfo(matrix.dtype).eps * values[-1]
+    powers: Tensor = vectors * torch.where(values > least, values**exponent, 0) @ vectors.mT
+    return powers
+
+
+def optimal_slope(covariance: Tensor, image: Tensor) -> Tensor:
+    """Return the slope ``(d, d)`` of the optimal map from N(0, C) to N(0, S), from C and S.
+
+        A = C^-1/2 (C^1/2 S C^1/2)^1/2 C^-1/2,  symmetric and positive,  A C A = S.
+
+    Source: Gelbrich, *On a formula for the L2 Wasserstein metric between measures on Euclidean and
+    Hilbert spaces*, 1990.
+
+    Example:
+        >>> optimal_slope(torch.eye(1), 9 * torch.eye(1)).tolist()
+        [[3.0]]
+    """
+    root, back = symmetric_power(covariance, 0.5), symmetric_power(covariance, -0.5)
+    return back @ symmetric_power(root @ image @ root, 0.5) @ back
 
 
 class Mean(NamedTuple):

@@ -48,6 +48,12 @@ class FinishedRun:
     fresh: bool = False
     notes: tuple[str, ...] = ()
 
+    @property
+    def maps(self) -> Sequence[FlowBlock]:
+        """The maps: ``blocks``, or else those of the state."""
+        maps: Sequence[FlowBlock] = self.state.blocks if self.blocks is None else self.blocks
+        return maps
+
 
 class Watch(abc.ABC):
     """An observer of a run during its steps."""

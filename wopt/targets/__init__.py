@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from wopt.targets.density import one_value_a_point as one_value_a_point
     from wopt.targets.density import users_log_density as users_log_density
     from wopt.targets.density import validation as validation
+    from wopt.targets.gaussian import gaussian_moments as gaussian_moments
 
 _get, __dir__ = exports(__name__, __file__)
 

@@ -16,6 +16,7 @@ from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.target import Target
 from wopt.particles import Particles
+from wopt.statistics import symmetric_power
 
 __all__ = [
     "AffineBlock",
@@ -154,9 +155,9 @@ def jko_step(
     eye = torch.eye(len(mean), dtype=mean.dtype)
     precision = torch.linalg.inv(target_covariance)
     m = eye + h * precision
-    half = _power(m, -0.5)
+    half = symmetric_power(m, -0.5)
     b = half @ covariance @ half
-    y = (b + 2 * h * eye + _power(b @ (b + 4 * h * eye), 0.5)) / 2
+    y = (b + 2 * h * eye + symmetric_power(b @ (b + 4 * h * eye), 0.5)) / 2
     return torch.linalg.solve(m, mean + h * precision @ target_mean), half @ y @ half
 
 
@@ -169,12 +170,6 @@ def gaussian_kl(
     quadratic = quadratic + difference @ torch.linalg.solve(target_covariance, difference)
     log_ratio = torch.logdet(target_covariance) - torch.logdet(covariance)
     return float(quadratic - len(mean) + log_ratio) / 2
-
-
-def _power(matrix: Tensor, exponent: float) -> Tensor:
-    """Return a power of a symmetric positive semi-definite matrix."""
-    values, vectors = torch.linalg.eigh((matrix + matrix.T) / 2)
-    return (vectors * values.clamp(min=0) ** exponent) @ vectors.T
 
 
 @dataclasses.dataclass(frozen=True)

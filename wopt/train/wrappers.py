@@ -14,6 +14,7 @@ from wopt.errors import CapabilityError, ConfigError
 from wopt.interfaces.block import FlowBlock
 from wopt.memory import of_memory
 from wopt.parallel import Team, over_rows
+from wopt.push import in_batches
 
 __all__ = ["compiled", "remembering", "spread"]
 
@@ -127,7 +128,7 @@ class _Remembered:
             fits = n <= len(known[0]) if self._parts else n == len(known[0])
             if fits and all(torch.equal(a[:n], b) for a, b in zip(known, inputs, strict=True)):
                 return y[:n], log_det[:n]
-        image = self._block.audit(*inputs)
+        image: tuple[Tensor, Tensor] = in_batches(self._block.audit, *inputs)
         self._seen.append((inputs, image))
         return image
 

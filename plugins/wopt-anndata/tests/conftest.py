@@ -1,6 +1,5 @@
 """Shared fixtures."""
 
-import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +8,8 @@ import pytest
 @pytest.fixture
 def cells(tmp_path):
     """Return the place of a small file: 300 cells at three days, in three dimensions."""
+    import anndata
+
     draw = np.random.default_rng(0)
     day = np.repeat([0.0, 1.0, 2.0], 100)
     obs = pd.DataFrame(

@@ -1,6 +1,5 @@
 """AnnData files: embeddings, times, conditions, and every message."""
 
-import anndata
 import numpy as np
 import pytest
 import torch
@@ -13,6 +12,12 @@ from wopt.testing import check_component, check_source
 from wopt_anndata import AnnDataSource
 
 
+def read(path):
+    import anndata  # which takes a second
+
+    return anndata.read_h5ad(path)
+
+
 def rows_of(data):
     return torch.cat([data.train, data.valid, data.test])
 
@@ -22,7 +27,7 @@ def test_an_embedding(cells):
     source.check()
     data = source.load(seed=0)
     assert data.names == ("pca1", "pca2", "pca3")
-    truth = anndata.read_h5ad(cells).obsm["X_pca"]
+    truth = read(cells).obsm["X_pca"]
     assert np.array_equal(np.sort(rows_of(data).numpy(), axis=0), np.sort(truth, axis=0))
     check_source(source)
     assert wopt.build("source", wopt.config_of(source)).load(0).names == data.names
@@ -56,7 +61,7 @@ def test_time_and_kind_as_conditions(cells):
 def test_the_matrix_itself_and_categories_in_where(cells):
     data = AnnDataSource(cells, obsm="X", where='kind == "a"').load(seed=0)
     assert data.names == ("gene1", "gene2")
-    kinds = anndata.read_h5ad(cells).obs["kind"]
+    kinds = read(cells).obs["kind"]
     assert len(rows_of(data)) == int((kinds == "a").sum())
 
 

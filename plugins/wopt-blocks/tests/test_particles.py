@@ -1,5 +1,8 @@
 """The block ``particles``: training particles move freely, other points as the nearest of them."""
 
+import json
+
+import numpy as np
 import pytest
 import torch
 
@@ -197,3 +200,35 @@ def test_the_model_is_the_start_pushed_forward(seen, x):
     assert log_density.isnan().all()
     with pytest.raises(wopt.CapabilityError, match="no inverse"):
         flow.log_prob(x)
+
+
+RUN = {
+    "seed": 1,
+    "source": {"name": "gaussian", "dim": 2, "n_train": 300, "n_valid": 150, "n_test": 150},
+    "objective": {
+        "name": "mmd", "samples": 200, "target": {"name": "gaussian", "mean": [1.5, -1.0]},
+    },
+    "scheme": {"name": "jko", "step_size": 1.0},
+    "block": "particles",
+    "solver": {"iterations": 60, "batch_size": 150, "learning_rate": 5e-2},
+    "stop": {"steps": 2},
+    "certify": {"enabled": False},
+}  # fmt: skip
+
+
+def test_a_run_is_sampled_and_has_no_density(command, config, tmp_path):
+    out = tmp_path / "run"
+    answer = command("run", config(RUN), "--out", out)
+    assert answer.status == 0, answer.err
+    result = json.loads((out / "result.json").read_text())
+    assert (result["status"], result["steps"], result["model"]) == ("done", 2, "push_forward")
+    assert result["inversion_error"] is None
+    steps = [json.loads(line) for line in (out / "steps.jsonl").read_text().splitlines()]
+    assert all(step["energy_change"] < 0 for step in steps)
+    assert command("sample", out, "-n", 400, "-o", tmp_path / "s.npy").status == 0
+    drawn = np.load(tmp_path / "s.npy")
+    assert np.isfinite(drawn[:, :2]).all()
+    assert np.isnan(drawn[:, 2]).all()  # samples, but no density
+    assert np.linalg.norm(drawn[:, :2].mean(0)) > 0.15  # on its way to (1.5, -1)
+    answer = command("score", out, tmp_path / "s.npy", "-o", tmp_path / "l.npy")
+    assert answer.is_mistake("block particles has no inverse")

@@ -192,7 +192,7 @@ def test_no_steps_no_rows():
         ({"second_moments": [1.0, 1.0, 1.0]}, "second_moments has 4 numbers"),
         ({"w0": -1.0}, "w0 cannot be negative"),
         ({"base": "here"}, "base is one of previous, forward, other, none"),
-        ({"measured": ["epsilon"]}, "known: errors, moved"),
+        ({"measured": ["epsilon"]}, "known: errors, fisher"),
         ({"step_sizes": [[1.0], [1.0], [1.0]]}, "one run"),
         ({"errors": [0.1]}, "for each step"),
     ],

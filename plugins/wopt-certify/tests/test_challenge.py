@@ -113,7 +113,7 @@ CLOSED = portfolio(GaussianTarget([0.0], [[1.0]]))[:-1]
 def test_a_recorded_number_repeats_without_a_clock():
     law = known_laws()["banana-2"]
     parts = [rows_of(law.sample(n, 2, generator(n, "rows"))) for n in (1500, 500, 800)]
-    first = challenge(*parts, portfolio(standard(2)), budget=Budget(0.2))
+    first = challenge(*parts, portfolio(standard(2)), budget=Budget(1.0))
     again = challenge(*parts, portfolio(standard(2)), recorded=first.tried)
     assert first.tried == len(first.escalation) > 2
     assert (again.value, again.low, again.error) == (first.value, first.low, first.error)

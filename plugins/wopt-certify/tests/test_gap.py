@@ -14,7 +14,6 @@ from wopt_certify.certificate import notes_of
 from wopt_certify.estimate import Estimate
 from wopt_certify.gap import Gap, floors_of
 from wopt_certify.lower import EscalationStep, LowerSide
-from wopt_certify.start import Start
 
 SIDE = LowerSide(
     1.84, 0.02, 1.81, 0.95, "autoregressive", 2000, (EscalationStep("ode", 3.0, 0.5, 0.1),)
@@ -127,9 +126,9 @@ def test_it_is_read_back_and_checked():
 
 def test_the_note_names_who_claims_what_is_false():
     objective = wopt.build("objective", "kl")
-    false = [Estimate.of(-58.57, 0.1, 0.95)]
     evidence = type("E", (), {"remarks": ("a remark",)})()
-    found = Analysis(objective, evidence, 0.95, [], false, Start(), "previous", 1.0, None, None, [])
+    found = Analysis(objective, evidence, 0.95, [], None)
+    vars(found)["gaps"], vars(found)["bounds"] = [Estimate.of(-58.57, 0.1, 0.95)], []
     notes = notes_of(found)
     assert "-58.57" in notes[0]
     assert "the target is not normalised" in notes[0]

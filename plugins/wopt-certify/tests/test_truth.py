@@ -134,7 +134,7 @@ def test_challengers_hear_of_groups(certified):
     for groups in (None, (torch.arange(1000), numbers, numbers)):
         prepared, _ = ready(certified, sample=None, groups=groups, **split)
         state = prepared.problem.begin(prepared.train, prepared.valid)
-        side = Challenge(prepared, [], state).lower_side(Budget(0.5), 0.95)
+        side = Challenge(FinishedRun(prepared, state)).lower_side(Budget(0.5), 0.95)
         errors.append(side.error)
     assert errors[1] == pytest.approx(2 * errors[0], rel=0.15)
 

@@ -160,3 +160,24 @@ def test_derived_quantities_have_quantiles_and_errors():
     cauchy = dataclasses.replace(found, draws=draws, log_weights=even)
     assert "b[1]: by their tails not all moments are finite" in cauchy.text()
     assert cauchy.text().count("infinite") == 1
+
+
+def test_a_posterior_goes_on_by_a_further_map():
+    """A ring of radius 2 with the density exp(-8 (r - 2)^2), whose Z is that of an integral."""
+
+    def ring(x):
+        return -8 * (x.norm(dim=1) - 2).square()
+
+    first = wopt.sample(ring, 2, iterations=4, n=2000)
+    second = first.redrawn(2000).continued(iterations=60)
+    r = torch.linspace(0, 6, 20_001).double()
+    z = torch.trapezoid(2 * math.pi * r * ring(r[:, None]).exp(), r)
+    assert second.report.elbo > first.report.elbo + 0.5
+    assert abs(second.log_z - float(z.log())) < 4 * second.log_z_error
+    assert len(second.draws) == 2000
+    assert second.how.count("and") == 1
+    assert second.cpu_seconds > first.cpu_seconds
+    exact = wopt.sample(correlated, 2, n=500, iterations=5)
+    assert exact.continued(iterations=5).how == exact.how  # nothing is left to train
+    with pytest.raises(wopt.ConfigError, match="no training state"):
+        dataclasses.replace(exact, solution=None).continued()

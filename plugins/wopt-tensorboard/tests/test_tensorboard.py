@@ -6,26 +6,12 @@ import pytest
 
 pytest.importorskip("tensorboard")
 
-import wopt
 from wopt.config.model import validate
-from wopt.host import host
 from wopt.runs.execute import run_config
-from wopt_tensorboard import TensorBoard
-
-
-@pytest.fixture
-def registered():
-    """Register the tracker where this plugin is not installed."""
-    registry = host().registry
-    before = dict(registry._entries)
-    if "tensorboard" not in registry.names("tracker"):
-        wopt.register("tracker", "tensorboard", TensorBoard)
-    yield
-    registry._entries = before
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_events(registered, tmp_path):
+def test_events(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     table = {

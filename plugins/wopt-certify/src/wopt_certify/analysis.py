@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,6 @@ from wopt_certify.bounds import (
     Base,
     Entry,
     Floor,
-    Label,
     StepBounds,
     chain,
     with_transport_entropy,
@@ -29,7 +29,7 @@ from wopt_certify.replay import EvaluationData
 from wopt_certify.results import StepCertificate
 from wopt_certify.start import Start, start_of_run
 
-__all__ = ["LOCAL", "Analysis", "findings", "later_fall", "refute"]
+__all__ = ["LOCAL", "Analysis", "later_fall", "refute"]
 
 LOCAL = {rule.name for rule in RULES if rule.local}
 """Bounds that use one step alone: refuted at one, they may hold at another."""
@@ -88,27 +88,18 @@ def _marked(entries: Mapping[str, Entry], reported: Mapping[str, Floor]) -> dict
 
 @dataclasses.dataclass(frozen=True)
 class Analysis:
-    """The analysis from which a certificate is written.
+    """What follows from the measurements of a run's steps: from it a certificate is written.
 
     Attributes:
-        gaps: The gap after each step, where it is known.
-        start: Bounds before the first step.
-        base: The starting point of the proximal steps.
-        lower: The challengers' side of the gap; ``None`` where it is not a divergence.
-        bounds: Bounds after each step, with refuted ones marked; empty where lambda is not known.
+        evidence: The particles of the measurements.
+        challenged: The challengers' side, if challengers were run.
     """
 
     objective: Objective
     evidence: EvaluationData
     level: float
     measures: Sequence[StepMeasure]
-    gaps: Sequence[Estimate | None]
-    start: Start
-    base: Base
-    convexity: float | None
-    smoothness: float | None
-    lower: LowerSide | None
-    bounds: Sequence[StepBounds] = ()
+    challenged: LowerSide | None
 
     @property
     def steps(self) -> tuple[StepCertificate, ...]:
@@ -121,98 +112,79 @@ class Analysis:
         """The kind of the gap."""
         return self.evidence.of if self.objective.gap_is_kl else GapKind.ENERGY
 
+    @property
+    def lower(self) -> LowerSide | None:
+        """The challengers' side of the gap; ``None`` where it is not a divergence."""
+        return self.challenged if self.objective.gap_is_kl else None
 
-def findings(
-    objective: Objective,
-    evidence: EvaluationData,
-    measures: Sequence[StepMeasure],
-    lower: LowerSide | None,
-    level: float,
-) -> Analysis:
-    """Return the analysis of a run from the measurements of its steps.
+    @functools.cached_property
+    def gaps(self) -> list[Estimate | None]:
+        """The gap after each step, where it is known."""
+        if self.objective.gap_is_kl or self.objective.minimum is None:
+            return [m.divergence for m in self.measures]
+        least, energies = self.objective.minimum, [m.step.energy for m in self.measures]
+        return [Estimate.of(one.value - least, one.error, self.level) for one in energies]
 
-    Args:
-        lower: The challengers' side, if challengers were run.
-    """
-    gaps = [_known(objective, m, level) for m in measures]
-    start = start_of_run(objective, evidence)
-    base = _common_base(measures)
-    constants = _constants(objective, base)
-    if any(gap is not None and gap.impossible for gap in gaps):
-        start = dataclasses.replace(start, kl=None)  # its estimate uses the same false density
-        if not objective.gap_is_kl:  # a false minimum casts doubt on lambda
-            constants = None, None
-    # A lower side bounds KL: it does not apply to another objective's gap.
-    side = lower if objective.gap_is_kl else None
-    found = Analysis(objective, evidence, level, measures, gaps, start, base, *constants, side)
-    return dataclasses.replace(found, bounds=_bounds(found))
+    @property
+    def false(self) -> bool:
+        """Whether a density or a minimum that the run declares is false."""
+        return any(gap is not None and gap.impossible for gap in self.gaps)
 
+    @functools.cached_property
+    def start(self) -> Start:
+        """Bounds before the first step."""
+        start = start_of_run(self.objective, self.evidence)
+        # Its estimate uses the same false density.
+        return dataclasses.replace(start, kl=None) if self.false else start
 
-def _common_base(measures: Sequence[StepMeasure]) -> Base:
-    """Return the base that all steps share; steps of different kinds do not chain."""
-    kinds = {m.base for m in measures}
-    if len(kinds) == 1:
-        return kinds.pop()
-    return "none" if "none" in kinds or "forward" in kinds else "other"
+    @property
+    def base(self) -> Base:
+        """The base that all steps share; steps of different kinds do not chain."""
+        kinds = {m.base for m in self.measures}
+        if len(kinds) == 1:
+            return kinds.pop()
+        return "none" if "none" in kinds or "forward" in kinds else "other"
 
+    @functools.cached_property
+    def constants(self) -> tuple[float | None, float | None]:
+        """lambda of the objective, or lambda and L of its explicit part if there is one."""
+        objective = self.objective
+        if self.false and not objective.gap_is_kl:  # a false minimum casts doubt on lambda
+            return None, None
+        explicit, rest = objective.split() if self.base == "forward" else (None, None)
+        if explicit is None or rest is None or rest.convexity is None or rest.convexity < 0:
+            return objective.convexity, None
+        return explicit.convexity, None if explicit.target is None else explicit.target.smoothness
 
-def _constants(objective: Objective, base: Base) -> tuple[float | None, float | None]:
-    """Return lambda of the objective, or lambda and L of its explicit part if there is one."""
-    if base != "forward":
-        return objective.convexity, None
-    explicit, rest = objective.split()
-    if explicit is None or rest is None or rest.convexity is None or rest.convexity < 0:
-        return objective.convexity, None
-    return explicit.convexity, None if explicit.target is None else explicit.target.smoothness
-
-
-def _known(objective: Objective, measure: StepMeasure, level: float) -> Estimate | None:
-    """Return the gap after a step, where it is known."""
-    if objective.gap_is_kl or objective.minimum is None:
-        return measure.divergence
-    energy = measure.step.energy
-    return Estimate.of(energy.value - objective.minimum, energy.error, level)
-
-
-def _bounds(found: Analysis) -> list[StepBounds]:
-    """Return all bounds, marked where a later fall or a lower side contradicts."""
-    # The bounds use the upper ends of the intervals.
-    measures, steps = found.measures, [m.step for m in found.measures]
-    if found.convexity is None:
-        return [StepBounds() for _ in steps]
-    second = second_moment(found.evidence.particles)
-    rows = chain(
-        [s.effective_step_size for s in steps],
-        [m.step.residual.high if m.step.residual and m.examined else None for m in measures],
-        found.convexity,
-        moved=[s.movement.high for s in steps],
-        w0=found.start.w2,
-        kl0=found.start.kl,
-        second_moments=[second, *(m.second_moment for m in measures)],
-        target_second_moment=found.start.second_moment,
-        fisher=[m.step.gradient.high**2 if m.examined else None for m in measures],
-        base=found.base,
-        smoothness=found.smoothness,
-        measured=("fisher", "second_moments"),
-        not_optimal=[s.not_optimal for s in steps],
-        seen={m.step.step for m in measures if m.by_fields},
-    )
-    end = measures[-1].contributions
-    floors = [
-        [later_fall(m.contributions, end, found.level), *floors_of(None, gap, found.of)]
-        for m, gap in zip(measures, found.gaps, strict=True)
-    ]
-    floors[-1] = [*floors_of(found.lower, found.gaps[-1], found.of)]
-    return refute([_by_measured(row) for row in rows], floors, found.convexity)
-
-
-def _by_measured(row: StepBounds) -> StepBounds:
-    """Return the bounds with the label of measured errors, which make no bound exact."""
-
-    def shown(table: Mapping[str, Entry]) -> dict[str, Entry]:
-        return {
-            name: dataclasses.replace(e, label=Label.GIVEN_EPS) if e.label is Label.EXACT else e
-            for name, e in table.items()
-        }
-
-    return StepBounds(shown(row.gap), shown(row.w2))
+    @functools.cached_property
+    def bounds(self) -> list[StepBounds]:
+        """Bounds after each step, marked where a later fall or a lower side contradicts."""
+        # The bounds use the upper ends of the intervals.
+        measures, steps = self.measures, [m.step for m in self.measures]
+        convexity, smoothness = self.constants
+        if convexity is None:
+            return [StepBounds() for _ in steps]
+        second = second_moment(self.evidence.particles)
+        rows = chain(
+            [s.effective_step_size for s in steps],
+            [m.step.residual.high if m.step.residual and m.examined else None for m in measures],
+            convexity,
+            moved=[s.movement.high for s in steps],
+            w0=self.start.w2,
+            kl0=self.start.kl,
+            second_moments=[second, *(m.second_moment for m in measures)],
+            target_second_moment=self.start.second_moment,
+            fisher=[m.step.gradient.high**2 if m.examined else None for m in measures],
+            base=self.base,
+            smoothness=smoothness,
+            measured=("fisher", "second_moments"),
+            not_optimal=[s.not_optimal for s in steps],
+            seen={m.step.step for m in measures if m.by_fields},
+        )
+        end = measures[-1].contributions
+        floors = [
+            [later_fall(m.contributions, end, self.level), *floors_of(None, gap, self.of)]
+            for m, gap in zip(measures, self.gaps, strict=True)
+        ]
+        floors[-1] = [*floors_of(self.lower, self.gaps[-1], self.of)]
+        return refute(rows, floors, convexity)

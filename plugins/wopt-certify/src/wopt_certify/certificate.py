@@ -11,7 +11,7 @@ from wopt.runs import Prepared
 from wopt.seeds import derive
 from wopt.store import GapKind
 from wopt.train import Problem, StepRecord
-from wopt_certify.analysis import LOCAL, Analysis, findings
+from wopt_certify.analysis import LOCAL, Analysis
 from wopt_certify.bounds import (
     Entry,
     Floor,
@@ -38,10 +38,11 @@ __all__ = ["final_of", "gap_of", "make_certificate", "notes_of", "statement_of",
 
 def gap_of(found: Analysis) -> Gap:
     """Return the headline of a run."""
+    convexity, _ = found.constants
     return Gap.between(
         found.of,
         found.bounds[-1].gap,
-        needs="" if found.convexity is None else f"lambda = {found.convexity:.4g}, as declared",
+        needs="" if convexity is None else f"lambda = {convexity:.4g}, as declared",
         lower=found.lower,
         known=found.gaps[-1],
         level=found.level,
@@ -50,7 +51,7 @@ def gap_of(found: Analysis) -> Gap:
 
 def final_of(found: Analysis, target_kl: float, estimate: float | None = None) -> Final:
     """Return the best bounds after the last step, and the steps that a wished gap needs."""
-    last, end, convexity = found.bounds[-1], found.measures[-1].step, found.convexity
+    last, end, convexity = found.bounds[-1], found.measures[-1].step, found.constants[0]
     tv = last.best_tv
     final = Final(
         gap=_best(last.gap),
@@ -98,7 +99,7 @@ def statement_of(gap: Gap, trips: RoundTrip | None, smoothing: Smoothing | None)
 
 def notes_of(found: Analysis) -> tuple[str, ...]:
     """Return the notes: the assumptions of the bounds, false claims and parts left out."""
-    objective, convexity = found.objective, found.convexity
+    objective, (convexity, _) = found.objective, found.constants
     notes = [*_impossible(objective, found.gaps), *found.evidence.remarks]
     notes.append(
         "Residuals, movements and moments are estimates from particles that nothing was trained "
@@ -207,7 +208,8 @@ def make_certificate(
         raise UserError("there is nothing to certify: the run has no finished step")
     effort, objective, level = effort or Effort.full(options), problem.objective, options.level
     measures = _measure(problem, blocks, records, evidence, options, effort, listener)
-    found = findings(objective, evidence, measures, lower, level)
+    found = Analysis(objective, evidence, level, measures, lower)
+    convexity, smoothness = found.constants
     gap, smoothing = gap_of(found), smoothing_part(evidence)
     rows = min(effort.particles, _TRIP_ROWS)
     trips = round_trips(blocks, objective.target, evidence, level, rows)
@@ -217,8 +219,8 @@ def make_certificate(
         particles=len(evidence.particles),
         origin=evidence.origin,
         level=level,
-        convexity=found.convexity,
-        smoothness=found.smoothness,
+        convexity=convexity,
+        smoothness=smoothness,
         base=found.base,
         effort=effort,
         start=found.start,

@@ -9,12 +9,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from wopt.component import Spec
 from wopt.seeds import derive
 from wopt.stein import AffineField, SteinForm
 from wopt_certify.challenge.mixture import MixtureDensity
 from wopt_certify.estimate import Estimate, combine
-from wopt_certify.fields import MixtureScore, NetField, RadialField, WaveField
+from wopt_certify.fields import CriticOptions, MixtureScore, NetField, RadialField, WaveField
 
 __all__ = ["TOGETHER", "CriticOptions", "seen_by_fields"]
 
@@ -27,28 +26,6 @@ TOGETHER = "together"
 
 _BANDWIDTHS = (0.12, 0.35, 1.0)
 """Bandwidths of waves, in units of a typical distance, sqrt(d) standard deviations."""
-
-
-@dataclasses.dataclass(frozen=True)
-class CriticOptions:
-    """The options of the search for test fields.
-
-    Attributes:
-        net: A block that provides VELOCITY: its velocity is a field, with exact divergence.
-        iterations: Adam iterations of the net; 0 leaves affine fields alone.
-        mixtures: Mixtures fitted so far, with their rows ``(n, d)`` and seed: the critics of a step
-            and of the gradient after it share the same particles.
-    """
-
-    net: Spec
-    iterations: int = 300
-    learning_rate: float = 5e-3
-    batch_size: int = 1000
-    level: float = 0.95
-    seed: int = 0
-    mixtures: list[tuple[Tensor, int, MixtureDensity]] = dataclasses.field(
-        default_factory=list, repr=False, compare=False
-    )
 
 
 def seen_by_fields(form: SteinForm, options: CriticOptions) -> dict[str, Estimate]:
@@ -126,8 +103,7 @@ def _fields(train: SteinForm, validation: SteinForm, options: CriticOptions) -> 
         return fields
     if train.weights is None:
         fields |= _closed_forms(train, validation, options)
-    how = options.iterations, options.learning_rate, options.batch_size, options.seed
-    fields[f"net {options.iterations}"] = NetField(train, validation, options.net, *how)
+    fields[f"net {options.iterations}"] = NetField(train, validation, options)
     return fields
 
 

@@ -14,7 +14,8 @@ from wopt.component import fields
 from wopt.interfaces import Budget, FinishedRun, Measurement, Subproblem, Target
 from wopt.particles import Particles
 from wopt.seeds import generator
-from wopt.statistics import mean_and_error
+from wopt.statistics import mean_and_error, optimal_slope
+from wopt.targets import gaussian_moments
 from wopt.testing import jko_step, moments
 from wopt.typed import Typed
 from wopt_certify.replay import ReplayedStep, replay
@@ -63,9 +64,7 @@ def step_map(
     """
     eye = torch.eye(len(mean), dtype=mean.dtype)
     end_mean, end = jko_step(mean, covariance, to_mean, to_covariance, h)
-    root = _power(end, 0.5)
-    inverse_root = torch.linalg.inv(root)
-    back = inverse_root @ _power(root @ covariance @ root, 0.5) @ inverse_root
+    back = optimal_slope(end, covariance)
     return Quadratic(eye - back, back @ end_mean - mean)
 
 
@@ -84,11 +83,6 @@ def log_partition(phi: Quadratic, mean: Tensor, covariance: Tensor, h: float) ->
     log_det = torch.logdet(tilted) - torch.logdet(precision)
     ends = pull @ torch.linalg.solve(tilted, pull) - mean @ precision @ mean
     return float(ends - log_det) / 2
-
-
-def _power(matrix: Tensor, exponent: float) -> Tensor:
-    values, vectors = torch.linalg.eigh((matrix + matrix.T) / 2)
-    return (vectors * values.clamp(min=0) ** exponent) @ vectors.T
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,7 +164,6 @@ class DualBound(Measurement):
     ) -> DualReport | None:
         """Return the bounds, ``None`` if no step is one of JKO."""
         problem = run.prepared.problem
-        blocks = run.state.blocks if run.blocks is None else run.blocks
         start = run.prepared.valid if run.particles is None else run.particles
         law = _Law.of(problem.objective.target, start, problem.seed)
         convexity = problem.objective.convexity
@@ -178,7 +171,7 @@ class DualBound(Measurement):
         gap = mean_and_error(energies.double(), start.weights)
         kl: float | None = gap.value + 2 * _sampling(gap.error, start)
         steps = list[DualStep]()
-        for passage in replay(problem, blocks, run.state.records, start):
+        for passage in replay(problem, run.maps, run.state.records, start):
             sub = passage.subproblem
             if sub is None or type(sub) is not Subproblem or sub.anchor is not sub.particles.points:
                 return None
@@ -198,15 +191,9 @@ class _Law:
     @classmethod
     def of(cls, target: Target, at: Particles, seed: int) -> _Law:
         rng = generator(seed, "dual")
+        if (known := gaussian_moments(target, at.dim)) is not None:
+            return cls(*known, None)
         draws = target.sample(_DRAWS, at.dim, rng).double()
-        probes = torch.cat([torch.zeros(1, at.dim), torch.eye(at.dim)]).double()
-        scores = target.score(probes).double()
-        precision = scores[0] - scores[1:]
-        if bool((torch.linalg.eigvalsh((precision + precision.T) / 2) > 0).all()):
-            linear = scores[0] - draws[:1000] @ precision
-            if torch.allclose(target.score(draws[:1000]).double(), linear, rtol=1e-9, atol=1e-9):
-                mean = torch.linalg.solve(precision, scores[0])
-                return cls(mean, torch.linalg.inv(precision), None)
         return cls(draws.mean(0), torch.cov(draws.T).reshape(at.dim, at.dim), draws)
 
     def log_partition(self, phi: Quadratic, h: float) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import torch
@@ -19,18 +20,60 @@ from wopt.train import AdamOptimizer
 from wopt_certify.challenge.mixture import MixtureDensity
 from wopt_certify.training import train as trained
 
-__all__ = ["MixtureScore", "NetField", "RadialField", "WaveField"]
+__all__ = ["CriticOptions", "MixtureScore", "NetField", "RadialField", "WaveField"]
 
 _WAVES = 300
-_RIDGES_OF_WAVES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 _ROWS = 8000
+_RIDGES = (1e-8, 1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+"""Ridges that are tried, in multiples of the functions' mean square."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CriticOptions:
+    """The options of the search for test fields.
+
+    Attributes:
+        net: A block that provides VELOCITY: its velocity is a field, with exact divergence.
+        iterations: Adam iterations of the net; 0 leaves affine fields alone.
+        mixtures: Mixtures fitted so far, with their rows ``(n, d)`` and seed: the critics of a step
+            and of the gradient after it share the same particles.
+    """
+
+    net: Spec
+    iterations: int = 300
+    learning_rate: float = 5e-3
+    batch_size: int = 1000
+    level: float = 0.95
+    seed: int = 0
+    mixtures: list[tuple[Tensor, int, MixtureDensity]] = dataclasses.field(
+        default_factory=list, repr=False, compare=False
+    )
+
+
+def _ridged(
+    gram: Tensor, linear: Tensor, of: Callable[[Tensor], tuple[Tensor, Tensor]], form: SteinForm
+) -> Tensor:
+    """Return coefficients that maximise  2 <xi, phi> - E|phi|^2 - ridge |c|^2.
+
+    The ridge is the best on other rows, of ``form``, for fields that ``of`` returns there; the
+    coefficients are zero where no field gains.
+    """
+    size, eye = float(gram.diagonal().mean()), torch.eye(len(gram)).to(gram)
+    best, kept = 0.0, torch.zeros_like(linear)
+    for ridge in _RIDGES:
+        found, singular = torch.linalg.solve_ex(gram + ridge * size * eye, linear)
+        if singular:  # all rows are one point in float64
+            continue
+        gain = _gain(form, *of(found))
+        if gain > best:
+            best, kept = gain, found
+    return kept
 
 
 class WaveField:
     """phi(y) = sum_j c_j sin(w_j . u + b_j),  u = (y - m)/s,  w_j ~ N(0, I/bandwidth^2).
 
-    The coefficients c_j in R^d maximise  2 <xi, phi> - E|phi|^2 - ridge |c|^2,  one linear system
-    for all coordinates; the ridge is the best on held-out rows.
+    The coefficients c_j in R^d solve one linear system for all coordinates.
 
     Source: Rahimi, Recht, *Random features for large-scale kernel machines*, 2007; docs/theory.md
     (4.1).
@@ -47,8 +90,16 @@ class WaveField:
         waves = torch.randn(y.shape[1], count, generator=rng, dtype=torch.float64) / bandwidth
         phase = 2 * torch.pi * torch.rand(count, generator=rng, dtype=torch.float64)
         self.waves, self.phase = waves.to(y), phase.to(y)
-        self.matrix = y.new_zeros(count, fit.points.shape[1])
-        self._fit(fit.rows(slice(_ROWS)), validation)
+        self.slopes = (self.waves / self.scale[:, None])[: fit.points.shape[1]]
+        fit = fit.rows(slice(_ROWS))
+        sine, cosine = self._angles(*fit.inputs)
+        n = len(sine)
+        linear = sine.T @ fit.by_point / n
+        linear = linear + (cosine.T @ fit.by_log_det / n)[:, None] * self.slopes.T
+        seen = self._angles(*validation.inputs)
+        self.matrix = _ridged(
+            sine.T @ sine / n, linear, lambda matrix: self._of(*seen, matrix), validation
+        )
 
     def __call__(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return ``(phi, div phi)`` at ``y`` given c, shapes ``(n, d)`` and ``(n,)``."""
@@ -58,29 +109,9 @@ class WaveField:
         angle = (torch.cat(given(y, c), dim=1) - self.shift) / self.scale @ self.waves + self.phase
         return angle.sin(), angle.cos()
 
-    def _slopes(self) -> Tensor:
-        """Return dw_j/dy, shape ``(d, waves)``."""
-        return (self.waves / self.scale[:, None])[: self.matrix.shape[1]]
-
     def _of(self, sine: Tensor, cosine: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor]:
-        divergence = cosine @ (self._slopes().T * matrix).sum(1)
+        divergence = cosine @ (self.slopes.T * matrix).sum(1)
         return sine @ matrix, divergence
-
-    def _fit(self, fit: SteinForm, validation: SteinForm) -> None:
-        sine, cosine = self._angles(*fit.inputs)
-        n = len(sine)
-        linear = sine.T @ fit.by_point / n
-        linear = linear + (cosine.T @ fit.by_log_det / n)[:, None] * self._slopes().T
-        values, vectors = torch.linalg.eigh(sine.T @ sine / n)
-        rotated = vectors.T @ linear
-        waves = self._angles(*validation.inputs)
-        best = 0.0
-        for ridge in _RIDGES_OF_WAVES:
-            matrix = vectors @ (rotated / (values.clamp(min=0) + ridge)[:, None])
-            phi, divergence = self._of(*waves, matrix)
-            gain = _gain(validation, phi, divergence)
-            if gain > best:
-                best, self.matrix = gain, matrix
 
 
 class MixtureScore:
@@ -113,7 +144,6 @@ class MixtureScore:
 _CENTRES_OF_RADIUS = 9
 _REACH, _WIDTH = 3.0, 0.75
 """Reach and width of the bumps, in standard deviations of the logarithm of the distance."""
-_RIDGES_OF_RADIUS = (1e-8, 1e-6, 1e-4, 1e-2)
 
 
 class RadialField:
@@ -121,76 +151,55 @@ class RadialField:
 
         b(t) = sum_k c_k exp(-(t - t_k)^2/(2 w^2)) + c,    div phi = d b + b'(t).
 
-    The ten coefficients, in any dimension, maximise  2 <xi, phi> - E|phi|^2  with the ridge that is
-    best on other rows.
+    There are ten coefficients in any dimension.
     """
 
     def __init__(self, fit: SteinForm, validation: SteinForm) -> None:
         self.centre = fit.points.mean(0)
         logs = self._outward(fit.points)[1]
         self.shift, self.scale = float(logs.mean()), max(float(logs.std()), 1e-6)
-        self.coefficients = fit.points.new_zeros(_CENTRES_OF_RADIUS + 1)
-        self._fit(fit, validation)
+        way, bumps, slopes = self._parts(fit.points)
+        along = (fit.by_point * way).sum(1)
+        each = along[:, None] * bumps
+        each = each + fit.by_log_det[:, None] * (way.shape[1] * bumps + slopes)
+        gram = (bumps * way.square().sum(1, keepdim=True)).T @ bumps / len(way)
+        seen = self._parts(validation.points)
+        self.coefficients = _ridged(gram, fit.mean(each), lambda c: self._of(*seen, c), validation)
 
     def __call__(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return ``(phi, div phi)`` at ``y``, shapes ``(n, d)`` and ``(n,)``."""
-        way, logs = self._outward(y.double())
-        bumps, slopes = self._bumps(logs)
-        b = bumps @ self.coefficients
-        divergence = way.shape[1] * b + slopes @ self.coefficients
-        return way * b[:, None], divergence
+        return self._of(*self._parts(y.double()), self.coefficients)
+
+    @staticmethod
+    def _of(way: Tensor, bumps: Tensor, slopes: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        b = bumps @ c
+        return way * b[:, None], way.shape[1] * b + slopes @ c
 
     def _outward(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return y - m and log |y - m|."""
         way = y - self.centre
         return way, way.norm(dim=1).clamp(min=1e-12).log()
 
-    def _bumps(self, logs: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the functions of t and their derivatives, the last one constant."""
+    def _parts(self, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return y - m, and the functions of t and their derivatives, the last one constant."""
+        way, logs = self._outward(y)
         centres = torch.linspace(-_REACH, _REACH, _CENTRES_OF_RADIUS).to(logs)
         u = (((logs - self.shift) / self.scale)[:, None] - centres) / _WIDTH
         bumps = (-u.square() / 2).exp()
         slopes = -u * bumps / (_WIDTH * self.scale)
         pad = torch.nn.functional.pad
-        return pad(bumps, (0, 1), value=1.0), pad(slopes, (0, 1))
-
-    def _fit(self, fit: SteinForm, validation: SteinForm) -> None:
-        way, logs = self._outward(fit.points)
-        bumps, slopes = self._bumps(logs)
-        d, along = way.shape[1], (fit.by_point * way).sum(1)
-        each = along[:, None] * bumps + fit.by_log_det[:, None] * (d * bumps + slopes)
-        linear = fit.mean(each)
-        gram = (bumps * way.square().sum(1, keepdim=True)).T @ bumps / len(way)
-        size, eye, best = float(gram.diagonal().mean()), torch.eye(len(gram)).to(gram), 0.0
-        kept = self.coefficients
-        for ridge in _RIDGES_OF_RADIUS:
-            self.coefficients, singular = torch.linalg.solve_ex(gram + ridge * size * eye, linear)
-            if singular:  # all rows are one point in float64
-                continue
-            gain = _gain(validation, *self(*validation.inputs))
-            if gain > best:
-                best, kept = gain, self.coefficients
-        self.coefficients = kept
+        return way, pad(bumps, (0, 1), value=1.0), pad(slopes, (0, 1))
 
 
 class NetField:
     """phi(y) = s u((y - m)/s) for a block's velocity u, trained to maximise (4.1) of the theory."""
 
-    def __init__(
-        self,
-        train: SteinForm,
-        validation: SteinForm,
-        net: Spec,
-        iterations: int,
-        learning_rate: float,
-        batch_size: int,
-        seed: int,
-    ) -> None:
+    def __init__(self, train: SteinForm, validation: SteinForm, options: CriticOptions) -> None:
         y, d = torch.cat(train.inputs, dim=1), train.points.shape[1]
         self.shift = train.mean(y)
         self.scale = train.mean((y - self.shift).square()).sqrt().clamp(min=1e-12)
-        with seeded(seed):
-            self.net: FlowBlock = new_block(net, d, y.shape[1] - d)
+        with seeded(options.seed):
+            self.net: FlowBlock = new_block(options.net, d, y.shape[1] - d)
             if Capability.VELOCITY not in self.net.provides:
                 raise CapabilityError(
                     f"block {type(self.net).__name__} cannot be the critic: it provides no "
@@ -199,15 +208,15 @@ class NetField:
             self.net.to(dtype=torch.float32, device=y.device)
             weights = {
                 "params": list(self.net.parameters()),
-                "lr": learning_rate,
+                "lr": options.learning_rate,
                 "weight_decay": 0.0,
             }
             self.value = trained(
                 self.net,
                 [AdamOptimizer([weights], fused=False)],
-                self._loss(train, batch_size),
+                self._loss(train, options.batch_size),
                 lambda: _gain(validation, *self(*validation.inputs)),
-                iterations,
+                options.iterations,
             )
         self.net.freeze()
 

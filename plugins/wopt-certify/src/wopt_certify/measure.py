@@ -120,7 +120,7 @@ def _first_order(
 ) -> tuple[dict[Method, Estimate], Tensor]:
     """Return the residuals of a step by every method, and the displacement of its proximal part."""
     sub, moved = passage.subproblem, passage.after.points - passage.before.points
-    condition = None if sub is None else sub.stationarity(passage.audited)
+    condition = None if sub is None else sub.stationarity(passage.block)
     if condition is None:
         found = passage.record.residual
         return {} if found is None else {"record": Estimate.of(found, 0.0, options.level)}, moved

@@ -62,10 +62,6 @@ def _rows(run: FinishedRun) -> int:
     return sys.maxsize if data.sample is not None else len(data.test) + len(data.valid)
 
 
-def _blocks(run: FinishedRun) -> Any:
-    return run.state.blocks if run.blocks is None else run.blocks
-
-
 @fields
 class Rivals(Measurement):
     """A lower side of KL(data | model): what other densities, fitted to the data, gain over it.
@@ -104,9 +100,8 @@ class Rivals(Measurement):
         limited = budget is not None and budget.left is not None and not run.fresh
         asked = self.rows or _JUDGES[not limited]
         rows = asked if known is None else known.asked or known.rows
-        challenge = Challenge(run.prepared, _blocks(run), run.state, rows, run.fresh)
         tried = None if known is None else known.tried
-        found = challenge.lower_side(budget, settings_of(run).level, tried)
+        found = Challenge(run, rows).lower_side(budget, settings_of(run).level, tried)
         return dataclasses.replace(found, asked=rows)
 
 
@@ -136,7 +131,7 @@ class FirstOrder(Measurement):
             )
             evidence = evidence_of(prepared, run.particles, effort, scored)
             return make_certificate(
-                prepared.problem, _blocks(run), run.state.records, evidence, settings,
+                prepared.problem, run.maps, run.state.records, evidence, settings,
                 effort=effort, lower=run.lower, listener=run.listener,
             )  # fmt: skip
 
@@ -175,7 +170,7 @@ class Resolutions(Measurement):
     ) -> ResolutionReport:
         """Return both sides at a few resolutions."""
         known = None if recorded is None else recorded.effort.resolution
-        challenge = Challenge(run.prepared, _blocks(run), run.state, _BLURRED[1])
+        challenge = Challenge(run, _BLURRED[1])
         level = settings_of(run).level
         return largest(
             doubling(*_BLURRED) if known is None else [known],

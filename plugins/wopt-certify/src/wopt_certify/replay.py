@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -15,7 +14,7 @@ from wopt.data import AffineTransform
 from wopt.interfaces import FlowBlock, Subproblem
 from wopt.jacobian import jacobians
 from wopt.particles import Particles
-from wopt.push import in_batches
+from wopt.push import push
 from wopt.statistics import mean_and_error
 from wopt.store import GapKind
 from wopt.train import ParticleHistory, Problem, StepRecord
@@ -118,7 +117,6 @@ class ReplayedStep:
         before, after: The particles before it, and moved by the audited map.
         subproblem: The subproblem that the map solves at these particles; ``None`` for schemes of
             several stages, or whose maps replace each other, since earlier maps are not kept.
-        audited: The block with its audited image of ``before`` cached.
     """
 
     record: StepRecord
@@ -126,37 +124,11 @@ class ReplayedStep:
     before: Particles
     after: Particles
     subproblem: Subproblem | None
-    audited: FlowBlock
 
     @property
     def step_size(self) -> float:
         """h': the step size that divides the transport term of the subproblem."""
         return self.record.step_size if self.subproblem is None else self.subproblem.step_size
-
-
-class _Known:
-    """A block that caches the audited image of some points, which is expensive to compute."""
-
-    def __init__(self, block: FlowBlock, inputs: tuple[Tensor, ...]) -> None:
-        self._block, self._inputs = block, inputs
-        self._with_log_det = Capability.LOG_DET in block.provides
-        self.image: tuple[Tensor, Tensor | None] = (
-            in_batches(block.audit, *inputs)
-            if self._with_log_det
-            else (in_batches(block.move, *inputs), None)
-        )
-
-    def audit(self, *inputs: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return the cached or computed T(x), ``(n, d)``, and log |det DT(x)|, ``(n,)``."""
-        same = all(torch.equal(a, b) for a, b in zip(inputs, self._inputs, strict=True))
-        return self.image if self._with_log_det and same else self._block.audit(*inputs)
-
-    def __call__(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        image: tuple[Tensor, Tensor] = self._block(*inputs)
-        return image
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._block, name)
 
 
 @torch.no_grad()
@@ -175,8 +147,8 @@ def replay(
         if scheme.stages == 1 and not scheme.replaces:
             history = trace.history(record.step - 1, record.step_size, previous_h, record.plan)
             sub = scheme.subproblem(history, problem.objective.of_step(history.step))
-        known = _Known(block, before.inputs)
-        after = before.moved(*known.image)
-        yield ReplayedStep(record, block, before, after, sub, cast(FlowBlock, known))
+        known = Capability.LOG_DET in block.provides
+        after = before.moved(*block.audit(*before.inputs)) if known else push(block, before)
+        yield ReplayedStep(record, block, before, after, sub)
         trace = trace.after(scheme, problem.objective, sub, after)
         previous_h = record.step_size

@@ -15,6 +15,7 @@ from wopt.capabilities import Capability
 from wopt.interfaces import Target
 from wopt.seeds import generator
 from wopt.statistics import mean_and_error, normal_log_prob
+from wopt.targets import gaussian_moments
 from wopt.typed import Number, Typed
 from wopt_certify.challenge.judge import Bet, lower_limit
 from wopt_certify.challenge.rows import Stack
@@ -63,7 +64,7 @@ def blurred_density(target: Target, dim: int, sigma: float) -> LogDensity | None
         return target.blurred(sigma)
     if Capability.NORMALISED not in target.provides or Capability.POTENTIAL not in target.provides:
         return None
-    moments = _gaussian(target, dim)
+    moments = gaussian_moments(target, dim)
     if moments is None:
         return None
     mean, covariance = moments
@@ -162,27 +163,6 @@ def _chosen(y: Tensor, target: Target, rows: int, seed: int) -> list[float]:
         if not wished:
             break
     return sigmas or [scale * _SIGMAS[-1]]
-
-
-def _gaussian(target: Target, dim: int) -> tuple[Tensor, Tensor] | None:
-    """Return mean and covariance of a target whose score is affine; else ``None``."""
-    if target.dim not in (None, dim):
-        return None
-    rng = generator(0, "affine score")
-    points = 3 * torch.randn(2 * dim + 8, dim, generator=rng, dtype=torch.float64)
-    score = target.score(points).double()
-    ones = torch.cat([points, torch.ones(len(points), 1, dtype=torch.float64)], dim=1)
-    matrix = torch.linalg.lstsq(ones, score, driver="gels").solution
-    if not torch.allclose(ones @ matrix, score, rtol=1e-6, atol=1e-6):
-        return None
-    precision = -matrix[:dim]
-    if float(torch.linalg.eigvalsh((precision + precision.T) / 2).min()) <= 0:
-        return None
-    covariance = torch.linalg.inv((precision + precision.T) / 2)
-    mean = covariance @ matrix[dim]
-    known = normal_log_prob(points, mean, torch.linalg.cholesky(covariance))
-    close = torch.allclose(known, -target.potential(points).double(), atol=1e-6)
-    return (mean, covariance) if close else None
 
 
 def log_mean_kernel(points: Tensor, centres: Tensor, log_widths: Tensor) -> Tensor:

@@ -236,5 +236,4 @@ def _with_options(run: FinishedRun, options: Certify) -> FinishedRun:
     """Return the run with these options of ``[certify]``, and with maps that remember images."""
     config = run.prepared.config.model_copy(update={"certify": options})
     prepared = dataclasses.replace(run.prepared, config=config)
-    blocks = run.state.blocks if run.blocks is None else run.blocks
-    return dataclasses.replace(run, prepared=prepared, blocks=remembering(blocks, parts=True))
+    return dataclasses.replace(run, prepared=prepared, blocks=remembering(run.maps, parts=True))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wopt.errors import DataError, UserError
 from wopt.jacobian import jacobians
-from wopt.statistics import mean_and_error
+from wopt.statistics import mean_and_error, optimal_slope
 from wopt.typed import Number, Typed
 from wopt_certify.estimate import Estimate, combine
 
@@ -121,9 +121,7 @@ def transport_gap(
 def _misfit(x: Tensor, y: Tensor, at_x: Tensor, at_y: Tensor) -> Tensor:
     """Return (y - A x - b)^T A^-1 (y - A x - b) at rows, for A and b fitted on other rows."""
     m, n = x.mean(0), y.mean(0)
-    root, inverse = _roots(_covariance(x - m))
-    half, _ = _roots(root @ _covariance(y - n) @ root)
-    slope = inverse @ half @ inverse
+    slope = optimal_slope(_covariance(x - m), _covariance(y - n))
     rest = at_y - n - (at_x - m) @ slope
     return (rest * torch.linalg.solve(slope, rest.T).T).sum(1)
 
@@ -133,12 +131,6 @@ def _covariance(centred: Tensor) -> Tensor:
     covariance = centred.T @ centred / len(centred)
     floor = 1e-10 * float(covariance.diagonal().mean()) + 1e-300
     return covariance + floor * torch.eye(len(covariance)).to(covariance)
-
-
-def _roots(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    values, vectors = torch.linalg.eigh((matrix + matrix.T) / 2)
-    values = values.clamp(min=1e-300).sqrt()
-    return vectors * values @ vectors.T, vectors / values @ vectors.T
 
 
 def _plans(x: Tensor, y: Tensor, size: int, groups: int, seed: int) -> tuple[SamplePlans, ...]:

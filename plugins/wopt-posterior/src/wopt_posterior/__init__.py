@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from wopt.lazy import exports
 
 if TYPE_CHECKING:
+    from wopt_posterior.calibration import Calibration as Calibration
+    from wopt_posterior.calibration import calibrate as calibrate
     from wopt_posterior.diagnostics import SamplerReport as SamplerReport
     from wopt_posterior.diagnostics import measure_flow as measure_flow
     from wopt_posterior.diagnostics import measure_sampler as measure_sampler

@@ -19,7 +19,7 @@ from wopt.runs import Prepared, build, like, with_threads
 from wopt.seeds import derive, generator
 from wopt_posterior.reference import Reference, density_of, mode_of, reference_of
 
-__all__ = ["is_posterior", "planned", "wants_plan"]
+__all__ = ["is_posterior", "planned", "schedules", "wants_plan"]
 
 _CHOICES = ("scheme", "block", "blocks", "stop", "refine")
 """Options that show that steps are chosen by hand; then only a ``[plan]`` plans."""
@@ -169,8 +169,9 @@ def _second(
     if iterations is None:
         left = budget.left or 0.0
         most = max(50, min(most, int(_OF_REFERENCE * left / lap)))
-        part = max(_OF_MAP * left - most * lap, 0.01 * (budget.seconds or 0.0)) / 7
-        own = {"seconds": [round(part * 2**k, 2) for k in range(3)]}
+        own = {
+            "seconds": schedules(max(_OF_MAP * left - most * lap, 0.01 * (budget.seconds or 0.0)))
+        }
     solver["by_step"] = [{"name": "gaussian", "iterations": most}, own]
     chosen: dict[str, Any] = {"solver": solver}
     if apart > _APART:
@@ -179,6 +180,16 @@ def _second(
         chosen["solver"] = {k: v for k, v in solver.items() if k != "by_step"} | own
         chosen |= {"blocks": chosen["blocks"][1:], "stop": {"steps": 1}}
     return chosen
+
+
+def schedules(seconds: float) -> list[float]:
+    """Return CPU seconds of three schedules, each twice as long as the one before.
+
+    Example:
+        >>> schedules(14.0)
+        [2.0, 4.0, 8.0]
+    """
+    return [round(seconds / 7 * 2**k, 2) for k in range(3)]
 
 
 def _told(reference: Reference, apart: float, iterations: int | None) -> str:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from wopt.clock import Stopwatch
+from wopt.component import build
 from wopt.config import validate
 from wopt.errors import ConfigError, UserError
 from wopt.flow import Flow
@@ -17,12 +18,12 @@ from wopt.interfaces import Listener, support_of
 from wopt.runs import ListenerLike, Prepared, Solution, advance, listener_of
 from wopt.seeds import generator
 from wopt.targets import Density
-from wopt_posterior.plan import planned
+from wopt_posterior.plan import planned, schedules
 from wopt_posterior.posterior import Posterior
 from wopt_posterior.reference import EMPTY
 from wopt_posterior.targets.given import GivenModel
 
-__all__ = ["sample"]
+__all__ = ["continued", "sample"]
 
 
 def sample(
@@ -119,7 +120,39 @@ def sample(
     flow = Flow(solution.flow.map, solution.flow.base, known)
     reference = prepared.reference
     found = Posterior.of(density, flow, n, seed, _how(solution) + failed, 0.0, reference)
-    return dataclasses.replace(found, cpu_seconds=watch.cpu)
+    return dataclasses.replace(found, cpu_seconds=watch.cpu, solution=solution)
+
+
+def continued(
+    posterior: Posterior,
+    budget: float = 60.0,
+    *,
+    iterations: int | None = None,
+    n: int | None = None,
+    seed: int = 0,
+    listener: ListenerLike = None,
+) -> Posterior:
+    """Go on where a posterior's training ended: see :meth:`Posterior.continued`."""
+    watch, before = Stopwatch(), posterior.solution
+    if before is None:
+        raise ConfigError("only a posterior of wopt.sample can go on: it holds no training state")
+    prepared, step = before.prepared, before.state.step
+    last = max(step, (prepared.stop.steps or 1) - 1)
+    own: dict[str, Any] = {"seconds": schedules(budget)}
+    if iterations is not None:
+        own = {"seconds": None, "iterations": iterations, "rounds": 1}
+    solvers = [prepared.solver.of_step(k) for k in range(last)]
+    solvers.append(prepared.solver.of_step(last).varied(**own))
+    solver = build("solver", {"name": "by_step", "solvers": solvers})
+    further = dataclasses.replace(
+        prepared, solver=solver, stop=prepared.stop.with_options(steps=last + 1)
+    )
+    solution = advance(further, before.state, listener_of(listener))
+    flow = Flow(solution.flow.map, solution.flow.base, posterior.names)
+    parts = (posterior.density, flow, n or len(posterior.draws), seed, _how(solution), 0.0)
+    found = Posterior.of(*parts, posterior.reference)
+    seconds = posterior.cpu_seconds + watch.cpu
+    return dataclasses.replace(found, cpu_seconds=seconds, solution=solution)
 
 
 def _solution(prepared: Prepared, progress: Listener) -> tuple[Solution, str]:
@@ -150,10 +183,13 @@ def _how(solution: Solution) -> str:
     """Return a description of the model's maps."""
     records = solution.history
     words = ["N(0, I) as it is", "a Gaussian"][: len(records) + 1][-1]
-    specs = solution.prepared.config.block_specs[: len(records)]
-    if specs and specs[-1].cls.__name__ != "Affine":
-        words = f"an autoregressive map of {records[-1].iterations} iterations"
-        words += " after a Gaussian" if len(records) > 1 else ""
+    specs = solution.prepared.config.block_specs
+    kinds = [specs[min(k, len(specs) - 1)].cls.__name__ for k in range(len(records))]
+    maps = [r.iterations for r, kind in zip(records, kinds, strict=True) if kind != "Affine"]
+    if maps:
+        words = "an autoregressive map" if len(maps) == 1 else "autoregressive maps"
+        words += f" of {' and '.join(map(str, maps))} iterations"
+        words += " after a Gaussian" if len(records) > len(maps) else ""
     if solution.status == "stopped":  # its diagnostics show how far to trust it
         return f"{words}, interrupted"
     return words if solution.status == "done" else f"{words} ({solution.reason})"

@@ -9,6 +9,7 @@ from torch import Tensor
 
 import wopt
 from wopt import Capability, FlowBlock, History, Objective, Particles, Subproblem
+from wopt.targets import gaussian_moments
 from wopt_schemes.base import Stepped
 from wopt_schemes.regression import Regression
 
@@ -114,13 +115,11 @@ class OrnsteinUhlenbeckRegression(Regression):
 
 def _gaussian(target: wopt.Target, dim: int, like: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and covariance of a Gaussian target, from its score, which must be affine."""
-    probes = torch.cat([torch.zeros(1, dim), torch.eye(dim), -2 * torch.eye(dim)]).double()
-    score = target.score(probes)
-    slope = score[1 : dim + 1] - score[0]
-    if not torch.allclose(score[dim + 1 :] - score[0], -2 * slope, rtol=1e-6, atol=1e-8):
+    moments = gaussian_moments(target, dim)
+    if moments is None:
         raise wopt.ConfigError(_REFUSED)
-    covariance = -torch.linalg.inv(slope)
-    return (covariance @ score[0]).to(like), covariance.to(like)
+    mean, covariance = moments
+    return mean.to(like), covariance.to(like)
 
 
 _REFUSED = (

@@ -20,19 +20,6 @@ __all__ = ["StepBounds", "chain", "with_transport_entropy"]
 PerStep = Sequence[float | None] | Array
 """One number per step, ``None`` or NaN where it is not known."""
 
-_NAMES = {
-    "eps": "errors",
-    "moved": "moved",
-    "fisher": "fisher",
-    "moments": "second_moments",
-    "w0": "w0",
-    "kl0": "kl0",
-    "target_moment": "target_second_moment",
-    "smoothness": "smoothness",
-}
-"""From inputs of the rules to the names of :func:`chain`'s arguments."""
-_MEASURABLE = tuple(_NAMES.values())
-
 
 @dataclasses.dataclass(frozen=True)
 class StepBounds(Typed):
@@ -129,36 +116,36 @@ def chain(
         raise UserError(f"chain follows one run: one step size a step, got shape {h.shape}")
     run = Inputs(
         h=h,
-        eps=eps,
+        errors=eps,
         moved=_per_step("moved", moved, len(h)),
         fisher=_per_step("fisher", fisher, len(h)),
-        moments=_moments(second_moments, len(h) + 1),
+        second_moments=_moments(second_moments, len(h) + 1),
         w0=_number("w0", w0),
         kl0=_number("kl0", kl0),
-        target_moment=_number("target_second_moment", target_second_moment),
+        target_second_moment=_number("target_second_moment", target_second_moment),
         lam=lam,
         pl=lam if pl is None else pl,
         smoothness=_number("smoothness", smoothness),
         base=base,
     )
-    estimates = {key for key, name in _NAMES.items() if name in measured}
-    return _records(*_with_distance(run, estimates), not_optimal, frozenset(seen))
+    return _records(*_with_distance(run, set(measured)), not_optimal, frozenset(seen))
 
 
 def _check(base: str, measured: Collection[str]) -> None:
     if base not in get_args(Base):
         raise UserError(f"base is one of {', '.join(get_args(Base))}, got {base!r}")
-    if unknown := sorted(set(measured) - set(_MEASURABLE)):
-        raise UserError(f"measured names {unknown}; known: {', '.join(_MEASURABLE)}")
+    known = {key for rule in RULES for key in rule.uses}
+    if unknown := sorted(set(measured) - known):
+        raise UserError(f"measured names {unknown}; known: {', '.join(sorted(known))}")
 
 
 def _with_distance(run: Inputs, estimates: set[str]) -> tuple[Inputs, set[str]]:
     """Return inputs whose w0, where it is not known, is bounded by the second moments."""
-    if not math.isnan(run.w0) or math.isnan(run.moments[0] + run.target_moment):
+    if not math.isnan(run.w0) or math.isnan(run.second_moments[0] + run.target_second_moment):
         return run, estimates
-    if estimates & {"moments", "target_moment"}:
+    if estimates & {"second_moments", "target_second_moment"}:
         estimates = estimates | {"w0"}
-    w0 = start_distance(float(run.moments[0]), run.target_moment)
+    w0 = start_distance(float(run.second_moments[0]), run.target_second_moment)
     return dataclasses.replace(run, w0=w0), estimates
 
 
@@ -198,7 +185,7 @@ def _withdrawn(entries: list[Entry], not_optimal: Sequence[str]) -> list[Entry]:
 
 def _seen(rule: Rule, entries: list[Entry], steps: frozenset[int]) -> list[Entry]:
     """Return the entries, relabelled where they use errors seen by test fields."""
-    if not {"eps", "fisher"} & set(rule.uses):
+    if not {"errors", "fisher"} & set(rule.uses):
         return entries
     labelled = []
     for n, entry in enumerate(entries, 1):
@@ -217,7 +204,7 @@ def _apply(
     if not reason:
         for key in rule.uses:
             if np.all(np.isnan(getattr(run, key))):
-                reason = f"{_NAMES[key]} is not known"
+                reason = f"{key} is not known"
                 break
     if not reason:
         try:
@@ -234,7 +221,7 @@ def _apply(
         label = Label.EXACT
         if estimates & set(rule.uses):
             label = Label.ESTIMATE
-        elif "eps" in rule.uses and np.any(run.eps[n if rule.local else 0 : n + 1] > 0):
+        elif "errors" in rule.uses and np.any(run.errors[n if rule.local else 0 : n + 1] > 0):
             label = Label.GIVEN_EPS
         entries.append(Entry(float(value), label))
     return entries
@@ -249,7 +236,7 @@ def _unknown(rule: Rule, run: Inputs, n: int) -> str:
         values = values[1:] if len(values) > len(run.h) else values
         for k in range(n if rule.local else 0, n + 1):
             if np.isnan(values[k]):
-                return f"{_NAMES[key]} of step {k + 1} is not known"
+                return f"{key} of step {k + 1} is not known"
     return "an input is not known"
 
 

@@ -116,20 +116,20 @@ class Inputs:
     """The known quantities of a run; arrays have one number per step, NaN where it is unknown.
 
     Attributes:
-        h, eps, moved, fisher: As in ``chain``, shape ``(steps,)``.
-        moments: E|X|^2 under p_0, ..., p_N, shape ``(steps + 1,)``.
-        w0, kl0, target_moment, smoothness: As in ``chain``, NaN where unknown.
+        h, errors, moved, fisher: As in ``chain``, shape ``(steps,)``.
+        second_moments: E|X|^2 under p_0, ..., p_N, shape ``(steps + 1,)``.
+        w0, kl0, target_second_moment, smoothness: As in ``chain``, NaN where unknown.
         base: The starting point of the proximal steps.
     """
 
     h: Array
-    eps: Array
+    errors: Array
     moved: Array
     fisher: Array
-    moments: Array
+    second_moments: Array
     w0: float
     kl0: float
-    target_moment: float
+    target_second_moment: float
     lam: float
     pl: float
     smoothness: float
@@ -137,15 +137,17 @@ class Inputs:
 
     def posterior(self) -> Bound[Array]:
         """Return Theorem Q after each step."""
-        return a_posteriori(self.moved, self.h, self.eps, self.pl)
+        return a_posteriori(self.moved, self.h, self.errors, self.pl)
 
     def split(self) -> Bound[Array]:
         """Return the forward-backward bounds."""
-        return forward_backward(self.w0, self.h, self.eps, self.lam, self.smoothness)
+        return forward_backward(self.w0, self.h, self.errors, self.lam, self.smoothness)
 
     def coupled(self) -> Array:
         """Return the distances of independent couplings."""
-        return np.array([start_distance(m, self.target_moment) for m in self.moments[1:]])
+        return np.array(
+            [start_distance(m, self.target_second_moment) for m in self.second_moments[1:]]
+        )
 
 
 def _holds(_: Inputs) -> str:
@@ -216,26 +218,26 @@ def _proximal(run: Inputs) -> str:
     return "needs h <= 2/L for the explicit part" if np.any(run.h * run.smoothness > 2) else ""
 
 
-_START = ("w0", "eps")
+_START = ("w0", "errors")
 _ALONG = "optimal maps, the true eps of all steps"
 _FROM_W2 = f"lambda, {_ALONG}, W2 at the start"
 RULES = (
     Rule(
         "theorem_s", "Theorem S, S'", _FROM_W2, ("cheng2024",), _START,
-        lambda r: theorem_s_gap(r.w0, r.h, r.eps, r.lam),
-        lambda r: theorem_s(r.w0, r.h, r.eps, r.lam), _chains,
+        lambda r: theorem_s_gap(r.w0, r.h, r.errors, r.lam),
+        lambda r: theorem_s(r.w0, r.h, r.errors, r.lam), _chains,
     ),
     Rule(
         "theorem_p", "Theorem P", f"lambda, {_ALONG}, KL at the start", ("cheng2024", "zhu2025"),
-        ("kl0", "eps"), lambda r: theorem_p(r.kl0, r.h, r.eps, r.lam, r.pl), None, _chains,
+        ("kl0", "errors"), lambda r: theorem_p(r.kl0, r.h, r.errors, r.lam, r.pl), None, _chains,
     ),
     Rule(
         "a_priori", "a priori (S', P)", _FROM_W2, ("cheng2024",), _START,
-        lambda r: a_priori(r.w0, r.h, r.eps, r.lam, r.pl), None, _chains,
+        lambda r: a_priori(r.w0, r.h, r.errors, r.lam, r.pl), None, _chains,
     ),
     Rule(
         "theorem_q", "Theorem Q", "lambda, the true eps of the last step",
-        ("bakry1985", "otto2000"), ("moved", "eps"), lambda r: r.posterior().kl,
+        ("bakry1985", "otto2000"), ("moved", "errors"), lambda r: r.posterior().kl,
         lambda r: r.posterior().w2, _proximal, local=True,
     ),
     Rule(
@@ -244,12 +246,12 @@ RULES = (
     ),
     Rule(
         "convex", "lambda = 0", f"convexity, {_ALONG}, W2 at the start", ("cheng2024",), _START,
-        lambda r: convex_last(r.w0, r.h, r.eps), None, _convex,
+        lambda r: convex_last(r.w0, r.h, r.errors), None, _convex,
     ),
     Rule(
         "paper", "the paper's (1.5)-(1.7)", _FROM_W2, ("cheng2024",), _START,
-        lambda r: paper_gap(r.w0, r.h, r.eps, r.lam),
-        lambda r: paper_distance(r.w0, r.h, r.eps, r.lam), _chains,
+        lambda r: paper_gap(r.w0, r.h, r.errors, r.lam),
+        lambda r: paper_distance(r.w0, r.h, r.errors, r.lam), _chains,
     ),
     Rule(
         "forward_backward", "forward-backward", "lambda and L of the explicit part, true eps",
@@ -257,8 +259,8 @@ RULES = (
         _splits,
     ),
     Rule(
-        "moments", "moments", "second moments", (), ("moments", "target_moment"), None,
-        Inputs.coupled, local=True,
+        "moments", "moments", "second moments", (), ("second_moments", "target_second_moment"),
+        None, Inputs.coupled, local=True,
     ),
     # Of the smallest bound of the gap: computed last, and again where facts refute that.
     Rule("transport_entropy", "from KL (T2)", "lambda, the best bound of KL", local=True),

@@ -14,11 +14,11 @@ from wopt.errors import DataError
 from wopt.interfaces import Budget, Target
 from wopt.seeds import derive
 from wopt.statistics import error_of_mean, mean_and_error
-from wopt_certify.challenge.challenger import Challenger
+from wopt_certify.challenge.challenger import Challenger, Density
 from wopt_certify.challenge.free_step import FreeSteps, block_for
 from wopt_certify.challenge.judge import Bet, lower_limit
 from wopt_certify.challenge.mixture import Mixtures
-from wopt_certify.challenge.rows import ChallengeRows, Fitted, Stack
+from wopt_certify.challenge.rows import ChallengeRows, Stack
 from wopt_certify.challenge.shells import Shells
 from wopt_certify.challenge.tree import TurnedTrees
 from wopt_certify.lower import EscalationStep, LowerSide
@@ -94,19 +94,20 @@ def challenge(
             )
     fit, kept = fit.part(fit.finite()), hold.finite()
     hold = hold.part(kept)
-    budget = Budget(_SECONDS) if budget is None and recorded is None else budget
-    found = list(_within(_fits(fit, hold, challengers, seed, budget), budget, recorded))
+    budget = Budget() if recorded is not None else budget or Budget(_SECONDS)
+    fits = _fits(fit, hold, challengers, seed, budget)
+    found = [one for _, one in zip(budget.clock(recorded), fits, strict=False)]
     if not found:
         raise DataError("no challenger takes part: name a block, or allow densities in closed form")
-    logs = torch.stack([one.fitted.ratio(judge) for one in found], 1)
+    logs = torch.stack([judge.views[one.side].ratio(one.density) for one in found], 1)
     chosen = torch.stack([one.logs for one in found], 1)
     hold_groups, judge_groups = (groups[0][kept], groups[1]) if groups else (None, None)
     steps = list[EscalationStep]()
     for k, one in enumerate(found, 1):
-        stack = Stack.fit([each.fitted.name for each in found[:k]], chosen[:, :k])
+        stack = Stack.fit([each.name for each in found[:k]], chosen[:, :k])
         values = stack.ratio(logs[:, :k])
         gain = float(values.mean()), error_of_mean(values, judge_groups)
-        steps.append(EscalationStep(one.fitted.name, one.seconds, *gain))
+        steps.append(EscalationStep(one.name, one.seconds, *gain))
     bet = Bet.on(stack.ratio(chosen), stack.least, hold_groups)
     low = lower_limit(values, bet, level, judge_groups)
     return LowerSide(*gain, low, level, stack.by(), len(judge), tuple(steps), tried=len(found))
@@ -115,20 +116,13 @@ def challenge(
 _SECONDS = 10.0
 
 
-def _within(work: Iterator[_Fit], budget: Budget | None, recorded: int | None) -> Iterator[_Fit]:
-    """Yield work, at least once, until the budget is spent, or as often as recorded."""
-    for count, one in enumerate(work, 1):
-        yield one
-        over = budget is not None and budget.left is not None and budget.left <= 0
-        if count == recorded or (recorded is None and over):
-            return
-
-
 @dataclasses.dataclass(frozen=True)
-class _Fit:
-    """A density, its log r - log model at held-out rows, and the CPU seconds until its end."""
+class _Fitted:
+    """A density on a side, log r - log model at held-out rows, and the seconds until its end."""
 
-    fitted: Fitted
+    name: str
+    side: str
+    density: Density
     logs: Tensor
     seconds: float
 
@@ -138,8 +132,8 @@ def _fits(
     hold: ChallengeRows,
     challengers: Sequence[Challenger],
     seed: int,
-    budget: Budget | None,
-) -> Iterator[_Fit]:
+    budget: Budget,
+) -> Iterator[_Fitted]:
     """Yield fitted densities, turn by turn, while held-out rows gain."""
     watch, took, made = Stopwatch(), dict[str, float](), list[Tensor]()
     before = torch.zeros(len(hold), dtype=torch.float64)
@@ -147,15 +141,13 @@ def _fits(
         count = len(made)
         for kind, side in _pairs(challengers, fit, turn):
             place, lap = f"{kind.name} on the {side}", Stopwatch()
-            left = None if budget is None else budget.left
-            if left is not None and 2 * took.get(place, 0.0) > left:
+            if budget.left is not None and 2 * took.get(place, 0.0) > budget.left:
                 return  # twice the effort of before does not fit
-            views = fit.views[side].points, hold.views[side].points
-            density = kind.fit(*views, turn, derive(seed, place, turn))
-            fitted = Fitted(place, side, density)
-            made.append(fitted.ratio(hold))
+            view = hold.views[side]
+            density = kind.fit(fit.views[side].points, view.points, turn, derive(seed, place, turn))
+            made.append(view.ratio(density))
             took[place] = lap.cpu
-            yield _Fit(fitted, made[-1], watch.cpu)
+            yield _Fitted(place, side, density, made[-1], watch.cpu)
         if turn > 1 and len(made) == count:
             return
         if turn > 1:

@@ -16,7 +16,7 @@ from wopt.interfaces import Target
 from wopt.particles import Particles
 from wopt_certify.challenge.challenger import Density
 
-__all__ = ["FLOOR", "ChallengeRows", "Fitted", "Stack", "View"]
+__all__ = ["FLOOR", "ChallengeRows", "Stack", "View"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +34,10 @@ class View:
     def part(self, index: Tensor | slice) -> View:
         """Return the rows of ``index``, a slice, a mask ``(n,)`` or indices ``(m,)``."""
         return View(self.points[index], self.log_model[index])
+
+    def ratio(self, density: Density) -> Tensor:
+        """Return log r - log model in nats, shape ``(n,)``, r being a density here."""
+        return density(self.points) - self.log_model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,12 +67,7 @@ class ChallengeRows:
     condition: int = 0
 
     @classmethod
-    def of(
-        cls,
-        target: Target,
-        start: Tensor,
-        moved: Particles,
-    ) -> ChallengeRows:
+    def of(cls, target: Target, start: Tensor, moved: Particles) -> ChallengeRows:
         """Return the rows of a flow.
 
         Args:
@@ -113,24 +112,6 @@ class ChallengeRows:
         for view in self.views.values():
             finite &= torch.isfinite(view.points).all(1) & torch.isfinite(view.log_model)
         return finite
-
-
-@dataclasses.dataclass(frozen=True)
-class Fitted:
-    """A normalised density on one side of the flow.
-
-    Attributes:
-        side: Key of :attr:`ChallengeRows.views`, in whose coordinates it is a density.
-    """
-
-    name: str
-    side: str
-    density: Density
-
-    def ratio(self, rows: ChallengeRows) -> Tensor:
-        """Return log r - log model in nats at rows, shape ``(n,)``."""
-        view = rows.views[self.side]
-        return self.density(view.points) - view.log_model
 
 
 FLOOR = 0.02

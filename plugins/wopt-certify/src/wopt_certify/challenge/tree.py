@@ -93,84 +93,52 @@ class Tree:
 class PairDensity:
     """log c(u_j | u_i) - log phi(u_j):  what score i says of score j, which are N(0, 1) alone.
 
+    c is phi outside of a square, and a table inside. Its rows have one integral, and so has what
+    is linear between two of them: c is normalised exactly.
+
     Attributes:
-        table: A density at the nodes of a grid, shape ``(nodes, nodes)``, bilinear between them.
-        apart: Weight of the product of two N(0, 1).
+        table: c at the nodes of a grid, u_i down and u_j across, shape ``(nodes, nodes)``.
     """
 
     i: int
     j: int
     table: Tensor
-    apart: float
 
     @classmethod
     def best(cls, fit: Tensor, hold: Tensor, i: int, j: int) -> tuple[PairDensity, float]:
         """Return the plane of scores ``(n, d)`` with the clearest held-out gain, and that, nats."""
-        counts, trials = _counts(fit[:, i], fit[:, j]), list[tuple[PairDensity, float]]()
+        edge = _END + _STEP / 2  # each node is the middle of a cell
+        counts = torch.histogramdd(fit[:, [i, j]], _NODES, range=2 * [-edge, edge]).hist
+        nodes = torch.linspace(-_END, _END, _NODES, dtype=torch.float64)
+        normal = (-nodes.square() / 2).exp() / math.sqrt(2 * math.pi)
+        tables = list[Tensor]()
         for width in _WIDTHS:
-            kernel = _kernel(width * len(fit) ** (-1 / 6))
-            table = kernel @ counts @ kernel
-            table = table / (_integral(_integral(table)) * _STEP**2)
-            parts = cls._parts(table, hold[:, i], hold[:, j])
-            for apart in _APART:
-                gain = cls._gain(apart, *parts)
-                clear = float(gain.mean() - gain.std() / math.sqrt(len(gain)))
-                trials.append((cls(i, j, table, apart), clear))
-        return max(trials, key=lambda trial: trial[1])
+            sd = max(width * len(fit) ** (-1 / 6), 0.3 * _STEP)
+            kernel = (-((nodes[:, None] - nodes) / sd).square() / 2).exp()
+            joint = kernel @ counts @ kernel
+            joint = joint / (joint.sum() * _STEP**2)
+            tables += [
+                (1 - apart) * joint + apart * torch.outer(normal, normal) for apart in _APART
+            ]
+        stacked = torch.stack(tables)
+        rows = (stacked.sum(2) - (stacked[..., 0] + stacked[..., -1]) / 2) * _STEP
+        stacked = stacked * (math.erf(_END / math.sqrt(2)) / rows)[..., None]
+        gains = _gains(stacked, hold[:, i], hold[:, j])
+        clear = gains.mean(1) - gains.std(1) / math.sqrt(len(hold))
+        at = int(clear.argmax())
+        return cls(i, j, stacked[at]), float(clear[at])
 
     def __call__(self, u: Tensor) -> Tensor:
         """Return the gain in nats, shape ``(n,)``, at scores ``(n, d)``."""
-        return self._gain(self.apart, *self._parts(self.table, u[:, self.i], u[:, self.j]))
-
-    @staticmethod
-    def _parts(table: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the joint density of the table, its marginal at u, and N(0, 1) at u and at v."""
-        (a, s), (b, t) = _place(u), _place(v)
-        both = torch.lerp(
-            torch.lerp(table[a, b], table[a, b + 1], t),
-            torch.lerp(table[a + 1, b], table[a + 1, b + 1], t),
-            s,
-        )
-        marginal = _integral(table) * _STEP
-        inside = u.abs() <= _END
-        at_u = torch.lerp(marginal[a], marginal[a + 1], s) * inside
-        normal = [(-x.square() / 2).exp() / math.sqrt(2 * math.pi) for x in (u, v)]
-        return both * (inside & (v.abs() <= _END)), at_u, normal[0], normal[1]
-
-    @staticmethod
-    def _gain(apart: float, both: Tensor, at_u: Tensor, one: Tensor, other: Tensor) -> Tensor:
-        joint = (1 - apart) * both + apart * one * other
-        # Far out both Gaussians underflow, where the table says nothing.
-        gain = joint.log() - ((1 - apart) * at_u + apart * one).log() - other.log()
-        return torch.where(torch.isfinite(gain), gain, 0.0)
+        return _gains(self.table[None], u[:, self.i], u[:, self.j])[0]
 
 
-def _place(u: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the node below each score, and the next one's weight, shape ``(n,)``."""
-    position = ((u + _END) / _STEP).clamp(0, _NODES - 1.001)
-    node = position.floor()
-    return node.long(), position - node
-
-
-def _counts(u: Tensor, v: Tensor) -> Tensor:
-    """Return counts, distributed linearly to the nodes around, shape ``(nodes, nodes)``."""
-    (a, s), (b, t) = _place(u), _place(v)
-    total = torch.zeros(_NODES**2, dtype=torch.float64)
-    for i, p in ((a, 1 - s), (a + 1, s)):
-        for j, q in ((b, 1 - t), (b + 1, t)):
-            total += torch.bincount(i * _NODES + j, p * q, minlength=_NODES**2)
-    return total.reshape(_NODES, _NODES)
-
-
-def _kernel(width: float) -> Tensor:
-    """Return the Gaussian blur of a bandwidth, shape ``(nodes, nodes)``."""
-    nodes = torch.arange(_NODES, dtype=torch.float64)
-    return (-((nodes[:, None] - nodes) / max(width / _STEP, 0.3)).square() / 2).exp()
-
-
-def _integral(table: Tensor) -> Tensor:
-    """Return the integral over the last axis, for nodes one apart."""
-    return table.sum(-1) - (table[..., 0] + table[..., -1]) / 2
+def _gains(tables: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    """Return log c(v | u) - log phi(v) by tables ``(k, nodes, nodes)``, shape ``(k, n)``."""
+    at = torch.stack([v, u], 1) / _END
+    density = torch.nn.functional.grid_sample(tables[None], at[None, None], align_corners=True)
+    gain = density[0, :, 0].log() + v.square() / 2 + math.log(2 * math.pi) / 2
+    return torch.where((at.abs() <= 1).all(1), gain, 0.0)
 
 
 def information(u: Tensor) -> Tensor:

@@ -17,7 +17,6 @@ from wopt.statistics import mean_and_error
 from wopt.typed import Typed
 
 __all__ = [
-    "ClassifierOutput",
     "ClassifierTest",
     "Region",
     "Units",
@@ -195,24 +194,9 @@ class ClassifierTest(Typed):
     judged: int
 
 
-@dataclasses.dataclass(frozen=True)
-class ClassifierOutput:
-    """The test data of a classifier with its logits.
-
-    Attributes:
-        rows, samples: Test rows and as many samples, shape ``(n, d)`` each.
-        row_logits, sample_logits: Logits of being a row, shape ``(n,)`` each.
-    """
-
-    rows: Tensor
-    samples: Tensor
-    row_logits: Tensor
-    sample_logits: Tensor
-
-
 def classifier_test(
     rows: Tensor, samples: Tensor, *, seed: int = 0
-) -> tuple[ClassifierTest, ClassifierOutput]:
+) -> tuple[ClassifierTest, tuple[Tensor, Tensor]]:
     """Test whether rows and samples come from one law.
 
     A classifier (ridge regression on coordinates, on squares and products or on random cosines,
@@ -224,6 +208,10 @@ def classifier_test(
     Args:
         rows: Shape ``(n, d)``, n >= 20.
         samples: Shape ``(m, d)``; min(n, m) of each are used.
+
+    Returns:
+        The test; the rows and then the samples on which it was made, shape ``(2 k, d)``, with the
+        logits of being a row, shape ``(2 k,)``.
 
     Source: Lopez-Paz, Oquab, Revisiting classifier two-sample tests, 2017; Kim, Ramdas, Singh,
     Wasserman, Classification accuracy as a proxy for two-sample testing, 2021.
@@ -263,7 +251,7 @@ def classifier_test(
         p_value=permutation_p_value(logits.sigmoid() @ ways),
         judged=judged,
     )
-    return test, ClassifierOutput(x[:judged], y[:judged], logits[:judged], logits[judged:])
+    return test, (torch.cat([x[:judged], y[:judged]]), logits)
 
 
 _SHARE = 0.1
@@ -290,44 +278,36 @@ class Region(Typed):
     columns: tuple[tuple[str, float], ...]
 
 
-def regions_of(judged: ClassifierOutput, names: Sequence[str]) -> tuple[Region, ...]:
+def regions_of(pooled: Tensor, logits: Tensor, names: Sequence[str]) -> tuple[Region, ...]:
     """Return the region that lacks samples, and the one that has too many.
 
     Args:
-        judged: Rows and samples that the classifier was not trained on, and its logits there.
+        pooled: Rows and then as many samples that the classifier was not trained on, shape
+            ``(2 n, d)``.
+        logits: Its logits of being a row, shape ``(2 n,)``.
     """
-    pooled = torch.cat([judged.row_logits, judged.sample_logits])
-    high, low = pooled.quantile(1 - _SHARE), pooled.quantile(_SHARE)
-    lacking = (judged.row_logits >= high, judged.sample_logits >= high)
-    excess = (judged.row_logits <= low, judged.sample_logits <= low)
-    regions = []
-    if bool(lacking[0].any()):
-        regions.append(_region("rows", judged, *lacking, names))
-    if bool(excess[1].any()):
-        regions.append(_region("samples", judged, *excess, names))
+    high, low = logits.quantile(1 - _SHARE), logits.quantile(_SHARE)
+    middle, sd, n = pooled.median(0)[0], pooled.std(0), len(pooled) // 2
+    regions = list[Region]()
+    sides: tuple[Literal["rows", "samples"], ...] = ("rows", "samples")
+    for favours, inside, own in zip(
+        sides, (logits >= high, logits <= low), (slice(n), slice(n, None)), strict=True
+    ):
+        points = pooled[own][inside[own]]
+        if not len(points):
+            continue
+        centre = points.median(0)[0]
+        away = (centre - middle) / torch.where(sd > 0, sd, 1.0)
+        order = away.abs().argsort(descending=True)[:_COLUMNS].tolist()
+        rows, samples = (float(part.double().mean()) for part in inside.chunk(2))
+        regions.append(
+            Region(
+                favours,
+                rows,
+                samples,
+                math.sqrt((rows * (1 - rows) + samples * (1 - samples)) / n),
+                tuple(centre.tolist()),
+                tuple((names[j], float(away[j])) for j in order),
+            )
+        )
     return tuple(regions)
-
-
-def _region(
-    favours: Literal["rows", "samples"],
-    judged: ClassifierOutput,
-    of_rows: Tensor,
-    of_samples: Tensor,
-    names: Sequence[str],
-) -> Region:
-    inside = judged.rows[of_rows] if favours == "rows" else judged.samples[of_samples]
-    everything = torch.cat([judged.rows, judged.samples])
-    centre = inside.median(0)[0]
-    sd = everything.std(0)
-    away = (centre - everything.median(0)[0]) / torch.where(sd > 0, sd, 1.0)
-    order = away.abs().argsort(descending=True)[:_COLUMNS].tolist()
-    shares = of_rows.double().mean(), of_samples.double().mean()
-    variances = (s * (1 - s) / len(part) for s, part in zip(shares, (of_rows, of_samples)))  # noqa: B905
-    return Region(
-        favours,
-        float(shares[0]),
-        float(shares[1]),
-        float(sum(variances)) ** 0.5,
-        tuple(centre.tolist()),
-        tuple((names[j], float(away[j])) for j in order),
-    )

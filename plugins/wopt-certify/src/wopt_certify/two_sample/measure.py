@@ -296,7 +296,7 @@ def two_sample(
         p_value=min(1.0, 2 * min(classifier.p_value, mmd.p_value)),
         level=level,
         columns=column_differences(rows, samples, names)[:_SHOWN],
-        regions=regions_of(judged, names),
+        regions=regions_of(*judged, names),
         overflowed=overflowed,
         closest=None if train is None else closest_record(train, rows, samples),
     )

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from wopt import ConfigError, Objective, Source
 from wopt.interfaces import ExactLaws, ExactSolution
+from wopt.statistics import optimal_slope
 from wopt_measures.exact.forces import Forces, forces_of, start_of
 from wopt_measures.laws.gaussian import GaussianLaw
 from wopt_measures.laws.mixture import MixtureLaw
@@ -146,13 +147,5 @@ def _symmetric(s: Tensor) -> list[list[float]]:
 
 def _carried(x: Tensor, start: _Moments, at: _Moments) -> Tensor:
     """Return x, shape ``(n, d)``, carried by the optimal map from N(m, S) to N(m_t, S_t)."""
-    root = _power(start.covariances[0], 0.5)
-    back = _power(start.covariances[0], -0.5)
-    optimal = back @ _power(root @ at.covariances[0] @ root, 0.5) @ back
+    optimal = optimal_slope(start.covariances[0], at.covariances[0])
     return at.means[0] + (x - start.means[0]) @ optimal
-
-
-def _power(s: Tensor, power: float) -> Tensor:
-    values, basis = torch.linalg.eigh(s)
-    powers: Tensor = basis @ torch.diag(values**power) @ basis.T
-    return powers

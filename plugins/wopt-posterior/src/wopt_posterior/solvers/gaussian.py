@@ -12,7 +12,8 @@ from wopt.capabilities import Capability
 from wopt.errors import CapabilityError
 from wopt.interfaces import SILENT, FlowBlock, Listener, SolveReport, Subproblem, Target
 from wopt.parallel import SOLO, Team
-from wopt.particles import Particles
+from wopt.statistics import optimal_slope
+from wopt.testing import moments
 from wopt.train import minimise_by_lbfgs, spread
 
 __all__ = ["become_gaussian", "laplace"]
@@ -23,7 +24,7 @@ _MOST = 200
 
 
 def laplace(target: Target, start: Tensor, iterations: int) -> tuple[Tensor, Tensor] | None:
-    """Return a target's mode, shape ``(d,)``, and H^(-1/2), ``(d, d)``; ``None`` unless H > 0.
+    """Return a target's mode, shape ``(d,)``, and H^-1, ``(d, d)``; ``None`` unless H > 0.
 
     H is the Hessian of the potential V, so N(mode, H^-1) is Laplace's approximation.
 
@@ -34,9 +35,9 @@ def laplace(target: Target, start: Tensor, iterations: int) -> tuple[Tensor, Ten
     Example:
         >>> import wopt
         >>> law = wopt.build("target", {"name": "gaussian", "mean": [3.0, 0.0], "scale": 2.0})
-        >>> mode, root = laplace(law, torch.zeros(2).double(), 100)
-        >>> [round(v, 4) for v in mode.tolist()], round(float(root[0, 0]), 4)
-        ([3.0, 0.0], 2.0)
+        >>> mode, covariance = laplace(law, torch.zeros(2).double(), 100)
+        >>> [round(v, 4) for v in mode.tolist()], round(float(covariance[0, 0]), 4)
+        ([3.0, 0.0], 4.0)
     """
     x = start.detach().clone()[None].requires_grad_()
     if x.shape[1] > _MOST:
@@ -53,7 +54,7 @@ def laplace(target: Target, start: Tensor, iterations: int) -> tuple[Tensor, Ten
     values, vectors = torch.linalg.eigh(hessian)
     if not float(values[0]) > 1e-12 * float(values[-1]):
         return None
-    return mode, vectors * values.rsqrt() @ vectors.T
+    return mode, vectors / values @ vectors.T
 
 
 def _value(target: Target, x: Tensor) -> Tensor:
@@ -126,12 +127,14 @@ def become_gaussian(
             "some; choose adam, muon or lbfgs"
         )
     sub = _in_float64(subproblem)
-    mean, root = _moments(sub.particles)
+    mean, covariance = moments(sub.particles)
     beginnings = [(torch.eye(len(mean)).double(), torch.zeros_like(mean))]
     if target is not None and Capability.POTENTIAL in target.provides:
         peak = laplace(target, mean, iterations)
         if peak is not None:
-            beginnings.insert(0, _optimal(mean, root, *peak))
+            mode, wide = peak
+            steepness = optimal_slope(covariance, wide)
+            beginnings.insert(0, (steepness, mode - steepness @ mean))
     total, least, best = 0, math.inf, beginnings[-1]
     for beginning in beginnings:
         value, whole, calls = _descend(sub, beginning, iterations, listener, team)
@@ -141,8 +144,8 @@ def become_gaussian(
     if not math.isfinite(least):
         return SolveReport(total, least, diverged=True)
     slope, shift = best
-    image = slope @ root @ root @ slope.T
-    block.become_affine(*_optimal(mean, root, slope @ mean + shift, _root(image)))
+    optimal = optimal_slope(covariance, slope @ covariance @ slope.T)
+    block.become_affine(optimal, slope @ mean + shift - optimal @ mean)
     return SolveReport(total, least, diverged=False)
 
 
@@ -157,25 +160,6 @@ def _in_float64(sub: Subproblem) -> Subproblem:
     return dataclasses.replace(
         sub, particles=dataclasses.replace(p, **doubled), anchor=sub.anchor.double()
     )
-
-
-def _moments(particles: Particles) -> tuple[Tensor, Tensor]:
-    """Return the mean and the symmetric root of the covariance."""
-    mean = particles.mean(particles.points)
-    away = particles.points - mean
-    return mean, _root(particles.mean(away[:, :, None] * away[:, None, :]))
-
-
-def _root(matrix: Tensor) -> Tensor:
-    values, vectors = torch.linalg.eigh((matrix + matrix.T) / 2)
-    return vectors * values.clamp_min(0).sqrt() @ vectors.T
-
-
-def _optimal(mean: Tensor, root: Tensor, centre: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the optimal map from N(mean, root^2) to N(centre, image^2): slope and shift."""
-    back = torch.linalg.pinv(root, hermitian=True)
-    slope = back @ _root(root @ image @ image @ root) @ back
-    return slope, centre - slope @ mean
 
 
 def _descend(
