@@ -96,9 +96,9 @@ def reference_of(
 ) -> Reference:
     """Return a reference sample of a target: exact draws where it has them.
 
-    Others get as many passes of a tempered sampler as half of the budget pays, one at least. Then
-    the points go on by Hamiltonian trajectories: they fill what is far along arms, where steps are
-    too short and resampling has nothing to draw.
+    Others get as many passes of a tempered sampler as a third of the budget pays, one at least.
+    Then the points go on by Hamiltonian trajectories: they fill what is far along arms, where steps
+    are too short and resampling has nothing to draw.
 
     Args:
         budget: CPU seconds.
@@ -121,7 +121,7 @@ def reference_of(
         return Reference.exact(target.sample(POINTS * (passes or 8), dim, rng))
     density = density_of(target)
     work = sequence(density, beginning(density, dim, rng, start), POINTS, rng)
-    found, _ = budget.share(0.5).run(work, recorded=passes)
+    found, _ = budget.share(1 / 3).run(work, recorded=passes)
     assert found is not None
     count = None if passes is None else 5 * passes
     points, _ = budget.run(_moved(density, found.points, rng), recorded=count)
