@@ -8,7 +8,10 @@ from collections.abc import Iterator
 
 from wopt.errors import UserError
 
-__all__ = ["check_room", "of_memory", "physical", "within_memory"]
+__all__ = ["PIECE", "check_room", "of_memory", "physical", "within_memory"]
+
+PIECE = 2**16
+"""Rows of a table that are processed at a time."""
 
 _UNKNOWN = 2**36
 """Bytes of memory that are assumed if the system does not tell."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from wopt.data.columns import Columns
 from wopt.data.dataset import Dataset
 from wopt.data.table_transform import fit_transform
+from wopt.data.tables import coordinates
 from wopt.data.transform import How
 from wopt.errors import DataError
 from wopt.registry import close_matches
@@ -35,11 +36,6 @@ def dequantised(x: Tensor, width: float, rng: torch.Generator) -> Tensor:
     if width == 0:
         return x
     return x + width * torch.rand(x.shape, generator=rng, dtype=x.dtype)
-
-
-def coordinates(dim: int) -> tuple[str, ...]:
-    """Return the names x0, x1, ... of unnamed columns."""
-    return tuple(f"x{j}" for j in range(dim))
 
 
 def assemble(

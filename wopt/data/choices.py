@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from wopt.data.assembly import check_context, pick_columns
 from wopt.data.columns import Kind
+from wopt.data.kinds import is_text
 from wopt.data.tables import is_numeric
 from wopt.data.transform import How
 from wopt.errors import ConfigError, DataError
@@ -135,7 +136,7 @@ def _like(one: Condition, column: Any, origin: str) -> Any:
         return pyarrow.scalar(value, pyarrow.float64())
     if pyarrow.types.is_boolean(kind) and isinstance(value, bool):
         return pyarrow.scalar(value)
-    if pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind):
+    if is_text(kind):
         # A word that looks like a number may be a text all the same.
         text = f"{value:g}" if isinstance(value, float) else str(value)
         return pyarrow.scalar(text, kind)

@@ -12,6 +12,7 @@ from torch import Tensor
 from wopt.data.column import Derived
 from wopt.data.transform import AffineTransform
 from wopt.errors import DataError
+from wopt.memory import PIECE
 from wopt.particles import split_conditions
 from wopt.reading import listed
 from wopt.seeds import generator
@@ -25,9 +26,6 @@ __all__ = [
     "split",
     "subsample_eval",
 ]
-
-_PIECE = 2**16
-"""Rows that are checked at a time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,7 +180,7 @@ def subsample_eval(dataset: Dataset, rows: int | None, seed: int) -> Dataset:
 
 def check_finite(x: Tensor, names: tuple[str, ...], where: str) -> None:
     """Raise if rows, shape ``(n, d)``, have a NaN or infinite value."""
-    if all(bool(part.sum().isfinite()) for part in x.split(_PIECE)):
+    if all(bool(part.sum().isfinite()) for part in x.split(PIECE)):
         return  # what is not finite would show in a sum
     bad = ~torch.isfinite(x)
     if bad.any():

@@ -20,14 +20,11 @@ from wopt.data.table_transform import fit_transform
 from wopt.data.tables import existing_file
 from wopt.data.transform import How
 from wopt.errors import DataError
+from wopt.memory import PIECE
 from wopt.runtime import ALONE, Runtime
 from wopt.statistics import stride
 
 __all__ = ["streamed"]
-
-
-_ROWS = 2**16
-"""Rows that are read at a time."""
 
 
 def streamed(
@@ -160,8 +157,8 @@ def _opened(path: Path) -> tuple[tuple[str, ...], dict[str, str], int, Any] | No
 
         def pieces(chosen: Sequence[str]) -> Iterator[NDArray[Any]]:
             at = [names.index(name) for name in chosen]
-            for start in range(0, len(array), _ROWS):
-                yield np.ascontiguousarray(array[start : start + _ROWS][:, at])
+            for start in range(0, len(array), PIECE):
+                yield np.ascontiguousarray(array[start : start + PIECE][:, at])
 
         return names, dict.fromkeys(names, kind), len(array), pieces
     if path.suffix.lower() == ".parquet":
@@ -189,7 +186,7 @@ def _parquet(path: Path) -> tuple[tuple[str, ...], dict[str, str], int, Any] | N
     schema = file.schema_arrow
 
     def pieces(chosen: Sequence[str]) -> Iterator[NDArray[Any]]:
-        for batch in file.iter_batches(batch_size=_ROWS, columns=list(chosen)):
+        for batch in file.iter_batches(batch_size=PIECE, columns=list(chosen)):
             columns = [batch.column(name).to_numpy(zero_copy_only=False) for name in chosen]
             yield np.stack(columns, axis=1)
 

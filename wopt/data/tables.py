@@ -21,6 +21,7 @@ __all__ = [
     "READABLE",
     "check_writable",
     "column_names",
+    "coordinates",
     "existing_file",
     "floats",
     "has_names",
@@ -106,7 +107,7 @@ def column_names(path: str | Path, key: str | None = None) -> tuple[str, ...]:
             return tuple(pyarrow.parquet.read_schema(path).names)
         if path.suffix.lower() == ".csv":
             return _csv_header(path)[0]
-        return _numbered(_array(path, key).shape[1])
+        return coordinates(_array(path, key).shape[1])
 
 
 def has_names(path: str | Path) -> bool:
@@ -232,21 +233,22 @@ def floats(column: Any) -> NDArray[np.float64]:
     return np.asarray(column.to_numpy(), dtype=np.float64)
 
 
+def coordinates(dim: int) -> tuple[str, ...]:
+    """Return the names x0, x1, ... of unnamed columns."""
+    return tuple(f"x{j}" for j in range(dim))
+
+
 def of_array(array: NDArray[Any]) -> Any:
     """Return an array ``(n, d)`` as an Arrow table with the columns x0, x1, ..."""
     import pyarrow
 
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     columns = np.ascontiguousarray(array.T)
-    return pyarrow.table(dict(zip(_numbered(array.shape[1]), columns, strict=True)))
+    return pyarrow.table(dict(zip(coordinates(array.shape[1]), columns, strict=True)))
 
 
 def _is_array(path: Path) -> bool:
     return path.suffix.lower() in ARRAYS
-
-
-def _numbered(d: int) -> tuple[str, ...]:
-    return tuple(f"x{j}" for j in range(d))
 
 
 def _readable(path: str | Path, key: str | None) -> Path:
@@ -345,7 +347,7 @@ def _csv_header(path: Path) -> tuple[tuple[str, ...], bool]:
     # 0, 1, 2, ... are names that pandas gives; other numbers are the first row.
     counted = len(cells) > 1 and cells == [str(j) for j in range(len(cells))]
     named = counted or not all(is_number(cell) for cell in cells)
-    return (tuple(cell.strip() for cell in cells) if named else _numbered(len(cells))), named
+    return (tuple(cell.strip() for cell in cells) if named else coordinates(len(cells))), named
 
 
 def _numeric_columns(path: str | Path, table: Any) -> list[int]:

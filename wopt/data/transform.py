@@ -10,15 +10,13 @@ from torch import Tensor
 from wopt.bijection import Bijection
 from wopt.data.columns import Columns
 from wopt.errors import CapabilityError, DataError
+from wopt.memory import PIECE
 from wopt.statistics import some
 
 if TYPE_CHECKING:
     from wopt.data.dataset import Dataset
 
 __all__ = ["Affine", "AffineTransform", "How", "check_size", "far_from_unit"]
-
-_PIECE = 2**16
-"""Rows that are checked at a time."""
 
 _SMALLEST = 1e-36
 """Smallest size of a column; the largest is its inverse."""
@@ -31,7 +29,7 @@ def check_size(x: Tensor, names: tuple[str, ...], where: str = "") -> None:
     """Raise if columns of rows ``(n, d)`` are too small or too large for squares in float32."""
     if not len(x):
         return
-    size = torch.stack([part.abs().amax(0) for part in x.split(_PIECE)]).amax(0)
+    size = torch.stack([part.abs().amax(0) for part in x.split(PIECE)]).amax(0)
     odd = ((size > 1 / _SMALLEST) | ((size > 0) & (size < _SMALLEST))).nonzero()[:, 0].tolist()
     if odd:
         columns = ", ".join(names[j] for j in odd[:5])

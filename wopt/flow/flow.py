@@ -310,7 +310,7 @@ class Flow(nn.Module):
         """Return rows as an Arrow table with the data's names, integers and categories.
 
         Args:
-            x: Rows of :meth:`sample`, shape ``(n, d)``, or ``(n, d + k)`` with the conditions.
+            x: Rows of :meth:`sample`, shape ``(n, d)``, with or without the conditions.
 
         Example:
             >>> import wopt

@@ -15,6 +15,7 @@ from wopt.data.assembly import coordinates
 from wopt.data.columns import Columns
 from wopt.data.frames import FrameType, arrow_table, as_table, is_frame
 from wopt.data.rows import as_rows
+from wopt.memory import PIECE
 from wopt.statistics import normal_log_prob
 
 if TYPE_CHECKING:
@@ -29,9 +30,6 @@ DRAWS = 256
 
 _SAMPLES = 4096
 """Samples of the model, whose moments the draws have."""
-
-_PIECE = 2**16
-"""Completed rows at a time."""
 
 
 def density_of_seen(flow: Flow, x: Tensor, audit: bool) -> Tensor:
@@ -149,7 +147,7 @@ def _completed(
     propose = functools.cache(
         lambda pattern: _Proposal(columns, line, known, torch.tensor(pattern))
     )
-    step = max(1, _PIECE // draws)
+    step = max(1, PIECE // draws)
     for rows, missing in zip(x.split(step), gaps.split(step), strict=True):
         filled = rows[:, None].expand(-1, draws, -1).clone()
         log_q = rows.new_zeros(len(rows), draws)

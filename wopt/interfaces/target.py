@@ -284,7 +284,7 @@ class Draws:
         return self._kept[key]
 
     def of_target(self, name: str, like: Tensor, value: Callable[[Tensor], Tensor]) -> float:
-        """Return a number of at most 1000 samples, ``(m, d)``, of a fixed seed, for all keys.
+        """Return a number of at most 1000 samples, shape ``(m, d)``, of a fixed seed, for all keys.
 
         It is computed once, and kept as by :meth:`remember`.
         """

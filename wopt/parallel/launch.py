@@ -16,7 +16,7 @@ import torch
 from wopt.errors import TeamError, WoptError
 from wopt.parallel.team import Team
 
-__all__ = ["by_first", "launched", "of_first", "restarted", "told_by_first"]
+__all__ = ["by_first", "launched", "restarted", "told_by_first"]
 
 T = TypeVar("T")
 
@@ -79,12 +79,15 @@ def restarted() -> bool:
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
 
-def by_first(of: Team, action: Callable[[], None]) -> None:
-    """Run an action, such as writing, on the first process; if it fails, end all."""
-    failed = None
+def by_first(of: Team, action: Callable[[], T]) -> T | None:
+    """Return the result of an action of the first process, such as writing; if it fails, end all.
+
+    The other processes get ``None``.
+    """
+    made, failed = None, None
     if of.first:
         try:
-            action()
+            made = action()
         except WoptError as error:
             failed = error
     status = of.agreed(0 if failed is None else failed.exit_code)
@@ -92,13 +95,7 @@ def by_first(of: Team, action: Callable[[], None]) -> None:
         raise failed
     if status:
         raise SystemExit(status)
-
-
-def of_first(of: Team, make: Callable[[], T]) -> T | None:
-    """Return the result of the first process; ``None`` on the others. If it fails, all end."""
-    made: list[T] = []
-    by_first(of, lambda: made.append(make()))
-    return made[0] if made else None
+    return made
 
 
 def told_by_first(of: Team, key: str, make: Callable[[], str]) -> str:

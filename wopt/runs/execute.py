@@ -18,7 +18,7 @@ from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import SILENT, Listener, Listeners
 from wopt.interfaces.measurement import Watch
 from wopt.mapped import memmap_scope
-from wopt.parallel.launch import by_first, launched, of_first, restarted, told_by_first
+from wopt.parallel.launch import by_first, launched, restarted, told_by_first
 from wopt.runs.building import build
 from wopt.runs.loading import check_data, remember_data
 from wopt.runs.log import LossLog, RunLog, versions
@@ -155,7 +155,7 @@ class _Making:
             problem = build(config, runtime=self.runtime)
             # The first process has all rows, whatever the others hold.
             loaded = problem.loaded or _dataset(problem)
-            changed = of_first(team, lambda: check_data(directory, config.source, loaded))
+            changed = by_first(team, lambda: check_data(directory, config.source, loaded))
             problem = dataclasses.replace(
                 hold(problem), config=permitted(config, self.listener, directory.config)
             )

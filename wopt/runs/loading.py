@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from wopt.flow import Flow, SourceLaw
 from wopt.flow.conversions import in_own_units
 from wopt.flow.save import load_flow
 from wopt.interfaces.source import Source
+from wopt.memory import PIECE
 from wopt.permission import allowed
 from wopt.reading import listed, printable
 from wopt.store.checkpoint import load_blocks, load_transform
@@ -26,12 +26,6 @@ from wopt.store.documents import read_document
 from wopt.typed import Number, Typed
 
 __all__ = ["Fingerprint", "LoadedRun", "check_data", "load", "load_run", "remember_data"]
-
-_MOST = 256
-"""Most columns that have a hash each; more columns have one hash together."""
-
-_VALUES = 2**18
-"""Number of values that are hashed at a time, which fit the cache."""
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _ROUNDED = 1e-9
@@ -44,10 +38,9 @@ class Fingerprint(Typed):
     Attributes:
         rows: Numbers of training, validation and test rows, and of rows of later populations.
         columns: Names of the columns.
-        sha256: Hash of each column's values, split by split, or of all where there are more than
-            256: its first 128 bits, in hexadecimal digits.
-        sums: For each column (or all), its values' sum with irregular weights, divided by the root
-            of their sum of squares: rounding leaves it nearly unchanged, another order does not.
+        sums: For each column, its values' sum with irregular weights, divided by the root of their
+            sum of squares: rounding leaves it nearly unchanged, another order does not. Files of
+            older versions may have none.
 
     Example:
         >>> from wopt.data.dataset import Dataset
@@ -63,7 +56,6 @@ class Fingerprint(Typed):
 
     rows: tuple[int, ...]
     columns: tuple[str, ...]
-    sha256: tuple[str, ...]
     sums: tuple[Number, ...] = ()
 
     @classmethod
@@ -73,26 +65,19 @@ class Fingerprint(Typed):
         later = () if known is None else known.rows[1:]
         parts = [data.train, data.valid, data.test, *later]
         rows = tuple(len(part) for part in parts)
-        return cls(rows, tuple(data.names), *_marks(parts, data.dim))
+        return cls(rows, tuple(data.names), _sums(parts, data.dim))
 
-    def differs(self, other: Fingerprint, *, made: bool = False) -> str:
+    def differs(self, other: Fingerprint) -> str:
         """Return a description of the difference of other data, empty if there is none."""
         if self.columns != other.columns:
             return f"columns {listed(other.columns)} in place of {listed(self.columns)}"
         if self.rows != other.rows:
             return f"{sum(other.rows)} rows in place of {sum(self.rows)}"
-        if made and self._near(other):
+        if len(self.sums) != len(self.columns):
             return ""
-        if len(self.sha256) != len(self.columns):
-            return "" if self.sha256 == other.sha256 else "other values"
-        both = zip(self.columns, self.sha256, other.sha256, strict=True)
-        names = [name for name, mine, yours in both if mine != yours]
+        both = zip(self.columns, self.sums, other.sums, strict=True)
+        names = [name for name, mine, yours in both if not abs(mine - yours) < _ROUNDED]
         return f"other values in column(s) {listed(names)}" if names else ""
-
-    def _near(self, other: Fingerprint) -> bool:
-        if len(self.sums) != len(other.sums) or not self.sums:
-            return False
-        return all(abs(a - b) < _ROUNDED for a, b in zip(self.sums, other.sums, strict=True))
 
 
 def remember_data(run: RunDirectory, source: Source, data: Dataset) -> None:
@@ -115,8 +100,7 @@ def check_data(run: RunDirectory, source: Source, data: Dataset) -> str | None:
     known = read_document(run.data, Fingerprint, _REMEDY)
     if known is None:
         return None
-    made = source.options.get("path") is None
-    differs = known.differs(Fingerprint.of(data, source), made=made)
+    differs = known.differs(Fingerprint.of(data, source))
     if not differs:
         return None
     what = printable(differs, one_line=True)
@@ -135,30 +119,18 @@ def check_data(run: RunDirectory, source: Source, data: Dataset) -> str | None:
 _REMEDY = "restore it; without it (delete it) the data are not checked"
 
 
-def _marks(parts: list[Tensor], dim: int) -> tuple[tuple[str, ...], tuple[float, ...]]:
-    """Return hashes and sums of each column, or of all values together."""
-    distances = dim <= _MOST
-    hashes = [hashlib.sha256() for _ in range(dim if distances else 1)]
+def _sums(parts: list[Tensor], dim: int) -> tuple[float, ...]:
+    """Return the sums of each column."""
     sums, squares = torch.zeros(2, dim, dtype=torch.float64)
     begun = 0
     for part in parts:
-        for rows in part.split(max(1, _VALUES // dim)):
+        for rows in part.split(PIECE):
             values = rows.to("cpu", torch.float64)
-            for one, column in zip(
-                hashes, values.T.contiguous() if distances else [values.contiguous()], strict=True
-            ):
-                one.update(column.numpy().tobytes())
             at = torch.arange(begun + 1, begun + len(values) + 1, dtype=torch.float64)
-            weights = (at * _GOLDEN).frac() - 0.5
-            sums += weights @ values
+            sums += ((at * _GOLDEN).frac() - 0.5) @ values
             squares += values.square().sum(0)
             begun += len(values)
-        for one in hashes:
-            one.update(b"|")
-    if not distances:
-        sums, squares = sums.sum(0, keepdim=True), squares.sum(0, keepdim=True)
-    near = sums / squares.sqrt().clamp_min(1e-300)
-    return tuple(one.hexdigest()[:32] for one in hashes), tuple(near.tolist())
+    return tuple((sums / squares.sqrt().clamp_min(1e-300)).tolist())
 
 
 @dataclasses.dataclass(frozen=True)

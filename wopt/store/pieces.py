@@ -87,7 +87,7 @@ def write_pieces(
 def write_index(
     folder: Path, name: str, tensors: dict[str, Tensor], total: int, of: Team = SOLO
 ) -> str:
-    """Write the index of the files of :func:`write_pieces`, and return its name."""
+    """Write the index of files of rows ``(n, ...)``, by :func:`write_pieces`; return its name."""
     count = count_pieces(tensors, total, of)
     files = {file: rows.stop - rows.start for file, rows in _files(name, total, count)}
     about = {key: [[total, *t.shape[1:]], str(t.dtype)] for key, t in tensors.items()}
@@ -96,7 +96,7 @@ def write_index(
 
 
 def count_pieces(tensors: dict[str, Tensor], total: int, of: Team = SOLO) -> int:
-    """Return the number of files of n rows like those of tensors, the same on every process."""
+    """Return the number of files of rows ``(n, ...)`` like these, the same on every process."""
     row = sum(t[:1].numel() * t.element_size() for t in tensors.values())
     return of.size * max(1, math.ceil(row * total / of.size / BYTES))
 

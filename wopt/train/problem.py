@@ -83,7 +83,7 @@ class ParticleHistory:
         start: Particles | None = None,
         log_density: Callable[[Tensor], Tensor] | None = None,
     ) -> History:
-        """Return the history, of particles ``(n, d)``, that a scheme may use for a step."""
+        """Return the history, of points ``(n, d)``, that a scheme may use for a step."""
         past = self.particles, self.previous, self.gradient
         known = *past, step, step_size, previous_step_size, plan
         return History(*known, start=start, log_density=log_density)
@@ -169,7 +169,7 @@ class State:
         plan: Mapping[str, float],
         log_density: Callable[[Tensor], Tensor] | None = None,
     ) -> list[History]:
-        """Return the past of both splits, particles ``(n, d)``, for a step of size h."""
+        """Return the past of both splits, points ``(n, d)``, for a scheme's next step of size h."""
         about = self.step, step_size, self.step_size, plan
         starts = self.start or (None, None)
         both = zip((self.train, self.valid), starts, strict=True)

@@ -12,13 +12,12 @@ from wopt.bijection import given
 from wopt.capabilities import Capability
 from wopt.component import Spec
 from wopt.errors import CapabilityError
-from wopt.interfaces import FlowBlock, new_block
+from wopt.interfaces import FlowBlock, Training, new_block
 from wopt.particles import split_conditions
 from wopt.seeds import generator, seeded
 from wopt.stein import SteinForm
-from wopt.train import AdamOptimizer
+from wopt.train import Adam, minimise
 from wopt_certify.challenge.mixture import MixtureDensity
-from wopt_certify.training import train as trained
 
 __all__ = ["CriticOptions", "MixtureScore", "NetField", "RadialField", "WaveField"]
 
@@ -198,7 +197,7 @@ class NetField:
         y, d = torch.cat(train.inputs, dim=1), train.points.shape[1]
         self.shift = train.mean(y)
         self.scale = train.mean((y - self.shift).square()).sqrt().clamp(min=1e-12)
-        with seeded(options.seed):
+        with seeded(options.seed), torch.enable_grad():
             self.net: FlowBlock = new_block(options.net, d, y.shape[1] - d)
             if Capability.VELOCITY not in self.net.provides:
                 raise CapabilityError(
@@ -206,17 +205,22 @@ class NetField:
                     "VELOCITY; choose another certify.critic, such as ode"
                 )
             self.net.to(dtype=torch.float32, device=y.device)
-            weights = {
-                "params": list(self.net.parameters()),
-                "lr": options.learning_rate,
-                "weight_decay": 0.0,
-            }
-            self.value = trained(
-                self.net,
-                [AdamOptimizer([weights], fused=False)],
-                self._loss(train, options.batch_size),
-                lambda: _gain(validation, *self(*validation.inputs)),
-                options.iterations,
+            solver = Adam(
+                iterations=options.iterations,
+                learning_rate=options.learning_rate,
+                batch_size=options.batch_size,
+                warmup=0.1,
+                check_every=0.1,
+                patience=0.99,  # the best of these checks is kept
+            )
+            minimise(
+                solver,
+                Training(
+                    self.net,
+                    self._loss(train),
+                    len(y),
+                    held_out=lambda _: -_gain(validation, *self(*validation.inputs)),
+                ),
             )
         self.net.freeze()
 
@@ -231,16 +235,16 @@ class NetField:
         inside = ((torch.cat(given(y, c), dim=1) - self.shift) / self.scale).float()
         return split_conditions(inside, inside.shape[1] - y.shape[1])
 
-    def _loss(self, train: SteinForm, batch: int) -> Callable[[], Tensor]:
-        """Return  E|phi|^2 - 2 <xi, phi>  on random rows."""
+    def _loss(self, train: SteinForm) -> Callable[[FlowBlock, Tensor | None], Tensor]:
+        """Return a function for  E|phi|^2 - 2 <xi, phi>  on rows."""
         inside, scale = self._inside(*train.inputs), self.scale[: train.points.shape[1]]
         by_point, scale = (train.by_point * scale).float(), scale.float()
         by_log_det, n = train.by_log_det.float(), len(train.points)
         shares = torch.ones(n) if train.weights is None else (train.weights * n).float()
 
-        def loss() -> Tensor:
-            rows = torch.randint(n, (min(batch, n),))
-            v, divergence = self.net.velocity(*(part[rows] for part in inside))
+        def loss(net: FlowBlock, chosen: Tensor | None) -> Tensor:
+            rows = slice(None) if chosen is None else chosen
+            v, divergence = net.velocity(*(part[rows] for part in inside))
             along = (by_point[rows] * v).sum(1) + by_log_det[rows] * divergence
             return (shares.to(v)[rows] * ((scale * v).square().sum(1) - 2 * along)).mean()
 

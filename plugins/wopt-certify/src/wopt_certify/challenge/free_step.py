@@ -11,18 +11,17 @@ from wopt.capabilities import Capability, require
 from wopt.component import Spec, build
 from wopt.errors import PluginError
 from wopt.host import host
-from wopt.interfaces import FlowBlock, Target, new_block
+from wopt.interfaces import FlowBlock, Target, Training, new_block
 from wopt.particles import split_conditions
 from wopt.push import in_batches
 from wopt.seeds import derive, seeded
-from wopt.train import adam_and_muon
+from wopt.train import Muon, minimise
 from wopt_certify.challenge.challenger import Challenger, Density
-from wopt_certify.training import train
 
 __all__ = ["FreeStep", "FreeSteps", "block_for"]
 
-_BATCH = 500
-_RATE, _MATRIX_RATE, _DECAY = 4e-3, 0.02, 0.3
+_SOLVER = Muon(learning_rate=4e-3, weight_decay=0.3, warmup=0.1, check_every=0.1, patience=0.99)
+"""The best of its ten checks is kept."""
 
 
 class FreeSteps(Challenger):
@@ -83,12 +82,14 @@ class FreeStep:
             inside = self._inside(fit)
             with torch.no_grad():
                 self.block.initialise(*inside)
-            train(
-                self.block,
-                adam_and_muon(self.block, _RATE, _MATRIX_RATE, _DECAY),
-                lambda: self._loss(inside),
-                lambda: float(self(hold).mean()),
-                iterations,
+            minimise(
+                _SOLVER.varied(iterations=iterations),
+                Training(
+                    self.block,
+                    lambda block, rows: self._loss(block, inside, rows),
+                    len(fit),
+                    held_out=lambda _: -float(self(hold).mean()),
+                ),
             )
         self.block.freeze()
 
@@ -103,10 +104,8 @@ class FreeStep:
         rows = (points.double() - self.shift) / self.scale
         return split_conditions(rows.float(), self.condition)
 
-    def _loss(self, inside: tuple[Tensor, ...]) -> Tensor:
-        n = len(inside[0])
-        rows = torch.randint(n, (min(_BATCH, n),))
-        y, log_det = self.block(*(part[rows] for part in inside))
+    def _loss(self, block: FlowBlock, inside: tuple[Tensor, ...], rows: Tensor | None) -> Tensor:
+        y, log_det = block(*(inside if rows is None else (part[rows] for part in inside)))
         return (self.target.potential(y) - log_det).mean()
 
 

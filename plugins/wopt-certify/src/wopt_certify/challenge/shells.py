@@ -66,7 +66,7 @@ class Shells(Challenger):
     dims = (2, math.inf)
 
     def fit(self, fit: Tensor, hold: Tensor, turn: int, seed: int) -> Density:
-        """Return the likelier of two shells of rows ``(n, d)``: about 0, and about their mean."""
+        """Return the likelier of two shells of rows ``(n, d)``, about 0 and about their mean."""
         fit, hold, d = rows_of_turn(fit, turn), hold.double(), fit.shape[1]
         frames = (fit.new_zeros(d), torch.eye(d).to(fit)), centre_and_whitening(fit)
         shells = [Shell.of(fit, hold, *frame) for frame in frames]

@@ -34,7 +34,7 @@ class TurnedTrees(Challenger):
     dims = (1, 24)
 
     def fit(self, fit: Tensor, hold: Tensor, turn: int, seed: int) -> Density:
-        """Return a tree along the independent components of rows ``(n, d)``."""
+        """Return a tree along the independent components of the rows, shape ``(n, d)``."""
         fit = rows_of_turn(fit, turn)
         centre, white = centre_and_whitening(fit)
         factor = white @ rotation((fit - centre) @ white, seed)

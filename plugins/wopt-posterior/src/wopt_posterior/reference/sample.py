@@ -60,7 +60,7 @@ class Reference:
         return len(self.families.unique()) == len(self.points) and math.isnan(self.log_z)
 
     def mean(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the mean of values ``(m, ...)`` under the target, and its standard error.
+        """Return the mean of values, shape ``(m, ...)``, under the target, and its standard error.
 
         The error is that of a mean over families, as those are independent.
 
