@@ -180,3 +180,22 @@ def x():
     """Return points in three dimensions, some far out."""
     rng = torch.Generator().manual_seed(9)
     return 2 * torch.randn(40, 3, dtype=torch.float64, generator=rng)
+
+
+@pytest.fixture
+def step():
+    """Return a function that makes one exact JKO step of finitely many particles."""
+
+    def make(objective, particles, h):
+        found = wopt.solve(
+            particles,
+            objective=objective,
+            scheme={"name": "jko", "step_size": h},
+            block="particles",
+            solver=wopt.InnerSolver(optimiser="lbfgs"),
+            stop=wopt.Stop(steps=1),
+        )
+        assert found.status == "done", found.reason
+        return found.state.train.particles
+
+    return make

@@ -102,7 +102,10 @@ def test_a_run_is_stored_and_not_repeated(folder):
         runner.store(stored, results)
     assert runner.read(results) == [done]
     assert runner.needed([first, second], [done]) == [second]
-    (folder / "plane.toml").write_text(CONFIG.replace("200", "300"))  # is another run
+    (folder / "plane.toml").write_text(CONFIG.replace("gaussian", "nonsense"))  # is another run
+    (other, *_) = catalogue.jobs(catalogue.groups(folder), folder)
+    failed = runner.measured(other, folder, folder / "runs")
+    assert (failed["status"], "exit status 2" in failed["why"]) == ("failed", True)
     assert len(runner.needed(catalogue.jobs(catalogue.groups(folder), folder), [done])) == 2
 
 
@@ -125,12 +128,9 @@ def test_jobs_are_chosen_by_group_problem_and_seed(folder):
 
 
 def test_a_run_that_fails_is_told(folder):
-    (folder / "plane.toml").write_text(CONFIG.replace("gaussian", "nonsense"))
     found = catalogue.groups(folder)
     job = next(catalogue.jobs(found, folder))
-    failed = runner.measured(job, folder, folder / "runs")
-    assert failed["status"] == "failed"
-    assert "exit status 2" in failed["why"]
+    failed = line(job, status="failed", why="exit status 2: no source named 'nonsense'", values={})
     assert runner.needed([job], [failed]) == []
     assert runner.needed([job], [failed], failed=True) == [job]
     text = pages.part(found[0], [failed], folder)

@@ -200,7 +200,7 @@ def test_a_block_is_calibrated_where_held_out_particles_gain(by, kept):
 @pytest.mark.parametrize(("rate", "retries"), [(1e3, 0), (1e30, 1)])
 def test_an_absurd_learning_rate_fails(rate, retries):
     found = wopt.solve(
-        samples(),
+        samples(80),
         block={"name": "ode", "width": 8, "sharpness": 2.0, "steps": 2},
         solver=InnerSolver(iterations=10, learning_rate=rate, clip=0),
         guard=Guard(retries=retries, refinements=1),
@@ -208,7 +208,7 @@ def test_an_absurd_learning_rate_fails(rate, retries):
     assert found.status == "failed"
     assert f"step 1 was rejected {retries + 1} time(s)" in found.reason
     assert found.history == ()
-    assert torch.equal(found.state.train.particles.points, samples().points)
+    assert torch.equal(found.state.train.particles.points, samples(80).points)
 
 
 def test_a_failed_run_says_so(command, config, tiny, tmp_path, session):

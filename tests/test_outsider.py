@@ -1,9 +1,5 @@
 """What people met who tried wopt as new users: each stays mended."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -60,24 +56,6 @@ def test_a_table_with_other_separators_is_told_so(command, tmp_path, sign):
     path = tmp_path / "semicolons.csv"
     path.write_text(sign.join("ab") + "\n" + sign.join("12") + "\n")
     assert command("run", path).is_mistake("separated by commas", repr(sign), "to_csv")
-
-
-def test_the_shell_completes_commands_and_options():
-    """By click: the line that the documentation gives makes a shell ask this."""
-    for words, index, wanted in (
-        ("wopt ci", 1, "plain,cite"),
-        ("wopt run --q", 2, "plain,--quiet"),
-    ):
-        about = {"COMP_WORDS": words, "COMP_CWORD": str(index), "_WOPT_COMPLETE": "bash_complete"}
-        asked = (
-            "import sys; sys.argv[0] = 'wopt'; from wopt.cli.commands import cli; "
-            "cli(prog_name='wopt')"
-        )
-        answer = subprocess.run(
-            [sys.executable, "-c", asked],
-            env=os.environ | about, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        assert answer.stdout.split() == [wanted]
 
 
 def test_a_page_from_python(tmp_path, pictures):

@@ -128,20 +128,3 @@ def test_a_run_may_go_on_under_a_later_stop_rule(command, config, tiny, finished
     longer = tmp_path / "longer"
     assert command("run", config(tiny), "--out", longer).status == 0
     same(finished, longer)
-
-
-def test_a_stale_block_of_a_step_that_was_not_saved_is_replaced(command, finished, finished_run):
-    from wopt.store.directory import RunDirectory, read_tensors, write_tensors
-
-    uncertified(finished)
-    # As after a kill between the writing of a block and of the state that counts it.
-    directory = RunDirectory(finished)
-    state, metadata = read_tensors(directory.state)
-    block, of_block = read_tensors(directory.block(2))
-    write_tensors(directory.block(3), block, of_block)
-    write_tensors(directory.state, state, metadata)
-    directory.steps.write_text(directory.steps.read_text() * 2)
-    assert command("resume", finished).status == 0
-    for name in ("samples.npy", "blocks/002.safetensors"):
-        assert (finished / name).read_bytes() == (finished_run / name).read_bytes(), name
-    assert figures(finished) == figures(finished_run)

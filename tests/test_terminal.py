@@ -33,19 +33,17 @@ def test_the_journey_of_a_table_of_people(command, tmp_path):
     words = f"a Gaussian is {abs(gain):.2f} nats {'worse' if gain >= 0 else 'better'}"
     assert words in answer.out
     assert "residual" not in answer.out
+    assert "Not certified" not in answer.out
 
 
-def test_more_and_fewer_words(command, config, certified, tmp_path):
+def test_more_words(command, config, certified, tmp_path):
     certified["certify"] |= {"particles": 100, "iterations": 2, "transport_rows": 0}
-    path = config(certified)
-    brief = command("run", path, "--out", tmp_path / "a")
-    verbose = command("run", path, "--out", tmp_path / "b", "-v")
-    assert len(brief.out.splitlines()) <= 15
+    certified["stop"] = {"steps": 1}
+    verbose = command("run", config(certified), "--out", tmp_path / "b", "-v")
     assert "residual>=" in verbose.out
     assert "test NLL (audited), nats" in verbose.out
     statement = json.loads((tmp_path / "b" / "certificate.json").read_text())["statement"]["text"]
     assert statement.split(";")[0].split()[0] in verbose.out
-    assert "Not certified" not in brief.out
 
 
 def test_what_was_not_certified_is_said(command, config, tiny, tmp_path):

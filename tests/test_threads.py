@@ -2,9 +2,6 @@
 
 import dataclasses
 import itertools
-import os
-import subprocess
-import sys
 import types
 
 import pytest
@@ -232,18 +229,3 @@ def test_more_threads_are_tried_while_the_cost_falls(monkeypatch, seconds, tried
         train()
     assert sorted(timing.laps) == tried
     assert timing.laps[1] == Lap(seconds[1], 8.0)
-
-
-@pytest.mark.parametrize("own", [None, "active"])
-def test_threads_wait_passively_unless_the_user_says_otherwise(own):
-    environment = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
-    if own is not None:
-        environment["OMP_WAIT_POLICY"] = own
-    code = (
-        "import sys, os, wopt.cli.main; assert 'torch' not in sys.modules; "
-        "print(os.environ['OMP_WAIT_POLICY'])"
-    )
-    made = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-    )
-    assert made.stdout.strip() == (own or "passive")

@@ -106,7 +106,7 @@ def test_a_process_that_hangs_is_given_up_in_time(tmp_path):
             before = Stage.train
 
             def train(self, previous):
-                time.sleep(4.0)
+                time.sleep(2.5)
                 return before(self, previous)
 
             Stage.train = train

@@ -122,7 +122,7 @@ def trial(originals, folder, draw, seconds=20.0, *, heavy=True):
     (outside / "precious.txt").write_text("precious")
     kind = draw.choice(list(originals))
     run = Path(shutil.copytree(originals[kind], folder / "run"))
-    (folder / "rows.csv").write_text("size,count,kind,share\n0.5,3,a,0.5\n1.5,2,b,0.25\n"
+    (folder / "rows.csv").write_text("size,count,kind,share,ok,colour\n0.5,3,a,0.5,true,red\n"
                                      if kind == "mixed" else "x0,x1\n0.5,0.5\n-1,2\n")  # fmt: skip
     files = sorted(p for p in run.rglob("*") if p.is_file() and p.name in READERS)
     path = draw.choice(files)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import tomli_w
 import torch
-from small_runs import CERTIFY, MOONS
+from zoo import DATA
 
 import wopt.report.rendering
 import wopt.runs.execute  # noqa: F401 - before the forks
@@ -26,6 +26,7 @@ from wopt.tensors import read_tensors
 host()
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 TIMES = ("seconds", "cpu_seconds")
+CERTIFY = {"particles": 100, "iterations": 2, "transport_rows": 0, "two_sample": False}
 EXACT = (
     "config.toml", "data.json", "transform.safetensors", "state.safetensors", "losses.jsonl",
     "figures.safetensors", "samples.npy",
@@ -34,7 +35,7 @@ EXACT = (
 
 def table(dtype="float32", *, clock=False):
     """Return a configuration whose certificate has counts of its own, or the clock's."""
-    made = {**MOONS, "dtype": dtype, "scheme": {"name": "jko", "step_size": [0.5, 1.0, 2.0]}}
+    made = {**DATA, "dtype": dtype, "scheme": {"name": "jko", "step_size": [0.5, 1.0, 2.0]}}
     made["solver"] = {"iterations": 25, "batch_size": 50}
     made["stop"] = {"steps": 3}
     made["certify"] = {} if clock else {**CERTIFY, "challenge": False, "budget": 0}

@@ -22,7 +22,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # two threads may have one 
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 KINDS = [(dtype, threads) for threads in (1, 1, 2) for dtype in ("float32", "float64")]
 
@@ -65,12 +65,13 @@ def kills(seeds, folder, light=False):
 def files(seeds, folder, light=False):
     """Yield a line for each damaged file."""
     import damaged
-    import small_runs
+    from zoo import MAKERS
 
-    if (folder / "pushed/report.html").exists():
-        originals = {path.parent.name: path.parent for path in folder.glob("*/config.toml")}
-    else:
-        originals = small_runs.make(folder)
+    originals = {name: folder / name for name in ("data", "mixed", "push_forward")}
+    for name, path in originals.items():
+        if not (path / "report.html").exists():
+            shutil.rmtree(path, ignore_errors=True)
+            MAKERS[name](path)
     damaged.limit_memory()
     for seed in seeds:
         kind, how, done, problem = damaged.trial(

@@ -8,7 +8,7 @@ import kills
 import pytest
 from damaged import called
 from disks import NoDisk, fill, read_only, with_disk
-from small_runs import MOONS
+from zoo import DATA
 
 from wopt.config.model import validate
 from wopt.runs.execute import run_config
@@ -33,8 +33,10 @@ def on_disk(tmp_path):
 
 def table(**more):
     """Return the configuration of a run that is the same whenever it is made."""
-    made = copy.deepcopy(MOONS) | more
-    made["certify"] = {**made["certify"], "budget": 0}
+    certify = {**kills.CERTIFY, "challenge": False, "budget": 0}
+    solver = {"iterations": 5, "batch_size": 50}
+    made = copy.deepcopy(DATA) | {"solver": solver, "certify": certify} | more
+    made["certify"]["budget"] = 0
     return made
 
 

@@ -27,7 +27,7 @@ def test_mutated_files(finished_run, tmp_path, block):
     """A sample of what `make soak` does; seeds are fixed."""
     for seed in range(8 * block, 8 * block + 8):
         _, how, done, problem = trial(
-            {"moons": finished_run}, tmp_path / "t", random.Random(seed), heavy=False
+            {"data": finished_run}, tmp_path / "t", random.Random(seed), heavy=False
         )
         assert not problem, (seed, how, done, problem)
 

@@ -135,13 +135,13 @@ def test_variance_says_what_it_needs(tmp_path, change, words):
 
 
 def test_a_mixture_that_is_fitted_to_particles_is_their_law(z):
-    """Of 6,000 rows of three Gaussians: so many are found, and KL is that of estimation."""
+    """Of 6,000 rows of three Gaussians: so many are found in each fold; KL is of estimation."""
     block = to_the_mixture()
     rng = torch.Generator().manual_seed(5)
     x = block(torch.randn(6000, 3, generator=rng).double())[0]
     fitted = FittedMixture(3).double()
     fitted.initialise(x)
-    assert int((fitted.inner.logits > -100).sum()) in (3 + 3, 4 + 3)
+    assert int((fitted.inner.logits > -100).sum()) in (5 * 3 + 3, 5 * 4 + 3)
     far = fitted(torch.full((1, 3), 1e4).double())
     assert -far[1] + far[0].square().sum() / 2 < 100
     fresh = block(z)[0]
@@ -149,7 +149,7 @@ def test_a_mixture_that_is_fitted_to_particles_is_their_law(z):
         y, log_det = fitted(fresh)
     log_q = -y.square().sum(1) / 2 - 1.5 * math.log(2 * math.pi) + log_det
     assert abs(float((log_prob(fresh) - log_q).mean())) < 0.03
-    torch.testing.assert_close(fitted.inverse(y)[0], fresh, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(fitted.inverse(y[:500])[0], fresh[:500], atol=1e-6, rtol=1e-6)
 
 
 def test_thin_groups_of_few_rows_stay_thin():

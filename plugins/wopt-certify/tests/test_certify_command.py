@@ -111,12 +111,6 @@ def test_options_of_certify(command, finished):
     assert found["steps"][0]["transport"] is None
 
 
-def test_it_can_be_left_out(command, config, certified, tmp_path):
-    certified["certify"] = {"enabled": False}
-    assert command("run", config(certified), "--out", tmp_path / "run").status == 0
-    assert not (tmp_path / "run" / "certificate.json").exists()
-
-
 def test_mistakes(command, finished, tmp_path):
     assert command("certify", tmp_path / "none").is_mistake("is not a run directory")
     bad = command("certify", finished, "--set", "particle=3")

@@ -1,13 +1,12 @@
-"""What the tests share: particles, targets without sampling noise, exact steps."""
+"""What the tests share: particles and targets without sampling noise."""
 
 import math
 
 import pytest
 import torch
-from torch import nn
 
 import wopt
-from wopt import Capability, Particles
+from wopt import Capability
 
 
 class Fixed(wopt.Target):
@@ -43,34 +42,6 @@ def skewed(n, dim, seed=2):
     return z + z.square() / 3
 
 
-class Free(wopt.FlowBlock):
-    """T(x_i) = x_i + u_i for a fixed list of particles: no log-det (a stand-in), no inverse."""
-
-    def __init__(self, dim, n):
-        super().__init__()
-        self.u = nn.Parameter(torch.zeros(n, dim))
-
-    def forward(self, x):
-        return x + self.u, torch.zeros_like(x[:, 0])
-
-    def inverse(self, y):
-        raise wopt.CapabilityError("this block has no inverse")
-
-
-def step(objective, points, h):
-    """Return where the points are after one JKO step, found by ``wopt.solve``."""
-    found = wopt.solve(
-        Particles(points),
-        objective=objective,
-        scheme={"name": "jko", "step_size": h},
-        block=Free(points.shape[1], len(points)),
-        solver=wopt.InnerSolver(optimiser="lbfgs"),
-        stop=wopt.Stop(steps=1),
-    )
-    assert found.status == "done", found.reason
-    return found.state.train.particles.points
-
-
 @pytest.fixture(scope="session", name="tools")
 def make_tools():
     """Return the helpers above by name."""
@@ -78,6 +49,6 @@ def make_tools():
     class Tools:
         pass
 
-    for helper in (Fixed, quantiles, grid, skewed, step):
+    for helper in (Fixed, quantiles, grid, skewed):
         setattr(Tools, helper.__name__.lower(), staticmethod(helper))
     return Tools

@@ -59,23 +59,23 @@ def test_on_the_line_the_plan_is_sorting(tools):
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3])
-def test_the_jko_step_is_on_the_geodesic(tools, dim):
+def test_the_jko_step_is_on_the_geodesic(tools, step, dim):
     """T(x) = (x + h T_q(x))/(1 + h): the geodesic to q at h/(1 + h)."""
     x, y = tools.skewed(30, dim), 1.5 * tools.skewed(30, dim, seed=5) + 1
     equal = torch.full((30,), 1 / 30, dtype=torch.float64)
     image = exact_plan(x, equal, y, equal).image
-    found = tools.step(Wasserstein(tools.fixed(y), samples=30), x, H)
+    found = step(Wasserstein(tools.fixed(y), samples=30), wopt.Particles(x), H).points
     torch.testing.assert_close(found, (x + H * image) / (1 + H), rtol=0, atol=1e-7)
 
 
-def test_the_jko_step_to_a_barycenter_on_the_line(tools):
+def test_the_jko_step_to_a_barycenter_on_the_line(tools, step):
     """Quantile by quantile: X+ = (X + h sum_i w_i Y_i)/(1 + h)."""
     x, y, z = (tools.skewed(30, 1, seed=seed).sort(0)[0] for seed in (2, 3, 4))
     targets = [
         {"target": tools.fixed(y), "weight": 1.0},
         {"target": tools.fixed(2 * z + 1), "weight": 3.0},
     ]
-    found = tools.step(Barycenter(targets, samples=30), x, H)
+    found = step(Barycenter(targets, samples=30), wopt.Particles(x), H).points
     exact = (x + H * (0.25 * y + 0.75 * (2 * z + 1))) / (1 + H)
     torch.testing.assert_close(found, exact, rtol=0, atol=1e-7)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-__all__ = ["BROAD", "chosen_mixture", "fitted_mixture"]
+__all__ = ["BROAD", "FOLDS", "chosen_mixture", "fitted_mixture"]
 
 BROAD = (1e1, 1e2, 1e3)
 """Deviations of the defensive components, in those of the points."""
@@ -46,9 +46,9 @@ def fitted_mixture(x: Tensor, components: int) -> tuple[Tensor, Tensor, Tensor]:
 
 _VALUES, _ENOUGH = 300_000, 1e-3
 """Rows times squared columns to which :func:`chosen_mixture` fits, and the gain in nats of an
-iteration after which EM ends in a choice; after it, a tenth."""
+iteration after which its EM ends."""
 
-_FOLDS, _JUDGES, _FACTOR = 5, 400, 4.0
+FOLDS, _JUDGES, _FACTOR = 5, 400, 4.0
 """Folds of a cross-validation; points that suffice to judge; ratio of the strengths tried."""
 
 
@@ -57,7 +57,9 @@ def chosen_mixture(x: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
 
     A component of n_k points with covariance C_k has (n_k C_k + a S) / (n_k + a), with S the
     covariance of all points: a points are added to it that are as spread out as all.
-    Cross-validation chooses the number of components, then a; then all points fit the mixture.
+    Cross-validation chooses the number of components, then a. The result is a mixture of the
+    mixtures that are fitted to the points outside of each fold, with the likeliest weights: EM ends
+    at another maximum for other points, and the mean of several is nearer to the law than one.
 
     The last three Gaussians are round, 10, 100 and 1,000 times as wide as the points, with weights
     as the squares of these widths fall, 1/(n + 1) in all: the tails of Student's law with two
@@ -68,10 +70,11 @@ def chosen_mixture(x: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
 
     Args:
         x: Points in random order, shape ``(n, d)``, float64.
-        most: Largest number of Gaussians, without the last three.
+        most: Largest number of Gaussians of a fold, without the last three.
 
     Source: Fraley, Raftery, *Bayesian regularization for normal mixture estimation and model-based
-    clustering*, 2007; Arthur, Vassilvitskii, *k-means++: the advantages of careful seeding*, 2007.
+    clustering*, 2007; Arthur, Vassilvitskii, *k-means++: the advantages of careful seeding*, 2007;
+    Breiman, *Bagging predictors*, 1996.
 
     Example:
         >>> z = torch.randn(2000, 2, generator=torch.Generator().manual_seed(0)).double()
@@ -80,16 +83,15 @@ def chosen_mixture(x: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
         0.5
     """
     x = x[: max(2000, _VALUES // x.shape[1] ** 2)]
-    few = x[: _FOLDS * _JUDGES]
-    folds = torch.arange(len(few)) % _FOLDS
-    enough = math.ceil(_FOLDS * min(1.0, _JUDGES / len(few))) if len(few) > _FOLDS else 0
+    few = x[: FOLDS * _JUDGES]
+    enough = math.ceil(FOLDS * min(1.0, _JUDGES / len(few))) if len(few) > FOLDS else 0
 
     def value(count: int, strength: float) -> float:
         found = []
         for fold in range(enough):
-            weights, means, factors = _shrunk(few[folds != fold], count, strength, _ENOUGH)
-            joint = weights.log() + _log_normal(few[folds == fold], means, factors)
-            found.append(joint.logsumexp(1))
+            rest, judges = _cut(few, fold)
+            weights, means, factors = _defended(_shrunk(rest, count, strength), rest)
+            found.append((weights.log() + _log_normal(judges, means, factors)).logsumexp(1))
         return float(torch.cat(found).mean()) if found else 0.0
 
     strength, tried = float(x.shape[1]), list[tuple[float, int]]()
@@ -98,7 +100,26 @@ def chosen_mixture(x: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
         if max(tried) not in tried[-2:]:
             break
     count = max(tried)[1]
-    return _shrunk(x, count, _climbed(functools.partial(value, count), strength), _ENOUGH / 10)
+    strength = _climbed(functools.partial(value, count), strength)
+    parts = [_cut(x, fold)[0] for fold in range(FOLDS)] if enough else [x]
+    fits = [_shrunk(part, count, strength) for part in parts]
+    return _defended(_joined(fits, x), x)
+
+
+def _joined(fits: list[tuple[Tensor, Tensor, Tensor]], x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the mixture of mixtures whose weights are the likeliest for points x, by EM."""
+    weights, means, factors = (torch.cat(values) for values in zip(*fits, strict=True))
+    each = [(w.log() + _log_normal(x, m, f)).logsumexp(1) for w, m, f in fits]
+    densities, shares = torch.stack(each, 1), x.new_full((len(fits),), 1 / len(fits))
+    for _ in range(_ITERATIONS):
+        shares = (shares.log() + densities).softmax(1).mean(0)
+    return weights * shares.repeat_interleave(len(fits[0][0])), means, factors
+
+
+def _cut(x: Tensor, fold: int) -> tuple[Tensor, Tensor]:
+    """Return the points outside and inside of a fold, shapes ``(m, d)`` and ``(n - m, d)``."""
+    inside = torch.arange(len(x)) % FOLDS == fold
+    return x[~inside], x[inside]
 
 
 def _counts(most: int) -> Iterator[int]:
@@ -119,8 +140,8 @@ def _climbed(value: Callable[[float], float], at: float) -> float:
     return at
 
 
-def _shrunk(x: Tensor, count: int, strength: float, least: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Return so many components, with covariances shrunk to that of x, and the broad ones."""
+def _shrunk(x: Tensor, count: int, strength: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Return so many components, with covariances shrunk to that of x."""
     d = x.shape[1]
     whole = torch.cov(x.T, correction=0).reshape(d, d)
     floor = 1e-9 * whole.diagonal().mean() + 1e-12
@@ -129,7 +150,7 @@ def _shrunk(x: Tensor, count: int, strength: float, least: float) -> tuple[Tenso
         near = (counts / (counts + strength))[:, None, None]
         return near * covariances + (1 - near) * whole + floor * torch.eye(d).to(x)
 
-    return _defended(_fitted(x, _spread(x, count), toward, least), x)
+    return _fitted(x, _spread(x, count), toward, _ENOUGH)
 
 
 def _defended(mixture: tuple[Tensor, Tensor, Tensor], x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

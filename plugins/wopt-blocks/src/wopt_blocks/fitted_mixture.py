@@ -10,7 +10,7 @@ from torch import Tensor
 
 from wopt import Bijection, FlowBlock
 from wopt.component import fields
-from wopt_blocks.expectation import BROAD, chosen_mixture
+from wopt_blocks.expectation import BROAD, FOLDS, chosen_mixture
 from wopt_blocks.mixture import Mixture
 
 __all__ = ["FittedMixture"]
@@ -24,9 +24,9 @@ class FittedMixture(FlowBlock):
     """The triangular map of a mixture of Gaussians to N(0, I), fitted to the particles by EM.
 
     It is the inverse of :class:`~wopt_blocks.mixture.Mixture`, in closed form: a flow of it alone
-    is a mixture of Gaussians. Their number, at most ``components``, and how far their covariances
-    are shrunk to that of all particles is what a fifth of the particles choose, to which EM is not
-    fitted for that. Training goes on from the fit.
+    is a mixture of Gaussians. It is a mixture of five mixtures, each fitted to four fifths of the
+    particles; the fifths that are left out choose the number of Gaussians and how far covariances
+    are shrunk to that of all particles. Training goes on from the fit.
 
     Beside them are three round Gaussians, 10, 100 and 1,000 times as wide as the particles, of
     weights that fall as the squares of these widths, 1/(n + 1) in all: the tails of Student's law
@@ -35,7 +35,8 @@ class FittedMixture(FlowBlock):
 
     Source: Rosenblatt, *Remarks on a multivariate transformation*, 1952; Dempster, Laird, Rubin,
     *Maximum likelihood from incomplete data via the EM algorithm*, 1977; Fraley, Raftery, *Bayesian
-    regularization for normal mixture estimation and model-based clustering*, 2007.
+    regularization for normal mixture estimation and model-based clustering*, 2007; Breiman,
+    *Bagging predictors*, 1996.
 
     Example:
         >>> z = torch.randn(2000, 2, generator=torch.Generator().manual_seed(0)).double()
@@ -47,11 +48,13 @@ class FittedMixture(FlowBlock):
         True
     """
 
-    cites = ("rosenblatt1952", "dempster1977", "fraley2007")
+    cites = ("rosenblatt1952", "dempster1977", "fraley2007", "breiman1996")
     provides = Mixture.provides
 
     dim: int
-    components: Annotated[int, Field(ge=1, description="largest number of Gaussians")] = 16
+    components: Annotated[
+        int, Field(ge=1, description="largest number of Gaussians, in all five")
+    ] = 80
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -60,7 +63,7 @@ class FittedMixture(FlowBlock):
     @torch.no_grad()
     def initialise(self, points: Tensor, c: Tensor | None = None) -> None:
         """Fit the mixture to points, shape ``(n, d)``."""
-        weights, means, factors = chosen_mixture(points.double(), self.components)
+        weights, means, factors = chosen_mixture(points.double(), max(1, self.components // FOLDS))
         k, inner = len(weights), self.inner
         inner.logits.fill_(_ABSENT)
         inner.logits[:k] = weights.log().to(inner.logits)
