@@ -19,6 +19,7 @@ from wopt.store.directory import RunDirectory
 from wopt.testing import AffineBlock, GaussianTarget
 from wopt_posterior.chains import Forward, log_density_at, seen_by_chains
 from wopt_posterior.reference import density_of, mode_of, move, reference_of
+from wopt_posterior.reference.moves import trajectory
 
 MODES = torch.tensor([[6.0, 0.0], [-6.0, 0.0], [0.0, 7.0]]).double()
 MASSES = torch.tensor([0.5, 0.3, 0.2]).double()
@@ -63,13 +64,33 @@ def test_moves_refuse_what_is_not_finite():
         return torch.where(x[:, 0] > 0, -x[:, 0], torch.nan), -torch.ones_like(x)
 
     x = -torch.rand(400, 1, generator=chance(), dtype=torch.float64).log()
-    after = move(half, x, x[:100], chance(1), steps=20)
-    assert bool((after > 0).all())
-    assert abs(float(after.mean()) - 1) < 6 / math.sqrt(400)
+    for after in (
+        move(half, x, x[:100], chance(1), steps=20),
+        trajectory(half, x, x[:100], 0.2, chance(1))[0],
+    ):
+        assert bool((after > 0).all())
+        assert abs(float(after.mean()) - 1) < 6 / math.sqrt(400)
+
+
+def test_trajectories_reach_the_ends_of_arms():
+    """From the bend of a banana, y = 2 (x^2 - 1) + N(0, 1/4): E y^2 = 8.25."""
+
+    def banana(x):
+        across = x[:, 1] - 2 * (x[:, 0].square() - 1)
+        slope = torch.stack([16 * across * x[:, 0] - x[:, 0], -4 * across], 1)
+        return -x[:, 0].square() / 2 - 2 * across.square(), slope
+
+    x, rng = 2 * torch.rand(1000, 2, generator=chance(), dtype=torch.float64) - 1, chance(1)
+    x[:, 1] = 2 * (x[:, 0].square() - 1)
+    for _ in range(60):
+        x, taken = trajectory(banana, x, x.flip(0)[:500], 0.15, rng)
+    assert abs(float(x[:, 0].square().mean()) - 1) < 4 * math.sqrt(2 / 1000)
+    assert abs(float(x[:, 1].square().mean()) - 8.25) < 4 * 0.95  # y^2 deviates by 30
+    assert 0.5 < taken < 0.8
 
 
 def test_a_reference_sample_has_modes_and_their_masses():
-    found = reference_of(target_of(modes), 2, 0, wopt.Budget(), recorded=2)
+    found = reference_of(target_of(modes), 2, 0, wopt.Budget(), passes=2)
     assert len(found.points) == 1000
     near = torch.nn.functional.one_hot(torch.cdist(found.points, MODES).argmin(1), 3)
     mass, error = found.mean(near)
@@ -80,7 +101,7 @@ def test_a_reference_sample_has_modes_and_their_masses():
 
 def test_a_reference_sample_of_narrow_modes_loses_none():
     four = wopt.build("target", {"name": "random_mixture", "dim": 8, "components": 4})
-    x = reference_of(target_of(lambda x: -four.potential(x)), 8, 0, wopt.Budget(), recorded=1)
+    x = reference_of(target_of(lambda x: -four.potential(x)), 8, 0, wopt.Budget(), passes=1)
     shares, error = x.mean(four.components(x.points)[1])
     assert bool(((shares - 1 / 4).abs() < 4 * error).all())
 
@@ -92,7 +113,7 @@ def test_points_are_found_where_a_density_is_not_zero():
         value = -(x[:, 0].abs() - 1) * 10 - x[:, 1].square() / 2
         return torch.where(x[:, 0].abs() > 1, value, -torch.inf)
 
-    found = reference_of(target_of(log_prob), 2, 0, wopt.Budget(), recorded=1)
+    found = reference_of(target_of(log_prob), 2, 0, wopt.Budget(), passes=1)
     assert abs(found.log_z - math.log(0.2 * math.sqrt(2 * math.pi))) < 4 * found.log_z_error
     with pytest.raises(wopt.DataError, match="finite at none of 64"):
         reference_of(target_of(lambda x: x[:, 0] - torch.inf), 2, 0, wopt.Budget())

@@ -156,7 +156,7 @@ def unnormalised(target):
 def test_lost_modes_are_found_that_ess_and_k_hat_do_not_see(d):
     full = mixture(d)
     x, log_prob = of_gaussian(5000, full.parts[0].mean, torch.eye(d).double())
-    reference = reference_of(unnormalised(full), d, 0, wopt.Budget(), recorded=1)
+    reference = reference_of(unnormalised(full), d, 0, wopt.Budget(), passes=1)
     assert abs(reference.log_z) < 5 * reference.log_z_error
     found = measure_sampler(unnormalised(full), x, log_prob(x), reference=reference, model=log_prob)
     assert found.ess > 4990  # looks perfect
@@ -182,7 +182,7 @@ def test_a_narrow_mode_is_found_and_weighed():
         return torch.logaddexp(wide, narrow) - 5 * math.log(2 * math.pi)
 
     target = wopt.build("target", {"name": "potential", "function": lambda x: -log_prob(x)})
-    reference = reference_of(target, 10, 0, wopt.Budget(), recorded=1)
+    reference = reference_of(target, 10, 0, wopt.Budget(), passes=1)
     weight, error = reference.mean((reference.points[:, 0] > 5).double())
     assert abs(float(weight) - 0.2) < 4 * float(error) < 0.2
     assert abs(reference.log_z) < 4 * reference.log_z_error
@@ -215,7 +215,7 @@ def test_a_perfect_model_lacks_nothing(d):
     weights = [0.01, 0.02, 0.03, 0.04, 0.1, 0.1, 0.1, 0.2, 0.2, 0.2]
     full = mixture(d, 0, weights)
     x = full.sample(4000, d, torch.Generator().manual_seed(0))
-    reference = reference_of(unnormalised(full), d, 0, wopt.Budget(), recorded=1)
+    reference = reference_of(unnormalised(full), d, 0, wopt.Budget(), passes=1)
     model = full.log_prob
     found = measure_sampler(full, x, model(x), reference=reference, model=model)
     assert found.lost_modes == ()

@@ -23,7 +23,7 @@ __all__ = ["is_posterior", "planned", "schedules", "wants_plan"]
 
 _CHOICES = ("scheme", "block", "blocks", "stop", "refine")
 """Options that show that steps are chosen by hand; then only a ``[plan]`` plans."""
-_SECONDS, _OF_REFERENCE, _OF_MAP = 60.0, 0.2, 0.75
+_SECONDS, _OF_REFERENCE, _OF_MAP = 60.0, 0.3, 0.75
 """CPU seconds by default; fraction of a budget for the reference sample, and fraction of what is
 left then for the map: the rest pays for draws and their comparison with the reference."""
 _PASSES = 2
@@ -72,7 +72,7 @@ def planned(
 ) -> Prepared | None:
     """Return a run that samples a posterior and is to be planned; ``None`` for others.
 
-    The reference sample is made first, by a fifth of the budget. It is where the run's chains
+    The reference sample is made first, by three tenths of the budget. It is where the run's chains
     begin, and it says whether modes are apart: then the map learns by the likelihood of chains
     alone. Else a Gaussian comes first, and draws of the map and chains train it. The map is trained
     by the clock, in complete schedules of doubling length, until its weights are even.

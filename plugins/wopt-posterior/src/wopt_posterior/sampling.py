@@ -42,13 +42,14 @@ def sample(
 ) -> Posterior:
     """Sample the law with density proportional to exp(log_prob), with diagnostics.
 
-    A reference sample by tempered sequential Monte Carlo comes first, by a fifth of the budget: it
-    finds modes and what each weighs. Then a map of N(0, I), in free coordinates and float64: a
-    Gaussian by L-BFGS, and, unless its importance weights are nearly even, an ``autoregressive``
-    map after it, trained on its own draws and on chains that begin at the reference sample, or on
-    these alone where modes are apart. The weights of the map's draws correct what is left, and the
-    reference sample says whether they miss a part (:mod:`wopt_posterior.diagnostics.compare`).
-    ``wopt run`` does the same for a file with such a target.
+    A reference sample by tempered sequential Monte Carlo comes first, by three tenths of the
+    budget: it finds modes and what each weighs. Then a map of N(0, I), in free coordinates and
+    float64: a Gaussian by L-BFGS, and, unless its importance weights are nearly even, an
+    ``autoregressive`` map after it, trained on its own draws and on chains that begin at the
+    reference sample, or on these alone where modes are apart. The weights of the map's draws
+    correct what is left, and the reference sample says whether they miss a part
+    (:mod:`wopt_posterior.diagnostics.compare`). ``wopt run`` does the same for a file with such a
+    target.
 
     Args:
         log_prob: Function of points ``(n, d)`` to log p + const, ``(n,)``, nats, in torch,
@@ -113,7 +114,7 @@ def sample(
         table["solver"] = {"iterations": iterations}
     if tracker is not None:
         table["tracker"] = tracker
-    progress.phase("a reference sample of the density, by a fifth of the budget")
+    progress.phase("a reference sample of the density, by three tenths of the budget")
     prepared = planned(validate(table), table, start=at)
     assert prepared is not None
     solution, failed = _solution(prepared, progress)

@@ -43,13 +43,13 @@ class ClosestRecord(Typed):
 
         Example:
             >>> ClosestRecord(0.5, 0.01, 0.3, 0.3).text()[:50]
-            'samples are as far from training rows as held-out '
+            'samples are no nearer to training rows than held-o'
         """
-        how = "nearer to training rows than" if self.copies else "as far from training rows as"
+        how = "nearer" if self.copies else "no nearer"
         return (
-            f"samples are {how} held-out rows are: a sample is the nearer of the two with "
-            f"probability {self.nearer:.3f} +- {self.error:.3f} (1/2 if nothing is memorised; "
-            f"median distances {self.samples:.3g} and {self.rows:.3g} sd)"
+            f"samples are {how} to training rows than held-out rows are: a sample is the nearer "
+            f"of the two with probability {self.nearer:.3f} +- {self.error:.3f} (1/2 if nothing is "
+            f"memorised; median distances {self.samples:.3g} and {self.rows:.3g} sd)"
         )
 
 

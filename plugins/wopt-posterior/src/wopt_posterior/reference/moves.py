@@ -1,4 +1,4 @@
-"""Metropolis steps of many chains, each by proposals that other chains shape."""
+"""Metropolis steps and trajectories of many chains, by proposals that other chains shape."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from wopt.interfaces import Target
 
-__all__ = ["EMPTY", "LogDensity", "density_of", "move"]
+__all__ = ["EMPTY", "LogDensity", "density_of", "move", "trajectory"]
 
 LogDensity = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Points ``(n, d)`` to a log-density up to a constant, ``(n,)``, and its gradient."""
@@ -22,6 +22,8 @@ _SCALES = math.log(0.01), math.log(1.5)
 """Logarithms of the least and greatest scale of proposals, drawn anew for each chain and step."""
 _FROM_MODE_TO_MODE = 0.2
 """Fraction of proposals by differences that are of full length."""
+_LEAPS = 30
+"""Number of leapfrog steps of a trajectory."""
 
 
 @torch.no_grad()
@@ -54,6 +56,46 @@ def move(
         x, value, slope = _langevin(density, x, value, slope, root, rng)
         x, value, slope = _difference(density, x, value, slope, others, rng)
     return x
+
+
+@torch.no_grad()
+def trajectory(
+    density: LogDensity, x: Tensor, others: Tensor, size: float, rng: torch.Generator
+) -> tuple[Tensor, float]:
+    """Return the points after a Hamiltonian trajectory, shape ``(n, d)``, and how many moved.
+
+    Momenta are N(0, C^-1), C the covariance of other chains, so that a step has one length in all
+    directions. It is exponentially distributed, so that some trajectories are long and others enter
+    what is narrow. They leave exp(density) invariant, and go along arms where other steps diffuse.
+
+    Args:
+        x: The chains, shape ``(n, d)``.
+        others: Other chains, shape ``(m, d)``.
+        size: Mean length of a leapfrog step, in deviations of the other chains.
+
+    Source: Neal, *MCMC using Hamiltonian dynamics*, 2011; Bou-Rabee, Sanz-Serna, *Randomized
+    Hamiltonian Monte Carlo*, 2017.
+
+    Example:
+        >>> x = torch.randn(4000, 1, generator=torch.Generator().manual_seed(0)).double()
+        >>> moved, taken = trajectory(lambda x: (-x.square().sum(1) / 2, -x), x, x[:100], 0.2,
+        ...     torch.Generator().manual_seed(1))
+        >>> abs(float(moved.std()) - 1) < 0.05, taken > 0.9
+        (True, True)
+    """
+    root = _root(others)
+    value, slope = there, slope_there = density(x)
+    to, momentum = x, _normal(x, rng)
+    energy = value - momentum.square().sum(1) / 2
+    step = -size * torch.rand(len(x), 1, generator=rng, dtype=x.dtype, device=x.device).log()
+    for _ in range(_LEAPS):
+        momentum = momentum + step / 2 * slope_there @ root
+        to = to + step * momentum @ root.T
+        there, slope_there = density(to)
+        momentum = momentum + step / 2 * slope_there @ root
+    log_ratio = there - momentum.square().sum(1) / 2 - energy
+    moved, _, _ = _taken(log_ratio, rng, (x, value, slope), (to, there, slope_there))
+    return moved, float((moved != x).any(1).double().mean())
 
 
 def _langevin(

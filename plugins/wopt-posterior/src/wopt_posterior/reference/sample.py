@@ -15,14 +15,17 @@ from wopt.interfaces import Budget, Target
 from wopt.seeds import generator
 from wopt.statistics import even_power
 from wopt_posterior.reference.laws import StartingMixture
-from wopt_posterior.reference.moves import LogDensity, density_of, move
+from wopt_posterior.reference.moves import LogDensity, density_of, move, trajectory
 from wopt_posterior.reference.search import beginning
 
-__all__ = ["POINTS", "Reference", "passes", "reference_of"]
+__all__ = ["POINTS", "Reference", "reference_of", "sequence"]
 
 POINTS = 500
 """Number of points of a pass."""
 _LEVELS, _STEPS = 80, 12
+_SIZE, _TAKEN = 0.2, 0.65
+"""Length of the first leapfrog steps, and the acceptance at which they cost least (Beskos, Pillai,
+Roberts, Sanz-Serna, Stuart, *Optimal tuning of the hybrid Monte Carlo algorithm*, 2013)."""
 _EVEN = 0.5
 """Relative effective size of the weights from one temperature to the next."""
 
@@ -88,15 +91,18 @@ def reference_of(
     dim: int,
     seed: int,
     budget: Budget,
-    recorded: int | None = None,
+    passes: int | None = None,
     start: Tensor | None = None,
 ) -> Reference:
     """Return a reference sample of a target: exact draws where it has them.
 
-    Others get as many passes of a tempered sampler as the budget pays, one at least.
+    Others get as many passes of a tempered sampler as a third of the budget pays, one at least.
+    Then the points go on by Hamiltonian trajectories: they fill what is far along arms, where steps
+    are too short and resampling has nothing to draw.
 
     Args:
         budget: CPU seconds.
+        passes: Number of passes, in place of the budget; five trajectories a pass follow.
         start: Points from which to start too, shape ``(k, d)``.
 
     Raises:
@@ -106,21 +112,24 @@ def reference_of(
         >>> import wopt
         >>> two = wopt.build("target", {"name": "potential",
         ...     "function": lambda x: 8 * (x[:, 0].abs() - 6).square()})
-        >>> found = reference_of(two, 1, 0, Budget(), recorded=1)
+        >>> found = reference_of(two, 1, 0, Budget(), passes=1)
         >>> abs(found.log_z - math.log(2 * math.sqrt(math.pi / 8))) < 5 * found.log_z_error
         True
     """
     rng = generator(seed, "reference")
     if Capability.TARGET_SAMPLES in target.provides:
-        return Reference.exact(target.sample(POINTS * (recorded or 8), dim, rng))
+        return Reference.exact(target.sample(POINTS * (passes or 8), dim, rng))
     density = density_of(target)
-    work = passes(density, beginning(density, dim, rng, start), POINTS, rng)
-    found, _ = budget.run(work, recorded=recorded)
+    work = sequence(density, beginning(density, dim, rng, start), POINTS, rng)
+    found, _ = budget.share(1 / 3).run(work, recorded=passes)
     assert found is not None
-    return found
+    count = None if passes is None else 5 * passes
+    points, _ = budget.run(_moved(density, found.points, rng), recorded=count)
+    assert points is not None
+    return dataclasses.replace(found, points=points)
 
 
-def passes(
+def sequence(
     density: LogDensity, base: StartingMixture, count: int, rng: torch.Generator
 ) -> Iterator[Reference]:
     """Yield reference samples of one pass, two passes, three, ...
@@ -148,6 +157,16 @@ def passes(
             log_z=float(of_pass.logsumexp(0)) - math.log(len(log_z)),
             log_z_error=_size_error(found),
         )
+
+
+def _moved(density: LogDensity, x: Tensor, rng: torch.Generator) -> Iterator[Tensor]:
+    """Yield the points after trajectories, each half by the covariance of the other."""
+    (left, right), size = x.tensor_split(2), _SIZE
+    while True:
+        left, of_left = trajectory(density, left, right, size, rng)
+        right, of_right = trajectory(density, right, left, size, rng)
+        size *= math.exp((of_left + of_right) / 2 - _TAKEN)
+        yield torch.cat([left, right])
 
 
 def _size_error(found: Reference) -> float:
