@@ -81,11 +81,12 @@ class Mixture(FlowBlock):
         self.factors.copy_(lower + factors.diagonal(dim1=1, dim2=2).log().diag_embed())
 
     def law(self) -> GaussianMixture:
-        """Return the mixture, in the white coordinates."""
-        diagonal = self.factors.diagonal(dim1=1, dim2=2).exp().diag_embed()
-        return GaussianMixture(
-            self.logits.log_softmax(0), self.means, self.factors.tril(-1) + diagonal
-        )
+        """Return the mixture of the components that have a weight, in the white coordinates."""
+        log_weights = self.logits.log_softmax(0)
+        there = log_weights.exp() > 0
+        factors = self.factors[there]
+        diagonal = factors.diagonal(dim1=1, dim2=2).exp().diag_embed()
+        return GaussianMixture(log_weights[there], self.means[there], factors.tril(-1) + diagonal)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return T(x), shape ``(n, d)``, and its log-det in nats, shape ``(n,)``."""
