@@ -212,7 +212,7 @@ class Posterior:
             >>> ring = lambda x: -8 * (x.norm(dim=1) - 2).square()
             >>> first = wopt.sample(ring, 2, iterations=5)
             >>> second = first.continued(iterations=50)
-            >>> second.report.relative_ess > first.report.relative_ess
+            >>> second.report.ess > first.report.ess
             True
         """
         from wopt_posterior.sampling import continued
