@@ -12,8 +12,8 @@ from wopt import DivergenceError
 
 __all__ = ["GaussianMixture", "MixtureState", "UnivariateMixture", "normal_score", "quantile"]
 
-_MOST, _HALVE = 400, 3
-"""Largest number of iterations of a search; every ``_HALVE``-th halves the bracket."""
+_MOST = 400
+"""Largest number of iterations of a search."""
 _FAR = 37.0
 """Largest |normal score| whose tail float64 can hold."""
 
@@ -31,6 +31,10 @@ class UnivariateMixture:
     log_weights: Tensor
     means: Tensor
     sds: Tensor
+
+    def rows(self, rows: Tensor) -> UnivariateMixture:
+        """Return the laws of some of the points, by a mask of shape ``(n,)``."""
+        return UnivariateMixture(self.log_weights[rows], self.means[rows], self.sds)
 
     def tails(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return F(x) and 1 - F(x), each without cancellation, shapes ``(n,)``."""
@@ -119,9 +123,11 @@ def normal_score(line: UnivariateMixture, x: Tensor) -> Tensor:
 def quantile(line: UnivariateMixture, z: Tensor) -> Tensor:
     """Return F^-1(Phi(z)), with the derivatives by z and by the law, shape ``(n,)``.
 
-    The result lies between the least and the largest mu_k + s_k z, where Newton's steps for
-    Phi^-1(F(x)) = z are safeguarded by bisection. The derivatives follow from the implicit function
-    theorem.
+    The result lies between the least and the largest mu_k + s_k z. Newton's steps for
+    Phi^-1(F(x)) = z are taken where they stay there and are at most half as long as the step
+    before; else the bracket is halved. The derivatives follow from the implicit function theorem.
+
+    Source: Press et al., *Numerical recipes*, 2007, section 9.4.
     """
     with torch.no_grad():
         x = _searched(line, z.detach().clamp(-_FAR, _FAR))
@@ -137,20 +143,24 @@ def _searched(line: UnivariateMixture, z: Tensor) -> Tensor:
     ends = line.means + line.sds * z[:, None]
     low, high = ends.amin(1), ends.amax(1)
     x = (line.log_weights.exp() * ends).sum(1)
-    close = 4 * torch.finfo(z.dtype).eps
-    for number in range(1, _MOST):
+    close, last = 4 * torch.finfo(z.dtype).eps, high - low
+    found, left = x.clone(), torch.arange(len(z), device=z.device)
+    for _ in range(_MOST):
         score = normal_score(line, x)
         over = score > z
         low, high = torch.where(over, low, x), torch.where(over, x, high)
         slope = line.density(x) * math.sqrt(2 * math.pi) * (score.square() / 2).exp()
         to = x - (score - z) / slope
-        middle = (low + high) / 2
-        inside = (to >= low) & (to <= high)  # not for NaN
-        to = torch.where(inside & torch.tensor(bool(number % _HALVE)), to, middle)
-        done = ((to - x).abs() <= close * (1 + x.abs())) | (high - low <= close * (1 + x.abs()))
-        x = to
-        if bool(done.all()):
-            return x
+        good = (to >= low) & (to <= high) & ((to - x).abs() <= last / 2)  # not for NaN
+        to = torch.where(good, to, (low + high) / 2)
+        last, near = (to - x).abs(), close * (1 + x.abs())
+        going = ~((last <= near) | (high - low <= near))  # also for NaN
+        found[left] = to
+        # Few points need many steps.
+        line, left = line.rows(going), left[going]
+        x, z, low, high, last = (v[going] for v in (to, z, low, high, last))
+        if not len(left):
+            return found
     raise DivergenceError(
         "the search for quantiles of a mixture did not end: points are not finite"
     )
