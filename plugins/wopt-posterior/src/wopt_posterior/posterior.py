@@ -217,7 +217,7 @@ class Posterior:
         """
         from wopt_posterior.sampling import continued
 
-        return continued(self, budget, iterations=iterations, n=n, seed=seed, listener=listener)
+        return continued(self, budget, iterations, n or len(self.draws), seed, listener)
 
     def pull_back(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return the posterior in the flow's base, where it is nearly N(0, I), for other samplers.

@@ -126,12 +126,11 @@ def sample(
 
 def continued(
     posterior: Posterior,
-    budget: float = 60.0,
-    *,
-    iterations: int | None = None,
-    n: int | None = None,
-    seed: int = 0,
-    listener: ListenerLike = None,
+    budget: float,
+    iterations: int | None,
+    n: int,
+    seed: int,
+    listener: ListenerLike,
 ) -> Posterior:
     """Go on where a posterior's training ended: see :meth:`Posterior.continued`."""
     watch, before = Stopwatch(), posterior.solution
@@ -150,7 +149,7 @@ def continued(
     )
     solution = advance(further, before.state, listener_of(listener))
     flow = Flow(solution.flow.map, solution.flow.base, posterior.names)
-    parts = (posterior.density, flow, n or len(posterior.draws), seed, _how(solution), 0.0)
+    parts = (posterior.density, flow, n, seed, _how(solution), 0.0)
     found = Posterior.of(*parts, posterior.reference)
     seconds = posterior.cpu_seconds + watch.cpu
     return dataclasses.replace(found, cpu_seconds=seconds, solution=solution)
