@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import AliasChoices, BeforeValidator, Field
@@ -87,6 +87,7 @@ class Entry(Typed):
             words ``refuted``.
     """
 
+    in_file: ClassVar = {"refuted": "refuted_by"}
     value: float | None
     label: Label | None = None
     reason: str = ""
@@ -102,10 +103,6 @@ class Entry(Typed):
     def to_dict(self) -> dict[str, Any]:
         """Return the entry of the file."""
         return super().to_dict() | {"refuted": str(self.refuted or "")}
-
-    @classmethod
-    def _key(cls, name: str) -> str:
-        return "refuted_by" if name == "refuted" else name
 
 
 def least(table: Mapping[str, Entry]) -> tuple[str, float] | None:
