@@ -18,9 +18,9 @@ from wopt_certify.estimate import Estimate, MethodEstimate
 from wopt_certify.gap import Gap
 from wopt_certify.inverse import RoundTrip, TotalMass
 from wopt_certify.lower import LowerSide
-from wopt_certify.optimality import Optimality
 from wopt_certify.resolution import Resolution
 from wopt_certify.start import Smoothing, Start
+from wopt_certify.transport import Optimality
 from wopt_certify.two_sample import ConditionalReport, TwoSampleReport
 
 __all__ = [
