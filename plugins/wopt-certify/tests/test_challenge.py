@@ -14,15 +14,13 @@ from wopt.statistics import error_of_mean
 from wopt.testing import GaussianTarget
 from wopt_certify.challenge import (
     ChallengeRows,
-    View,
     against,
     challenge,
     lower_limit,
     portfolio,
 )
 from wopt_certify.challenge.free_step import FreeSteps, block_for
-from wopt_certify.challenge.judge import Bet
-from wopt_certify.challenge.rows import Stack
+from wopt_certify.challenge.judge import Bet, Stack
 from wopt_measures.laws.known import known_laws
 
 NORMAL = torch.distributions.Normal
@@ -193,9 +191,9 @@ def test_both_sides_of_a_map_agree():
     x = normal(200, 2, 0, mean=0.5)
     log_det = x.new_full((200,), 2 * math.log(0.5))
     rows = ChallengeRows.of(standard(2), x, Particles.start(x).moved(x / 2, log_det))
-    noise = NORMAL(0.25, 0.5).log_prob(rows.views["noise"].points).sum(1)
-    data = NORMAL(0.5, 1.0).log_prob(rows.views["data"].points).sum(1)
-    gaps = [d - rows.views[s].log_model for d, s in ((noise, "noise"), (data, "data"))]
+    noise = NORMAL(0.25, 0.5).log_prob(rows.points["noise"]).sum(1)
+    data = NORMAL(0.5, 1.0).log_prob(rows.points["data"]).sum(1)
+    gaps = [d - rows.log_model[s] for d, s in ((noise, "noise"), (data, "data"))]
     assert torch.allclose(*gaps)
 
 
@@ -219,8 +217,8 @@ def test_conditions_are_conditions():
         u = normal(n, 1, seed)
         x = torch.cat([u + normal(n, 1, seed + 1) / 2, u], dim=1)
         log_q = NORMAL(0.0, 1.0).log_prob(x[:, 0])
-        view = View(x, log_q)
-        return ChallengeRows({"data": view, "noise": view}, condition=1)
+        both = ({"data": one, "noise": one} for one in (x, log_q))
+        return ChallengeRows(*both, condition=1)
 
     class Normal(wopt.Target):
         provides = wopt.Capability.POTENTIAL | wopt.Capability.NORMALISED
@@ -304,7 +302,7 @@ def test_half_of_the_truth_is_found(name):
         ChallengeRows.of(standard(law.dim), p.points, p.moved(y.detach(), log_det.detach()))
         for p, (y, log_det) in zip(start, moved, strict=True)
     ]
-    gap = law.log_prob(x[2]) - transform(x[2])[1] - parts[2].views["data"].log_model
+    gap = law.log_prob(x[2]) - transform(x[2])[1] - parts[2].log_model["data"]
     side = challenge(*parts, portfolio(standard(law.dim)))
     true = statistics.fmean(gap.tolist())
     assert true / 2 < side.low < true + 3 * error_of_mean(gap)
