@@ -19,7 +19,6 @@ from wopt_certify.challenge.free_step import FreeSteps, block_for
 from wopt_certify.challenge.judge import Stack
 from wopt_certify.challenge.mixture import Mixtures
 from wopt_certify.challenge.shells import Shells
-from wopt_certify.challenge.tree import TurnedTrees
 from wopt_certify.lower import EscalationStep, LowerSide
 
 __all__ = ["challenge", "portfolio"]
@@ -35,7 +34,7 @@ def portfolio(target: Target, condition: int = 0) -> tuple[Challenger, ...]:
     """
     block = block_for()
     steps = () if block is None else (FreeSteps(block, target, condition),)
-    return Shells(), Mixtures(), TurnedTrees(), *steps
+    return Shells(), Mixtures(), *steps
 
 
 def challenge(
