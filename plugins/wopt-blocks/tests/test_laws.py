@@ -8,7 +8,9 @@ from wopt import Capability
 from wopt.host import host
 from wopt.jacobian import linearised
 
-NAMES = ["affine", "autoregressive", "fitted_mixture", "icnn", "mixture", "particles", "residual"]
+NAMES = [
+    "affine", "autoregressive", "fitted_mixture", "icnn", "mixture", "particles", "residual", "stack",
+]  # fmt: skip
 
 
 def jacobians(block, x):
