@@ -160,7 +160,7 @@ def test_training_goes_on_from_the_trials_and_their_record_repeats_it():
     assert len(record.schedules) == len(made.config.solver.seconds)
     assert record.iterations == sum(map(sum, record.schedules))
     assert len(made.problem.begun()[1]) == 1
-    assert list(made.config.plan.tried)[0] in made.config.plan.told.replace(" ", "_")
+    assert next(iter(made.config.plan.tried)) in made.config.plan.told.replace(" ", "_")
     solver = repeated(made.problem.solver, solution.history)
     problem = dataclasses.replace(build(made.config), solver=solver)
     (state, again), *_ = iterate(problem, problem.begin())

@@ -34,6 +34,11 @@ class Recode(Bijection):
         (True, True)
     """
 
+    shifts: Tensor
+    matrices: Tensor
+    inverses: Tensor
+    curves: Tensor
+
     def __init__(self, dim: int) -> None:
         super().__init__()
         eye = torch.eye(dim, dtype=torch.float64)
@@ -46,14 +51,14 @@ class Recode(Bijection):
     def between(cls, a: AffineTransform, b: AffineTransform) -> Recode:
         """Return the map from the coordinates of a to those of b."""
         made = cls(len(a.shift))
-        for of, (shift, matrix, inverse, curves) in zip((a, b), zip(*made.buffers()), strict=True):
-            shift.copy_(of.shift)
-            matrix.copy_(of.matrix)
-            inverse.copy_(of.inverse_matrix)
-            for knots, column in zip(curves, of.columns.moved if of.columns else (), strict=False):
+        for side, of in enumerate((a, b)):
+            made.shifts[side] = of.shift
+            made.matrices[side] = of.matrix
+            made.inverses[side] = of.inverse_matrix
+            for j, column in enumerate(of.columns.moved if of.columns else ()):
                 if (curve := column.curve) is not None:
                     parts = torch.tensor([curve.x, curve.z, curve.slopes], dtype=torch.float64)
-                    knots[:, : parts.shape[1]] = parts
+                    made.curves[side, j, :, : parts.shape[1]] = parts
         return made
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -64,9 +69,7 @@ class Recode(Bijection):
         """Return A(B^-1(y)), shape ``(n, d)``, and its log-det, ``(n,)``, of the dtype of y."""
         return self._through(y, *reversed(self._sides()))
 
-    def _through(
-        self, x: Tensor, a: AffineTransform, b: AffineTransform
-    ) -> tuple[Tensor, Tensor]:
+    def _through(self, x: Tensor, a: AffineTransform, b: AffineTransform) -> tuple[Tensor, Tensor]:
         line, before = a.inverse(x.double())
         y, after = b(line)
         return y.to(x), (before + after).to(x)

@@ -155,7 +155,7 @@ class _Maps:
         return self.undone(y)[0]
 
     def undone(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the points before the maps, ``(n, d)``, and the log-det of the inverse, ``(n,)``."""
+        """Return the points before the maps, ``(n, d)``, and the log-det of that, ``(n,)``."""
         total = torch.zeros_like(y[:, 0])
         for block in reversed(self.blocks):
             y, log_det = block.inverse(*given(y, self.c))

@@ -110,7 +110,8 @@ def beats(trial: Trial, lead: Trial) -> bool:
 def _went_on(trials: Sequence[Trial], budget: Budget) -> Outcome:
     """Return how the leader goes on: for the rest of the budget, while held-out rows gain."""
     lead, *others = trials
-    plan, schedules, why = lead.plan, (lead.seconds,), list[str]()
+    plan, why = lead.plan, list[str]()
+    schedules: tuple[float, ...] = (lead.seconds,)
     if others:
         told = ", ".join(f"{t.plan.reasons[0]} {float(t.scores.mean()):.4g}" for t in trials)
         why.append(f"tried {told}; mixed by held-out rows")

@@ -122,14 +122,19 @@ def _planned(known: RunConfig, config: RunConfig | Table, where: str, run: _Maki
 
     planned = json.loads(told_by_first(runtime.team, "plan", plan))
     made = found[0] if found else build(validate(planned, where), runtime=runtime)
-    known = None if made.begun is None else made.begun()
-    counts = runtime.team.agreed(None if known is None else known[1])
+    return dataclasses.replace(made, runtime=runtime, begun=_shared(made, runtime))
+
+
+def _shared(made: Prepared, runtime: Runtime) -> Any:
+    """Return what the first process's trials have made, on every process."""
+    begun = made.begun() if runtime.team.first and made.begun is not None else None
+    counts = runtime.team.agreed(None if begun is None else begun[1])
     if counts is None:
-        return dataclasses.replace(made, runtime=runtime)
+        return None
     sizes = made.train.dim, made.train.condition
-    block = new_block(made.config.block_specs[0], *sizes) if known is None else known[0]
+    block = new_block(made.config.block_specs[0], *sizes) if begun is None else begun[0]
     runtime.team.same(list(block.to(made.train.points).state_dict().values()))
-    return dataclasses.replace(made, runtime=runtime, begun=functools.partial(tuple, (block, counts)))
+    return functools.partial(tuple, (block.freeze(), counts))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -102,7 +102,7 @@ class Stack(FlowBlock):
     def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return T(x), ``(n, d)``, and log p(x) - log N(T(x); 0, I), ``(n,)``, nats."""
         if self.training:
-            return self._maps[0](*given(x, c))  # type: ignore[no-any-return]
+            return self._maps[0](*given(x, c))
         members, weights = self._active()
         images, log_p = zip(*(self._image(k, x, c) for k in members), strict=True)
         joint = torch.stack(log_p, dim=1) + weights.log().to(x)
@@ -132,8 +132,8 @@ class Stack(FlowBlock):
                 found = inverse_of(self._maps[k])(*at)[0]
                 found = self._recoded(k).inverse(found)[0] if k else found
                 x = x.index_copy(0, rows, found)
-        joint = [self._image(k, x, c)[1] + w.log().to(x) for k, w in zip(members, weights)]
-        return x, _normal(y) - torch.stack(joint, dim=1).logsumexp(1)
+        log_p = torch.stack([self._image(k, x, c)[1] for k in members], dim=1)
+        return x, _normal(y) - (log_p + weights.log().to(x)).logsumexp(1)
 
     def _image(self, k: int, x: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return T_k(x), shape ``(n, d)``, and log p_k(x), ``(n,)``."""
@@ -147,7 +147,7 @@ class Stack(FlowBlock):
 
     def _recoded(self, k: int) -> Recode:
         made: Any = self.recodes[k - 1]
-        return made  # type: ignore[no-any-return]
+        return made
 
     def _active(self) -> tuple[list[int], Tensor]:
         """Return the numbers of the maps that have a weight, and the weights, float64."""
