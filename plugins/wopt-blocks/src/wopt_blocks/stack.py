@@ -15,6 +15,7 @@ from wopt.bijection import given
 from wopt.component import fields
 from wopt.data import AffineTransform, Recode
 from wopt.interfaces import new_block
+from wopt.statistics import mixing_weights
 from wopt_blocks.labels import choose, labelled, read
 
 __all__ = ["Stack"]
@@ -31,9 +32,8 @@ class Stack(FlowBlock):
     inverse returns x. If the law of x is p, that of T(x) is N(0, I); the inverse of its draws has
     the law p. The log-det is log p(x) - log N(T(x); 0, I).
 
-    The first map alone is trained. At the end the weights of all are chosen by held-out particles:
-    they maximise their likelihood, and that of one more row which every map finds as likely. A map
-    of less than one row's weight is left out.
+    The first map alone is trained. At the end the weights of all are the likeliest for held-out
+    particles and, by Laplace's rule, one further row of each map.
 
     Source: Smyth, Wolpert, *Linearly combining density estimators via stacking*, 1999; Dinh,
     Sohl-Dickstein, Larochelle, Pascanu, *A RAD approach to deep mixture models*, 2019.
@@ -90,14 +90,8 @@ class Stack(FlowBlock):
         self._maps[0].calibrate(*given(points, c))
         everyone = range(len(self.maps))
         log_p = torch.stack([self._image(k, points, c)[1] for k in everyone], dim=1).double()
-        n, m = log_p.shape
-        weights = log_p.new_full((m,), 1 / m)
-        for _ in range(_ITERATIONS):
-            posterior = (log_p + weights.log()).softmax(1)
-            weights = (posterior.sum(0) + 1 / m) / (n + 1)
-        weights[weights < 1 / (n + 1)] = 0.0
-        self.weights.copy_(weights / weights.sum())
-        return m > 1
+        self.weights.copy_(mixing_weights(log_p, prior=1.0))
+        return len(everyone) > 1
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return T(x), ``(n, d)``, and log p(x) - log N(T(x); 0, I), ``(n,)``, nats."""
@@ -171,10 +165,6 @@ class Stack(FlowBlock):
     def refine(self) -> bool:
         """Make the discretisation of the first map finer; return whether that was possible."""
         return self._maps[0].refine()
-
-
-_ITERATIONS = 200
-"""Steps of EM for the weights, a concave problem in as many numbers as there are maps."""
 
 
 def _normal(z: Tensor) -> Tensor:
