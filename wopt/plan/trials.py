@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -19,8 +18,6 @@ from wopt.interfaces.budget import Budget
 from wopt.interfaces.listener import SILENT, Listener
 from wopt.plan.planner import Plan
 from wopt.push import push
-from wopt.seeds import derive
-from wopt.statistics import mixing_weights
 from wopt.train.guard import nll
 from wopt.train.stage import Stage, first_of
 
@@ -43,7 +40,6 @@ class Trial:
         scores: NLL of held-out rows in the data's units, shape ``(n,)``, nats.
         judging: CPU seconds in which the held-out rows were scored.
         over: Whether training ended before its schedule, as held-out rows gained no more.
-        turn: How often the plan was tried before.
     """
 
     plan: Plan
@@ -54,12 +50,6 @@ class Trial:
     scores: Tensor
     judging: float
     over: bool
-    turn: int = 0
-
-    @property
-    def name(self) -> str:
-        """The candidate's name, with a number from the second trial on."""
-        return f"{self.plan.name} {self.turn + 1}" if self.turn else self.plan.name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,8 +78,7 @@ def race(
 
     Plans have trials in their order: a complete schedule of a sixth of the budget each, until two
     fifths of it are spent. The best one on held-out rows leads. It goes on from its map for the
-    time that is left, unless held-out rows gained no more: then there are further trials, again of
-    all plans, by other random numbers, until no plan gains the mixture a nat in all (AIC).
+    time that is left, unless held-out rows gained no more.
 
     Args:
         plans: The plans, the one to stay with first.
@@ -98,33 +87,17 @@ def race(
         listener: Receives the beginnings of trials.
     """
     assert budget.seconds is not None
-    share, trials, gains = TRIAL * budget.seconds, list[Trial](), list[float]()
-    for number in itertools.count():
-        turn, at = divmod(number, len(plans))
-        over = bool(trials) and trials[0].over
-        end = 1 - TRIAL if over else TRIALS
-        if number and (not trials or budget.spent > end):
+    share, trials = TRIAL * budget.seconds, list[Trial]()
+    for number, plan in enumerate(plans):
+        if number and (not trials or budget.spent > TRIALS):
             break
-        if turn and not (over and max(gains[-len(plans) :]) > 1):
-            break
-        listener.work("trying plans", at, len(plans))
-        trial = made_trial(plans[at], ready(plans[at]), share, turn=turn)
+        listener.work("trying plans", number, len(plans))
+        trial = made_trial(plan, ready(plan), share)
         if trial is not None:
-            gains.append(_gain(trials, trial))
             trials.insert(0 if not trials or beats(trial, trials[0]) else len(trials), trial)
     if not trials:
         return Outcome(plans[0], (budget.left or share,))
     return _went_on(trials, budget)
-
-
-def _gain(trials: Sequence[Trial], trial: Trial) -> float:
-    """Return by how many nats, in all, a trial makes held-out rows likelier in a mixture."""
-    log_p = -torch.stack([each.scores for each in (*trials, trial)], dim=1)
-
-    def likelihood(log_p: Tensor) -> float:
-        return float((log_p + mixing_weights(log_p).log()).logsumexp(1).sum())
-
-    return likelihood(log_p) - likelihood(log_p[:, :-1]) if trials else math.inf
 
 
 def beats(trial: Trial, lead: Trial) -> bool:
@@ -173,11 +146,7 @@ def assembled(
 
 
 def made_trial(
-    plan: Plan,
-    entry: Any,
-    seconds: float,
-    recorded: Sequence[int] | None = None,
-    turn: int = 0,
+    plan: Plan, entry: Any, seconds: float, recorded: Sequence[int] | None = None
 ) -> Trial | None:
     """Return a plan after a schedule; ``None`` where rows have no likelihood or it diverged.
 
@@ -186,13 +155,11 @@ def made_trial(
         entry: Its run, ready to begin.
         seconds: Length of the schedule, CPU s.
         recorded: Iterations in each hundredth of an earlier trial, which is repeated.
-        turn: How often the plan was tried before.
     """
     problem = entry.problem
     again = None if recorded is None else [list(recorded)]
     solver = problem.solver.of_step(0).varied(seconds=[seconds], recorded=again)
-    seed = derive(problem.seed, "turn", turn) if turn else problem.seed
-    problem = dataclasses.replace(problem, solver=solver, seed=seed)
+    problem = dataclasses.replace(problem, solver=solver)
     train, valid = (first_of(problem, particles) for particles in (entry.train, entry.valid))
     stage, training = Stage(problem, 0, 0, 0, train, valid), Stopwatch()
     block, report = stage.train(None)
@@ -201,7 +168,7 @@ def made_trial(
     if scores is None:
         return None
     about = plan, seconds, block, entry.transform, stage.made[-1], scores, scoring.cpu
-    return Trial(*about, over=trained < seconds, turn=turn)
+    return Trial(*about, over=trained < seconds)
 
 
 @torch.no_grad()

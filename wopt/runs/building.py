@@ -116,10 +116,9 @@ def _tried_again(
     plans = {each.name: each for each in portfolio(planner.facts)}
     trials = []
     for name, counts in tried.items():
-        candidate, _, number = name.partition(" ")
-        plan, made = plans[candidate], [int(n) for n in counts.split()]
+        plan, made = plans[name], [int(n) for n in counts.split()]
         about = plan, planner.made(plan), TRIAL * _ENDS * planner.facts.budget, made
-        trials.append(made_trial(*about, turn=int(number or 1) - 1))
+        trials.append(made_trial(*about))
     return assembled(config.block_specs[0], [trial for trial in trials if trial is not None])
 
 
@@ -179,7 +178,7 @@ class _Planner:
             table["solver"] = {**table["solver"], "seconds": list(seconds)}
         if told is not None:
             mixed = trials if len(trials) > 1 else ()
-            tried = {each.name: " ".join(map(str, each.counts)) for each in mixed} or None
+            tried = {each.plan.name: " ".join(map(str, each.counts)) for each in mixed} or None
             table["plan"] = Planning(budget=self.facts.budget, told=told.summary, tried=tried)
         dataset, placed = self._placed[how]
         prepared = prepare(validate(table, self.where), dataset, placed, self.runtime)

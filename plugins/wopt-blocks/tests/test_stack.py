@@ -116,7 +116,9 @@ def test_members_of_other_preprocessings_are_recoded_and_files_hold_them(tmp_pat
     made.assemble([(wopt.interfaces.new_block(wopt.build("block", "affine"), 2), t)
                    for t in (plain, columns)])  # fmt: skip
     made.weights.copy_(torch.tensor([0.25, 0.75]))
-    flow = wopt.Flow([plain, made.freeze()], wopt.build("target", "gaussian"), columns.columns.names)
+    flow = wopt.Flow(
+        [plain, made.freeze()], wopt.build("target", "gaussian"), columns.columns.names
+    )
     base = wopt.build("target", "gaussian")
     each = torch.stack([base.log_prob(t(x)[0]) + t(x)[1] for t in (plain, columns)], dim=1)
     exact = (each + torch.tensor([0.25, 0.75]).log()).logsumexp(1)

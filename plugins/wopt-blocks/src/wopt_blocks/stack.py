@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -74,8 +75,7 @@ class Stack(FlowBlock):
 
     def assemble(self, trained: Sequence[tuple[FlowBlock, AffineTransform]]) -> None:
         """Take trained maps, each with the preprocessing of its points; the first one's remains."""
-        for own, (block, _) in zip(self.maps, trained, strict=True):
-            own.load_state_dict(block.state_dict())
+        self.maps = nn.ModuleList(copy.deepcopy(block) for block, _ in trained)
         between = [Recode.between(trained[0][1], transform) for _, transform in trained[1:]]
         self.recodes = nn.ModuleList(between).to(self.weights.device)
 
