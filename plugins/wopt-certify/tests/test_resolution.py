@@ -7,8 +7,8 @@ import torch
 
 import wopt
 from wopt.testing import GaussianTarget
-from wopt.testing.gaussian import gaussian_kl
 from wopt_certify.resolution import blurred_density, resolutions
+from wopt_testing.gaussian import gaussian_kl
 
 
 def normal(n, dim, seed):
