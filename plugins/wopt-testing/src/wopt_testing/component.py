@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 import wopt
-from wopt import Candidate, StepSize
+from wopt import Candidate, Source, StepSize
 from wopt.capabilities import Capability
 from wopt.citations import find_citations
 from wopt.component import Component, Spec, build, config_of, options_model
@@ -26,7 +26,6 @@ from wopt.interfaces import (
     Objective,
     Solver,
     SolveReport,
-    Source,
     Subproblem,
     Target,
     Training,
