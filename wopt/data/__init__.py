@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from wopt.data.tables import read_frame as read_frame
     from wopt.data.tables import read_table as read_table
     from wopt.data.tables import write_table as write_table
+    from wopt.data.times import seconds as seconds
     from wopt.data.transform import AffineTransform as AffineTransform
 
 __getattr__, __dir__ = exports(__name__, __file__)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from wopt.report import METRICS, Run
+from wopt.report import Run
+from wopt_report import METRICS
 
 __all__ = ["against_reference"]
 

@@ -7,8 +7,8 @@ import pytest
 import report_parts as parts
 import torch
 
-from wopt.report.animation import animation
-from wopt.report.read import read_run
+from wopt.report import read_run
+from wopt_report.animation import animation
 
 
 def run_of(folder, **tensors):

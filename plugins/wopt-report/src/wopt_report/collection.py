@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.data.dataset import Dataset
-from wopt.data.times import seconds
+from wopt.data import Dataset, seconds
 from wopt.errors import CapabilityError
 from wopt.flow import Flow, draw, noise
-from wopt.interfaces.target import Target
+from wopt.interfaces import Target
 from wopt.particles import split_conditions
 from wopt.push import in_batches
 from wopt.seeds import generator
@@ -34,7 +33,7 @@ _GRID_ROWS = 2048  # a known density may be a mixture with many parts, so few po
 def collect(
     flow: Flow, dataset: Dataset, seed: int, target: Target | None = None, *, truth: bool = True
 ) -> dict[str, Tensor]:
-    """Return the data that :func:`wopt.report.render` draws, stored as ``figures.safetensors``.
+    """Return the data that :func:`wopt_report.render` draws, stored as ``figures.safetensors``.
 
     Data that the model cannot give (such as samples, where its target has none) are left out.
 

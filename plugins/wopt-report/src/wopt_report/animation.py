@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from wopt.report.read import Run
-from wopt.report.samples import most_unusual
-from wopt.report.style import Array, limits
+from wopt.report import Run
+from wopt_report.samples import most_unusual
+from wopt_report.style import Array, limits
 
 __all__ = ["Animation", "AnimationStage", "Point", "animation"]
 
@@ -64,7 +64,7 @@ class Animation:
     """The data that the template draws.
 
     Attributes:
-        title, caption, alt: As in a :class:`~wopt.report.style.Picture`.
+        title, caption, alt: As in a :class:`~wopt_report.style.Picture`.
         there, back: The particles in each direction, which are different ones.
         stages: All stages, in the order of play.
         css: The key frames, made of numbers alone.

@@ -16,8 +16,8 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import ArrayLike, NDArray
 
-from wopt.report.pages import number
-from wopt.report.style import Array, limits
+from wopt_report.pages import number
+from wopt_report.style import Array, limits
 
 __all__ = ["Chart", "image", "line_range", "log_range", "magma", "ticks", "whole"]
 

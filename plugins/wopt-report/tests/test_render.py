@@ -9,7 +9,7 @@ import pytest
 import report_parts as parts
 import torch
 
-from wopt.report import collect, render
+from wopt_report import collect, render
 
 CURVES = {"progress": 2, "diagnostics": 3}
 

@@ -13,8 +13,8 @@ __all__ = ["command"]
 @click.argument("directory", type=click.Path(path_type=Path))
 def command(directory: Path) -> None:
     """Rewrite DIRECTORY/report.html."""
-    from wopt.report import render
-    from wopt.store.directory import RunDirectory
+    from wopt.store import RunDirectory
+    from wopt_report import render
 
     RunDirectory(directory).read_config()
     click.echo(str(render(directory)))

@@ -8,7 +8,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from wopt.report.charts import Chart, image, log_range, magma, ticks
+from wopt_report.charts import Chart, image, log_range, magma, ticks
 
 
 def places(chart, kind):

@@ -13,7 +13,7 @@ def plane(tmp_path_factory):
     """Return the directory of a run in the plane with its page, which no test changes."""
     import report_parts as parts
 
-    from wopt.report import collect, render
+    from wopt_report import collect, render
 
     data = parts.dataset(d=2, known=True)
     tensors = collect(parts.flow(data), data, seed=0)

@@ -39,7 +39,7 @@ def number(value: Number, digits: int = 4) -> str:
     return ("−" if value < 0 else "") + text
 
 
-def page(template: str, package: str = "wopt.report", **values: Any) -> str:
+def page(template: str, package: str = "wopt_report", **values: Any) -> str:
     """Return a page, or a section of one; values are escaped, only our own stylesheet is not.
 
     Args:
@@ -78,4 +78,4 @@ def code(text: str) -> Markup:
 
 
 def _resource(name: str) -> str:
-    return importlib.resources.files("wopt.report").joinpath(name).read_text(encoding="utf-8")
+    return importlib.resources.files("wopt_report").joinpath(name).read_text(encoding="utf-8")

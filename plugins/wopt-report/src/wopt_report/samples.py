@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from wopt.report.charts import Chart, image, magma, ticks
-from wopt.report.pages import number
-from wopt.report.read import Grid, Run
-from wopt.report.style import BLUE, VERMILION, Array, Picture, limits
+from wopt.report import Grid, Run
+from wopt_report.charts import Chart, image, magma, ticks
+from wopt_report.pages import number
+from wopt_report.style import BLUE, VERMILION, Array, Picture, limits
 
 __all__ = ["column", "columns", "density", "images", "most_unusual", "pairs"]
 

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from wopt.report.charts import Chart, line_range, log_range, whole
-from wopt.report.read import Run
-from wopt.report.style import BLUE, GREEN, ORANGE, VERMILION, Array, Picture, limits
-from wopt.train.record import StepRecord
-from wopt.train.refine import REFINING
+from wopt.report import Run
+from wopt.train import REFINING, StepRecord
+from wopt_report.charts import Chart, line_range, log_range, whole
+from wopt_report.style import BLUE, GREEN, ORANGE, VERMILION, Array, Picture, limits
 
 __all__ = ["diagnostics", "losses", "progress"]
 

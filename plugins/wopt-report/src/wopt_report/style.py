@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from wopt.report.charts import Chart
+    from wopt_report.charts import Chart
 
 __all__ = [
     "BLUE",

@@ -1,26 +1,16 @@
-"""The words of a report: key numbers, status and settings, and what to do next."""
+"""The words of a report: key numbers, status and settings."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
-from wopt.host import host
-from wopt.report.pages import Number, number
-from wopt.report.read import Run
-from wopt.store.result import RunResult
+from wopt.report import Run
+from wopt.store import RunResult
+from wopt_report.pages import Number, number
 
-__all__ = [
-    "METRICS",
-    "Card",
-    "Status",
-    "advice",
-    "cards",
-    "status",
-    "subtitle",
-]
+__all__ = ["METRICS", "Card", "Status", "cards", "status", "subtitle"]
 
 
 METRICS = (
@@ -178,32 +168,3 @@ def subtitle(run: Run) -> str:
 def _name(value: Any) -> str:
     name = value.get("name") if isinstance(value, dict) else value
     return name if isinstance(name, str) else ""
-
-
-def advice(run: Run) -> list[str]:
-    """Return at most two sentences, the most urgent first; empty if nothing is wrong."""
-    return list(islice(_all(run), 2))
-
-
-def _all(run: Run) -> Iterator[str]:
-    result = run.result
-    if result is not None and result.status == "failed":
-        yield (
-            "A step was rejected for good: lower `scheme.step_size` or `solver.learning_rate`, or "
-            "give the block more capacity; the steps before it stand."
-        )
-    if result is not None and result.status == "stopped":
-        yield f"Go on with `wopt resume {run.name}`; it continues after the last finished step."
-    if result is not None and result.impossible:
-        yield (
-            f"{result.kl_of} is estimated far below 0, so a density is not normalised: leave "
-            "NORMALISED out of the target's `provides`, or add log Z to its potential."
-        )
-    for more in host().registry.functions("advice"):
-        yield from more(run)
-    limit = (run.config.get("solver") or {}).get("iterations")
-    if run.pulls_back and limit and run.steps and run.steps[-1].iterations < limit:
-        yield (
-            "Most would be gained by more rows: held-out rows gained nothing more after "
-            f"{run.steps[-1].iterations:,} of {limit:,} iterations."
-        )

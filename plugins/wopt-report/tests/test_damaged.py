@@ -6,7 +6,7 @@ import safetensors.torch
 import torch
 
 from wopt.errors import ConfigError, RunError
-from wopt.report import render
+from wopt_report import render
 
 FIGURES = {
     "`paths` has shape": {"paths": torch.ones(3, 2)},

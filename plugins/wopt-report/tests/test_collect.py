@@ -3,8 +3,8 @@ import report_parts as parts
 import torch
 
 import wopt
-from wopt.report import collect
-from wopt.report.collection import GRID
+from wopt_report import collect
+from wopt_report.collection import GRID
 
 
 def test_all_that_a_plane_model_gives():
