@@ -8,8 +8,8 @@ from by_hand import normal
 
 import wopt
 from wopt.testing import GaussianTarget
-from wopt.testing.gaussian import gaussian_kl
 from wopt_certify.resolution import blurred_density, resolutions
+from wopt_testing.gaussian import gaussian_kl
 
 
 def test_a_gaussian_target_is_blurred_in_closed_form():

@@ -18,10 +18,11 @@ from wopt.runs.examine import examine
 from wopt.runs.execute import resume, run_config
 from wopt.runs.preparation import prepare
 from wopt.runtime import Runtime
+from wopt.store import RunResult
 from wopt.store.directory import RunDirectory, read_tensors
-from wopt.store.result import Distances, RunResult
 from wopt.train.stop import landed
 from wopt_certify.compare.page import compare, rows
+from wopt_evolution import Distances
 from wopt_evolution.exact import Evolution
 
 HEAT = EVOLUTION

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wopt_measures.laws.mixture import MixtureLaw
     from wopt_measures.laws.pixels import PixelLaw
     from wopt_measures.rejection import Draw, Rejection
+    from wopt_measures.sliced import sliced_energy_distance
     from wopt_measures.sources.array import ArraySource
     from wopt_measures.sources.bundled import SklearnSource
     from wopt_measures.sources.density import DensitySource
@@ -88,6 +89,7 @@ __all__ = [
     "log_mean_weight",
     "log_weights",
     "log_weights_of",
+    "sliced_energy_distance",
     "weighted_moments",
 ]
 

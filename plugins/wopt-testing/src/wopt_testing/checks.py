@@ -9,8 +9,7 @@ from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.errors import PluginError, WoptError
-from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.objective import Objective
+from wopt.interfaces import FlowBlock, Objective
 from wopt.jacobian import jacobians
 from wopt.particles import Particles
 
@@ -36,7 +35,7 @@ def check_block(
         seed: Seed of the points and of the perturbation that makes the map non-trivial.
 
     Example:
-        >>> from wopt.testing import AffineBlock
+        >>> from wopt_testing import AffineBlock
         >>> check_block(AffineBlock(2), 2)[:3]
         ['identity_when_new', 'shapes', 'log_det_shape']
     """
