@@ -88,16 +88,6 @@ def test_the_first_process_of_several_looks_by_itself(tmp_path):
     assert directory.snapshot(0).exists()
 
 
-@pytest.mark.slow
-def test_order_two_is_seen_with_nodes(tmp_path):
-    """Halving h divides the error by four."""
-    errors = []
-    for h in (0.1, 0.05):
-        scheme = {"name": "bdf2", "step_size": h}
-        errors.append(made(tmp_path / str(h), scheme=scheme, stop={"time": 0.5}).exact.w2_at_most)
-    assert 3.2 < errors[0] / errors[1] < 4.8
-
-
 def test_resumed_runs_keep_their_snapshots(zoo, tmp_path):
     whole = RunResult.from_dict(json.loads((zoo("evolution") / "result.json").read_text()))
     made(tmp_path / "part", snapshots={"times": [0.0, 0.4]}, stop={"steps": 1})
