@@ -64,6 +64,7 @@ SHIPPED = {
     "wopt-sklearn": {"name": "FlowClassifier FlowDensity FlowRegressor"},
     "wopt-sweep": {"command": "sweep"},
     "wopt-tensorboard": {"tracker": "tensorboard"},
+    "wopt-testing": {"command": "check new-plugin", "function": "testing"},
     "wopt-zuko": {"block": "coupling maf naf spline zuko", "function": "zuko"},
 }
 """Names of components, by kind, by package."""

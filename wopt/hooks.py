@@ -26,8 +26,6 @@ OTHERS = {
     "init": "write a commented configuration to begin with",
     "plugins": "list plugins and what they bring",
     "show": "show a component's options",
-    "check": "check a plugin against the laws of its interfaces",
-    "new-plugin": "write a plugin package to begin with",
 }
 
 SOLVERS = {

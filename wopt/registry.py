@@ -69,6 +69,7 @@ POINTS = {
     "report": "package with collect(flow, dataset, seed, target, truth) -> dict[str, Tensor], "
     "render(directory) -> Path and of_solution(solution, path, certificate) -> Path: the page",
     "planner": "(config, table, where) -> Prepared | None: a run whose options it chooses",
+    "testing": "package with check_component(kind, name) -> list[str]: the names of wopt.testing",
     "times": "(run, directory, out, number, times, seed, velocities) -> int: particles at times",
     "weights": "(run, directory, x, log_density, quiet) -> Tensor (n, 2): importance weights",
     "zuko": "(flow) -> zuko.lazy.Flow: the flow in zuko's terms",

@@ -34,10 +34,6 @@ if TYPE_CHECKING:
     from wopt.data.load import chosen_rows as chosen_rows
     from wopt.data.load import from_table as from_table
     from wopt.data.recode import Recode as Recode
-    from wopt.data.snapshots import EvolutionClock as EvolutionClock
-    from wopt.data.snapshots import LeftOut as LeftOut
-    from wopt.data.snapshots import MeasuredPopulations as MeasuredPopulations
-    from wopt.data.snapshots import PopulationsReport as PopulationsReport
     from wopt.data.stream import streamed as streamed
     from wopt.data.tables import READABLE as READABLE
     from wopt.data.tables import column_names as column_names

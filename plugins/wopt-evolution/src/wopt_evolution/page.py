@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from wopt.data import LeftOut
 from wopt.report import Run, Snapshot
-from wopt.store import Distances
+from wopt_evolution.distances import Distances
+from wopt_evolution.snapshots import LeftOut
 from wopt_report import (
     BLUE,
     GREEN,

@@ -9,8 +9,8 @@ import wopt
 from wopt.errors import ConfigError
 from wopt.host import host
 from wopt.registry import KINDS, Registry
-from wopt.scaffold import make_plugin
 from wopt.testing import check_component
+from wopt_testing.new_plugin import make_plugin
 
 
 @pytest.fixture(params=list(KINDS))

@@ -6,7 +6,7 @@ import torch
 import wopt
 from wopt import Capability
 from wopt.testing import AffineBlock, check_block, check_objective, gaussian_nodes
-from wopt.testing.checks import LawError
+from wopt_testing.checks import LawError
 
 
 def test_the_exact_block_obeys_them_all():

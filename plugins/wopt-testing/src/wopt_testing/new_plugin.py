@@ -1,4 +1,4 @@
-"""A new plugin from templates: it installs, registers one component and passes its tests."""
+"""``wopt new-plugin``: a package from templates, which installs and passes its tests."""
 
 from __future__ import annotations
 
@@ -8,12 +8,26 @@ import re
 from pathlib import Path
 from string import Template
 
+import click
+
 from wopt.errors import ConfigError
 from wopt.files import write_text
 from wopt.plugin import API_VERSION
 from wopt.registry import KINDS
 
-__all__ = ["make_plugin"]
+__all__ = ["command", "make_plugin"]
+
+
+@click.command("new-plugin")
+@click.argument("name")
+@click.option("--kind", type=click.Choice(list(KINDS)), default="objective", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder [default: wopt-NAME].")
+def command(name: str, kind: str, out: Path | None) -> None:
+    """Write a plugin package called NAME that installs, runs by name and passes its tests."""
+    folder = out or Path(f"wopt-{name.replace('_', '-')}")
+    for path in make_plugin(name, kind, folder):
+        click.echo(str(path))
+    click.echo(f"\ntry it:  pip install -e {folder}  &&  wopt check {name}")
 
 
 def make_plugin(name: str, kind: str, out: Path) -> list[Path]:
@@ -45,7 +59,7 @@ def make_plugin(name: str, kind: str, out: Path) -> list[Path]:
         f"{kind}.py": f"src/{module}/{name}.py",
         "test_laws.py": "tests/test_laws.py",
     }
-    written, folder = [], importlib.resources.files("wopt.scaffold").joinpath("templates")
+    written, folder = [], importlib.resources.files("wopt_testing").joinpath("templates")
     for template, file in files.items():
         path = out / file
         path.parent.mkdir(parents=True, exist_ok=True)

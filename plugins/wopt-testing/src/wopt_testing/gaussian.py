@@ -12,11 +12,9 @@ from torch import Tensor, nn
 from wopt.capabilities import Capability
 from wopt.component import build
 from wopt.errors import DataError
-from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.objective import Objective
-from wopt.interfaces.target import Target
+from wopt.interfaces import FlowBlock, Objective, Target
 from wopt.particles import Particles
-from wopt.statistics import symmetric_power
+from wopt.targets import jko_step, moments
 
 __all__ = [
     "AffineBlock",
@@ -126,39 +124,6 @@ def gaussian_nodes(mean: Tensor, covariance: Tensor, order: int = 3) -> Particle
     nodes = torch.from_numpy(points).to(mean) @ torch.linalg.cholesky(covariance).T + mean
     law = torch.distributions.MultivariateNormal(mean, covariance)
     return Particles.start(nodes, torch.from_numpy(weights.ravel()).to(mean), law.log_prob(nodes))
-
-
-def moments(particles: Particles) -> tuple[Tensor, Tensor]:
-    """Return the particles' weighted mean ``(d,)`` and covariance ``(d, d)``."""
-    mean = particles.mean(particles.points)
-    centred = particles.points - mean
-    return mean, particles.mean(centred[:, :, None] * centred[:, None, :])
-
-
-def jko_step(
-    mean: Tensor, covariance: Tensor, target_mean: Tensor, target_covariance: Tensor, h: float
-) -> tuple[Tensor, Tensor]:
-    """Return mean ``(d,)`` and covariance ``(d, d)`` of the exact JKO step of KL between Gaussians.
-
-    With M = I + h S^-1 and B = M^-1/2 C M^-1/2:  Y = (B + 2h I + (B (B + 4h I))^1/2)/2,
-    C+ = M^-1/2 Y M^-1/2,  m+ = M^-1 (m + h S^-1 n).
-
-    Source: docs/theory.md 3.1, for covariances that need not commute.
-
-    Example:
-        >>> one = torch.eye(1).double()
-        >>> _, c = jko_step(one[0], 4 * one, 0 * one[0], one, 0.5)
-        >>> a, h, s = 1.5, 0.5, 2.0  # in one dimension
-        >>> round(float(c) - ((s + (s**2 + 4 * a * h) ** 0.5) / (2 * a)) ** 2, 9)
-        0.0
-    """
-    eye = torch.eye(len(mean), dtype=mean.dtype)
-    precision = torch.linalg.inv(target_covariance)
-    m = eye + h * precision
-    half = symmetric_power(m, -0.5)
-    b = half @ covariance @ half
-    y = (b + 2 * h * eye + symmetric_power(b @ (b + 4 * h * eye), 0.5)) / 2
-    return torch.linalg.solve(m, mean + h * precision @ target_mean), half @ y @ half
 
 
 def gaussian_kl(

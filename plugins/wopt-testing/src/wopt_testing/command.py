@@ -18,7 +18,7 @@ def command(plugin: str) -> int:
     from wopt.host import host
     from wopt.origin import culprit, in_words
     from wopt.registry import close_matches
-    from wopt.testing import check_component
+    from wopt_testing import check_component
 
     plugins = {p.name: p for p in host().plugins} | {p.distribution: p for p in host().plugins}
     if plugin not in plugins:

@@ -7,15 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from wopt.interfaces.scheme import ProximalScheme
-from wopt.runs.solution import Solution
-from wopt.runs.solve import solve
-from wopt.testing.checks import LawError, Laws
-from wopt.testing.gaussian import AffineBlock, GaussianProblem, gaussian_problems
-from wopt.train.problem import Problem
-from wopt.train.solvers import LBFGS
-from wopt.train.steps import iterate
-from wopt.train.stop import Stop
+from wopt import Problem, ProximalScheme, Solution, Stop, iterate, solve
+from wopt.train import LBFGS
+from wopt_testing.checks import LawError, Laws
+from wopt_testing.gaussian import AffineBlock, GaussianProblem, gaussian_problems
 
 __all__ = ["check_scheme", "measured_order", "run_scheme"]
 

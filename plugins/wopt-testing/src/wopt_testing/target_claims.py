@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.interfaces.target import Target
-from wopt.testing.checks import LawError
+from wopt.interfaces import Target
+from wopt_testing.checks import LawError
 
 __all__ = ["check_target_claims"]
 
@@ -26,7 +26,7 @@ def check_target_claims(target: Target, dim: int, *, seed: int = 0) -> list[str]
     exp(-V) of a target with NORMALISED must integrate to one.
 
     Example:
-        >>> from wopt.testing import GaussianTarget
+        >>> from wopt_testing import GaussianTarget
         >>> check_target_claims(GaussianTarget([0.0], [[4.0]]), 1)
         ['convexity_is_0.25', 'smoothness_is_0.25', 'normalised']
     """

@@ -12,31 +12,32 @@ import torch
 from torch import Tensor
 
 import wopt
+from wopt import Candidate, Source, StepSize
 from wopt.capabilities import Capability
 from wopt.citations import find_citations
 from wopt.component import Component, Spec, build, config_of, options_model
-from wopt.config.model import validate
+from wopt.config import validate
 from wopt.errors import CapabilityError, ConfigError, PluginError
 from wopt.host import host
-from wopt.interfaces.budget import Budget
-from wopt.interfaces.candidate import Candidate
-from wopt.interfaces.measurement import FinishedRun, Measurement
-from wopt.interfaces.objective import Objective
-from wopt.interfaces.scheme import StepSize
-from wopt.interfaces.solver import Solver, SolveReport, Training
-from wopt.interfaces.source import Source
-from wopt.interfaces.subproblem import Subproblem
-from wopt.interfaces.target import Target
+from wopt.interfaces import (
+    Budget,
+    FinishedRun,
+    Measurement,
+    Objective,
+    Solver,
+    SolveReport,
+    Subproblem,
+    Target,
+    Training,
+)
 from wopt.plan import Facts, apply, plan
-from wopt.runs.memory import Rows
-from wopt.testing.checks import LawError, Laws, check_block, check_objective
-from wopt.testing.claims import check_claims
-from wopt.testing.gaussian import AffineBlock, gaussian_nodes
-from wopt.testing.schemes import check_scheme
-from wopt.testing.target_claims import check_target_claims
-from wopt.train.batches import Tolerance
-from wopt.train.solver import clock_of
+from wopt.train import minimise
 from wopt.typed import Typed
+from wopt_testing.checks import LawError, Laws, check_block, check_objective
+from wopt_testing.claims import check_claims
+from wopt_testing.gaussian import AffineBlock, gaussian_nodes
+from wopt_testing.schemes import check_scheme
+from wopt_testing.target_claims import check_target_claims
 
 __all__ = [
     "check_candidate",
@@ -188,13 +189,10 @@ def check_solver(solver: Solver) -> list[str]:
         return (sub if rows is None else sub.rows(rows)).loss(made)
 
     solver = solver.of_step(0).varied(iterations=20, batch_size=len(nodes))
-    given = Training(block, loss, len(nodes), clock_of(solver), subproblem=sub,
-                     target=objective.target, tolerance=Tolerance(None))  # fmt: skip
+    training = Training(block, loss, len(nodes), subproblem=sub, target=objective.target)
     before = float(loss(block, None).detach())
     try:
-        training = solver.begin(given)
-        solver.renew(training)
-        report = solver.solve(training)
+        report = minimise(solver, training)
     except CapabilityError as error:  # it is for steps of another kind
         return [f"not run: {error}"]
     law.holds("reports_what_it_did", isinstance(report, SolveReport) and report.iterations > 0)
@@ -246,8 +244,8 @@ _TABLES = ("preprocess", "block", "blocks", "scheme", "solver", "stop", "guard",
 def _finished() -> FinishedRun:
     """Return a run of two affine steps on a Gaussian table."""
     x = torch.randn(300, 2, generator=torch.Generator().manual_seed(0))
-    made = wopt.solve(
-        Rows(x), scheme={"name": "jko", "step_size": 1.0}, block=AffineBlock(2),
+    made = wopt.fit(
+        x, scheme={"name": "jko", "step_size": 1.0}, block=AffineBlock(2),
         solver={"iterations": 10, "batch_size": 100}, stop={"steps": 2}, listener=False,
     )  # fmt: skip
     return FinishedRun(made.prepared, made.state, flow=made.flow)
