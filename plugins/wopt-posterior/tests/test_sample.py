@@ -53,22 +53,6 @@ def test_constraints_are_kept_and_their_log_dets_counted():
     assert abs(weight.mean() - 1) < 4 * weight.std() / math.sqrt(4000) + 1e-3  # Z = 1
 
 
-@pytest.mark.slow
-def test_no_mode_is_no_obstacle():
-    """Neal's funnel has a density that is unbounded on the way to its neck."""
-
-    def log_prob(x):
-        return Normal(0.0, 1.5).log_prob(x[:, 0]) + Normal(0.0, (x[:, :1]).exp()).log_prob(
-            x[:, 1:]
-        ).sum(1)
-
-    found = wopt.sample(log_prob, 3, n=2000, iterations=150)
-    assert found.report.ess > 0.6 * 2000
-    assert abs(found.log_z) < 0.05
-    assert abs(float(found.means[0])) < 0.2
-    assert abs(float(found.sds[0]) - 1.5) < 0.2
-
-
 def test_the_same_seed_gives_the_same_draws():
     a, b = (wopt.sample(correlated, 2, n=50, iterations=2, seed=3) for _ in range(2))
     assert torch.equal(a.draws, b.draws)
