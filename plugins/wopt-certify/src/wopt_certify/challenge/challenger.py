@@ -85,8 +85,10 @@ class ChallengeRows:
 
     def part(self, index: Tensor | slice) -> ChallengeRows:
         """Return the rows of ``index``, a slice, a mask ``(n,)`` or indices ``(m,)``."""
-        parts = ({k: x[index] for k, x in by.items()} for by in (self.points, self.log_model))
-        return ChallengeRows(*parts, self.condition)
+        points, logs = (
+            {k: x[index] for k, x in by.items()} for by in (self.points, self.log_model)
+        )
+        return ChallengeRows(points, logs, self.condition)
 
     def finite(self) -> Tensor:
         """Return the mask ``(n,)`` of rows with finite points and log-densities on every side."""
