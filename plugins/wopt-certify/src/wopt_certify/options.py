@@ -11,7 +11,7 @@ from wopt.interfaces import Budget, FinishedRun, FlowBlock, Measurement
 from wopt_certify.critic import CriticOptions
 from wopt_certify.results import Certificate
 
-__all__ = ["Certify"]
+__all__ = ["Certify", "settings_of"]
 
 
 @fields
@@ -146,3 +146,9 @@ class Certify(Measurement):
         """Return the options of a critic whose net has so many iterations."""
         how = (self.learning_rate, self.batch_size, self.level)
         return CriticOptions(self.net, iterations, *how, seed)
+
+
+def settings_of(run: FinishedRun) -> Certify:
+    """Return the options of the run's ``[certify]``, or the default ones."""
+    chosen = run.prepared.config.certify
+    return chosen if isinstance(chosen, Certify) else Certify()

@@ -18,20 +18,12 @@ from wopt.store import RunDirectory, load_state, read_document
 from wopt.train import remembering
 from wopt.typed import Typed
 from wopt_certify.certificate import without_steps
-from wopt_certify.challenge.of_run import rival_of
-from wopt_certify.held_out import SampleComparison
-from wopt_certify.inverse import TotalMass
+from wopt_certify.challenge.of_run import ResolutionReport, Resolutions, Rivals, rival_of
+from wopt_certify.evidence import FirstOrder
+from wopt_certify.held_out import SampleComparison, TwoSample
 from wopt_certify.lower import LowerSide
-from wopt_certify.measurements import (
-    FirstOrder,
-    Mass,
-    ResolutionReport,
-    Resolutions,
-    Rivals,
-    TwoSample,
-    settings_of,
-)
-from wopt_certify.options import Certify
+from wopt_certify.mass import Mass, TotalMass
+from wopt_certify.options import Certify, settings_of
 from wopt_certify.results import Certificate
 from wopt_certify.sampler import with_sampler
 
