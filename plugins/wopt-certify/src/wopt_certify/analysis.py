@@ -23,8 +23,7 @@ from wopt_certify.bounds import (
     with_transport_entropy,
 )
 from wopt_certify.estimate import Estimate
-from wopt_certify.gap import floors_of
-from wopt_certify.lower import LowerSide
+from wopt_certify.gap import LowerSide, floors_of
 from wopt_certify.measure import StepMeasure, second_moment
 from wopt_certify.replay import EvaluationData
 from wopt_certify.results import StepCertificate

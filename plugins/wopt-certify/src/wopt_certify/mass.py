@@ -117,14 +117,14 @@ class _Proposal:
         covariance = torch.cov(rows.T).reshape(d, d)
         self.factor = torch.linalg.cholesky(covariance + 1e-9 * covariance.trace() * torch.eye(d))
         self.white = self._whiten(rows)
-        self.log_width = math.log(0.7 * n ** (-1 / (d + 4)))
+        self.width = 0.7 * n ** (-1 / (d + 4))
 
     def sample(self, count: int, rng: torch.Generator) -> Tensor:
         """Return draws, shape ``(count, d)``."""
         d = self.centres.shape[1]
         z = torch.randn(count, d, generator=rng, dtype=torch.float64)
         at = torch.randint(len(self.white), (count,), generator=rng)
-        near = self.white[at] + math.exp(self.log_width) * z
+        near = self.white[at] + self.width * z
         chi = torch.randn(count, int(_FREEDOM), generator=rng, dtype=torch.float64)
         far = 2 * z * (_FREEDOM / chi.square().sum(1, keepdim=True)).sqrt()
         wide = torch.rand(count, 1, generator=rng, dtype=torch.float64) < _SHARE_WIDE
@@ -133,7 +133,7 @@ class _Proposal:
     def log_prob(self, x: Tensor) -> Tensor:
         """Return the log-density in nats, shape ``(n,)``."""
         z, d = self._whiten(x), x.shape[1]
-        near = log_mean_kernel(z, self.white, torch.full((len(self.white),), self.log_width).to(z))
+        near = log_mean_kernel(z, self.white, self.width)
         constant = math.lgamma((_FREEDOM + d) / 2) - math.lgamma(_FREEDOM / 2)
         constant -= d / 2 * math.log(_FREEDOM * math.pi) + d * math.log(2)
         far = constant - (_FREEDOM + d) / 2 * torch.log1p(z.square().sum(1) / (4 * _FREEDOM))

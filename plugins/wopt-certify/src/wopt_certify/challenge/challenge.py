@@ -19,7 +19,7 @@ from wopt_certify.challenge.free_step import FreeSteps, block_for
 from wopt_certify.challenge.judge import Stack
 from wopt_certify.challenge.mixture import Mixtures
 from wopt_certify.challenge.shells import Shells
-from wopt_certify.lower import EscalationStep, LowerSide
+from wopt_certify.gap import EscalationStep, LowerSide
 
 __all__ = ["challenge", "portfolio"]
 

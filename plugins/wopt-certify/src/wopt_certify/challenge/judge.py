@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from wopt.errors import DataError
-from wopt.statistics import error_of_mean, per_group
-from wopt_certify.lower import EscalationStep, LowerSide
+from wopt.statistics import error_of_mean, mixing_weights, per_group
+from wopt_certify.gap import EscalationStep, LowerSide
 
 __all__ = ["Bet", "Stack", "against", "lower_limit"]
 
@@ -116,31 +116,19 @@ class Stack:
     weights: Tensor
 
     @classmethod
-    def fit(
-        cls,
-        names: Sequence[str],
-        ratios: Tensor,
-        floor: float = FLOOR,
-        iterations: int = 300,
-    ) -> Stack:
-        """Find the weights that maximise the mean of log r, by EM, with a floor for the model.
+    def fit(cls, names: Sequence[str], ratios: Tensor, floor: float = FLOOR) -> Stack:
+        """Find the weights that maximise the mean of log r, with a floor for the model.
+
+        Each law is mixed with so much of the model, and EM weighs these mixtures.
 
         Args:
             ratios: log r_k - log model on rows, nats, shape ``(n, k)``.
             floor: Least weight of the model.
         """
         logs = _with_model(ratios)
-        scaled = (logs - logs.amax(1, keepdim=True)).exp().clamp(min=torch.finfo(logs.dtype).tiny)
-        k = logs.shape[1]
-        weights = torch.full((k,), 1 / k, dtype=torch.float64)
-        for _ in range(iterations):
-            before = weights
-            weights = weights * ((1 / (scaled @ weights)) @ scaled) / len(scaled)
-            if float(weights[0]) < floor:
-                rest = weights[1:] / weights[1:].sum() * (1 - floor)
-                weights = torch.cat([weights.new_tensor([floor]), rest])
-            if torch.equal(weights, before):
-                break
+        model = logs.new_tensor(math.log(floor))
+        weights = (1 - floor) * mixing_weights(torch.logaddexp(logs + math.log1p(-floor), model))
+        weights[0] += floor
         return cls(tuple(names), weights)
 
     @property

@@ -23,7 +23,7 @@ from wopt.typed import Typed
 from wopt_certify.challenge import ChallengeRows, against, challenge, portfolio
 from wopt_certify.effort import doubling, largest
 from wopt_certify.evidence import as_test, one_of_each
-from wopt_certify.lower import LowerSide
+from wopt_certify.gap import LowerSide
 from wopt_certify.options import settings_of
 from wopt_certify.resolution import Resolution, resolutions
 

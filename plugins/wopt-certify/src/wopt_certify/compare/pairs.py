@@ -17,7 +17,7 @@ from wopt.runs import check_data, load_run
 from wopt.seeds import derive
 from wopt.store import RunDirectory
 from wopt_certify.challenge import against
-from wopt_certify.lower import LowerSide
+from wopt_certify.gap import LowerSide
 
 __all__ = ["PairwiseComparison", "pairwise_comparison"]
 
