@@ -11,10 +11,16 @@ import wopt
 from wopt.interfaces.block import FlowBlock
 from wopt.seeds import generator
 from wopt.stein import SteinForm
-from wopt_certify.challenge.mixture import MixtureDensity
-from wopt_certify.critic import TOGETHER, CriticOptions, seen_by_fields
+from wopt_certify.challenge.closed import MixtureDensity
+from wopt_certify.critic import (
+    TOGETHER,
+    CriticOptions,
+    MixtureScore,
+    RadialField,
+    WaveField,
+    seen_by_fields,
+)
 from wopt_certify.estimate import root_mean_square
-from wopt_certify.fields import MixtureScore, RadialField, WaveField
 from wopt_certify.replay import pushed_score, score_of
 from wopt_measures.laws.known import known_laws
 from wopt_measures.laws.spheres import ShellLaw

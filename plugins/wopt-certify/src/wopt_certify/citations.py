@@ -8,9 +8,8 @@ from wopt.config import RunConfig
 from wopt.runs import Cited, cited, cited_component, components
 from wopt.store import RunDirectory, read_document
 from wopt_certify.bounds import RULES
+from wopt_certify.challenge.closed import Mixtures, Shells
 from wopt_certify.challenge.free_step import FreeSteps
-from wopt_certify.challenge.mixture import Mixtures
-from wopt_certify.challenge.shells import Shells
 from wopt_certify.results import Certificate
 
 __all__ = ["CHALLENGERS", "citations"]

@@ -15,7 +15,7 @@ from wopt.particles import split_conditions
 from wopt.push import in_batches
 from wopt.seeds import derive, seeded
 from wopt.train import Muon, minimise
-from wopt_certify.challenge.challenger import Challenger, Density
+from wopt_certify.challenge.challenger import Challenger, ChallengeRows, Density
 
 __all__ = ["FreeSteps", "block_for"]
 
@@ -43,7 +43,6 @@ class FreeSteps(Challenger):
     """
 
     name = "free step"
-    conditional = True
 
     def __init__(
         self, spec: Spec, target: Target, condition: int = 0, iterations: int = 50
@@ -51,7 +50,7 @@ class FreeSteps(Challenger):
         self.spec, self.target, self.condition = spec, target, condition
         self.iterations = iterations
 
-    def takes(self, turn: int, rows: int) -> bool:
+    def takes(self, turn: int, rows: ChallengeRows) -> bool:
         """Return that it takes every turn after those of closed forms."""
         return turn > 1
 
