@@ -17,7 +17,7 @@ __all__ = ["Bet", "Stack", "against", "lower_limit"]
 
 _FACTORS = {0.5: 0.1, 1.0: 0.8, 2.0: 0.1}
 """Multiples of the bet that looks best, with their fractions of the capital."""
-_GRID, _PASSES = 10, 3
+_HALVINGS = 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,22 +72,18 @@ def lower_limit(values: Tensor, bet: Bet, level: float, groups: Tensor | None = 
     top = float(gains.sum() / counts.sum())
     if not top > 0:
         return 0.0
-    low, high = 0.0, top
-    # K falls as m grows, so each pass narrows the place where it crosses to one part of a grid.
-    for _ in range(_PASSES):
-        grid = torch.linspace(low, high, _GRID, dtype=torch.float64)
-        capital = torch.stack([_log_capital(gains, counts, float(m), bet, level) for m in grid])
-        kept = (capital < math.log(1 / (1 - level))).nonzero()
-        if not len(kept):
-            return high
-        first = int(kept[0])
-        if not first:
-            return low
-        low, high = float(grid[first - 1]), float(grid[first])
+
+    def refuted(m: float) -> bool:
+        return _log_capital(gains, counts, m, bet, level) >= math.log(1 / (1 - level))
+
+    low, high = 0.0, top if refuted(0.0) else 0.0
+    for _ in range(_HALVINGS):  # K falls as m grows
+        middle = (low + high) / 2
+        low, high = (middle, high) if refuted(middle) else (low, middle)
     return low
 
 
-def _log_capital(gains: Tensor, counts: Tensor, m: float, bet: Bet, level: float) -> Tensor:
+def _log_capital(gains: Tensor, counts: Tensor, m: float, bet: Bet, level: float) -> float:
     # The bet is best where the limit will be, sqrt(2 log 20) standard errors below the mean; it
     # needs the variance alone, so a poor guess of the mean costs nothing.
     best = math.sqrt(2 * math.log(1 / (1 - level)) / (len(gains) * bet.variance))
@@ -95,7 +91,8 @@ def _log_capital(gains: Tensor, counts: Tensor, m: float, bet: Bet, level: float
     largest = 0.95 / ((m - bet.floor + 0.01) * float(counts.max()))
     bets = torch.tensor([min(f * best, largest) for f in _FACTORS], dtype=torch.float64)
     each = torch.log1p(bets[:, None] * (gains - counts * m)).sum(1)
-    return (each + torch.tensor(list(_FACTORS.values()), dtype=torch.float64).log()).logsumexp(0)
+    shares = torch.tensor(list(_FACTORS.values()), dtype=torch.float64)
+    return float((each + shares.log()).logsumexp(0))
 
 
 FLOOR = 0.02

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from wopt_certify.two_sample.classifier import ClassifierTest as ClassifierTest
     from wopt_certify.two_sample.classifier import Region as Region
     from wopt_certify.two_sample.classifier import classifier_test as classifier_test
-    from wopt_certify.two_sample.closest import ClosestRecord as ClosestRecord
-    from wopt_certify.two_sample.closest import closest_record as closest_record
+    from wopt_certify.two_sample.measure import ClosestRecord as ClosestRecord
     from wopt_certify.two_sample.measure import ColumnDifference as ColumnDifference
     from wopt_certify.two_sample.measure import MMDTest as MMDTest
     from wopt_certify.two_sample.measure import TwoSampleReport as TwoSampleReport
+    from wopt_certify.two_sample.measure import closest_record as closest_record
     from wopt_certify.two_sample.measure import column_differences as column_differences
     from wopt_certify.two_sample.measure import mmd_test as mmd_test
     from wopt_certify.two_sample.measure import two_sample as two_sample
