@@ -329,20 +329,15 @@ def _weights(validation: SteinForm, values: list[tuple[Tensor, Tensor]]) -> Tens
     # three times their standard error.
     sizes = [validation.size(*value) for value in values]
     used = [k for k, (size, error) in enumerate(sizes) if not k or size > 3 * error]
-    linear, gram = _system(validation, [values[k] for k in used])
+    some = [values[k] for k in used]
+    linear = torch.stack([validation.mean(validation.along(*value)) for value in some])
+    rows = [[validation.mean((a * b).sum(1)) for a, _ in some] for b, _ in some]
+    gram = torch.stack([torch.stack(row) for row in rows])
     # A field that is zero (an exact step can leave nothing to find) makes the matrix singular.
-    some = torch.linalg.lstsq(gram, linear[:, None], driver="gelsd").solution[:, 0]
+    best = torch.linalg.lstsq(gram, linear[:, None], driver="gelsd").solution[:, 0]
     weights = linear.new_zeros(len(values))
-    weights[used] = some if float(some @ linear) > 0 else torch.ones_like(some)
+    weights[used] = best if float(best @ linear) > 0 else torch.ones_like(best)
     return weights
-
-
-def _system(validation: SteinForm, values: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    linear = torch.stack([validation.mean(validation.along(*value)) for value in values])
-    gram = torch.stack(
-        [torch.stack([validation.mean((a * b).sum(1)) for a, _ in values]) for b, _ in values]
-    )
-    return linear, gram
 
 
 def _fields(train: SteinForm, validation: SteinForm, options: CriticOptions) -> dict[str, Field]:
