@@ -11,7 +11,7 @@ import wopt
 from wopt.interfaces.block import FlowBlock
 from wopt.seeds import generator
 from wopt.stein import SteinForm
-from wopt_certify.challenge.closed import MixtureDensity
+from wopt_certify.challenge.kinds import MixtureDensity
 from wopt_certify.critic import (
     TOGETHER,
     CriticOptions,

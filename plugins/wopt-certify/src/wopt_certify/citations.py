@@ -8,8 +8,7 @@ from wopt.config import RunConfig
 from wopt.runs import Cited, cited, cited_component, components
 from wopt.store import RunDirectory, read_document
 from wopt_certify.bounds import RULES
-from wopt_certify.challenge.closed import Mixtures, Shells
-from wopt_certify.challenge.free_step import FreeSteps
+from wopt_certify.challenge.kinds import FreeSteps, Mixtures, Shells
 from wopt_certify.results import Certificate
 
 __all__ = ["CHALLENGERS", "citations"]

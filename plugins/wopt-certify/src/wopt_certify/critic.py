@@ -18,7 +18,7 @@ from wopt.particles import split_conditions
 from wopt.seeds import derive, generator, seeded
 from wopt.stein import AffineField, SteinForm
 from wopt.train import Adam, minimise
-from wopt_certify.challenge.closed import MixtureDensity
+from wopt_certify.challenge.kinds import MixtureDensity
 from wopt_certify.estimate import Estimate, combine
 
 __all__ = [

@@ -15,9 +15,8 @@ from wopt.interfaces import Budget, Target
 from wopt.seeds import derive
 from wopt.statistics import error_of_mean, mean_and_error
 from wopt_certify.challenge.challenger import Challenger, ChallengeRows, Density
-from wopt_certify.challenge.closed import Mixtures, Shells
-from wopt_certify.challenge.free_step import FreeSteps, block_for
 from wopt_certify.challenge.judge import Stack
+from wopt_certify.challenge.kinds import FreeSteps, Mixtures, Shells, block_for
 from wopt_certify.gap import EscalationStep, LowerSide
 
 __all__ = ["challenge", "portfolio"]
