@@ -70,13 +70,13 @@ def lower_limit(values: Tensor, bet: Bet, level: float, groups: Tensor | None = 
     size = float(counts.mean())
     gains, counts = sums / size, counts / size
     top = float(gains.sum() / counts.sum())
-    if not top > 0:
-        return 0.0
 
     def refuted(m: float) -> bool:
         return _log_capital(gains, counts, m, bet, level) >= math.log(1 / (1 - level))
 
-    low, high = 0.0, top if refuted(0.0) else 0.0
+    if not (top > 0 and refuted(0.0)):
+        return 0.0
+    low, high = 0.0, top
     for _ in range(_HALVINGS):  # K falls as m grows
         middle = (low + high) / 2
         low, high = (middle, high) if refuted(middle) else (low, middle)
