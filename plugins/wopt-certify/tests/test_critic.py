@@ -15,7 +15,6 @@ from wopt_certify.challenge.kinds import MixtureDensity
 from wopt_certify.critic import (
     TOGETHER,
     CriticOptions,
-    MixtureScore,
     RadialField,
     WaveField,
     seen_by_fields,
@@ -208,7 +207,7 @@ def test_fields_depend_on_conditions():
 FIELDS = {
     "waves": lambda form: WaveField(form.rows(slice(600)), form.rows(slice(600, None)), 1.0, 0),
     "radial": lambda form: RadialField(form, form),
-    "mixture": lambda form: MixtureScore(MixtureDensity.best(form.points, form.points, 0)),
+    "mixture": lambda form: MixtureDensity.best(form.points, form.points, 0).score,
 }
 
 

@@ -24,7 +24,6 @@ from wopt_certify.estimate import Estimate, combine
 __all__ = [
     "TOGETHER",
     "CriticOptions",
-    "MixtureScore",
     "NetField",
     "RadialField",
     "WaveField",
@@ -121,33 +120,6 @@ class WaveField:
     def _of(self, sine: Tensor, cosine: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor]:
         divergence = cosine @ (self.slopes.T * matrix).sum(1)
         return sine @ matrix, divergence
-
-
-class MixtureScore:
-    """phi(y) = grad log r(y) = sum_k c_k g_k,  g_k = P_k (m_k - y),  c_k ~ w_k N(y; m_k, S_k).
-
-        div phi = sum_k c_k (|g_k|^2 - tr P_k) - |phi|^2.
-
-    The field is smooth, so its divergence has no singular part.
-    """
-
-    def __init__(self, density: MixtureDensity) -> None:
-        self.density = density
-
-    def __call__(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(phi, div phi)`` at ``y``, shapes ``(n, d)`` and ``(n,)``."""
-        parts = [self._of(part) for part in y.double().split(8192)]
-        return torch.cat([phi for phi, _ in parts]), torch.cat([div for _, div in parts])
-
-    def _of(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        r = self.density
-        shares = r.joint(y).softmax(1)
-        phi, squares = torch.zeros_like(y), y.new_zeros(len(y))
-        for fraction, mean, factor in zip(shares.T, r.means, r.factors, strict=True):
-            slope = (mean - y) @ factor @ factor.T
-            phi += fraction[:, None] * slope
-            squares += fraction * (slope.square().sum(1) - factor.square().sum())
-        return phi, squares - phi.square().sum(1)
 
 
 _CENTRES_OF_RADIUS = 9
@@ -343,29 +315,16 @@ def _weights(validation: SteinForm, values: list[tuple[Tensor, Tensor]]) -> Tens
 def _fields(train: SteinForm, validation: SteinForm, options: CriticOptions) -> dict[str, Field]:
     """Return fields fitted on ``train``, their states chosen on ``validation``."""
     fields: dict[str, Field] = {"affine": AffineField(train)}
-    if not options.iterations:
-        return fields
-    if train.weights is None:
-        fields |= _closed_forms(train, validation, options)
-    fields[f"net {options.iterations}"] = NetField(train, validation, options)
-    return fields
-
-
-def _closed_forms(
-    train: SteinForm, validation: SteinForm, options: CriticOptions
-) -> dict[str, Field]:
-    seed = options.seed
-    d = train.points.shape[1]
-    fields: dict[str, Field] = {
-        f"waves {fraction:g}": WaveField(
-            train, validation, fraction * math.sqrt(d), derive(seed, k)
-        )
-        for k, fraction in enumerate(_BANDWIDTHS)
-    }
-    fields["radial"] = RadialField(train, validation)
-    if train.context is not None:
-        return fields
-    fields["mixture score"] = MixtureScore(_mixture(train, validation, options))
+    if options.iterations and train.weights is None:
+        size = math.sqrt(train.points.shape[1])
+        for k, fraction in enumerate(_BANDWIDTHS):
+            waves = WaveField(train, validation, fraction * size, derive(options.seed, k))
+            fields[f"waves {fraction:g}"] = waves
+        fields["radial"] = RadialField(train, validation)
+        if train.context is None:
+            fields["mixture score"] = _mixture(train, validation, options).score
+    if options.iterations:
+        fields[f"net {options.iterations}"] = NetField(train, validation, options)
     return fields
 
 

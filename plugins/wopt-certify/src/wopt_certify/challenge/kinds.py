@@ -71,6 +71,26 @@ class MixtureDensity:
         """Return log p in nats, shape ``(n, d)`` to ``(n,)``, float64."""
         return torch.cat([self.joint(part).logsumexp(1) for part in points.double().split(8192)])
 
+    def score(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Return phi = grad log p at points, shape ``(n, d)``, and its divergence ``(n,)``.
+
+            phi(y) = sum_k c_k g_k,  g_k = P_k (m_k - y),  c_k ~ w_k N(y; m_k, S_k),
+            div phi = sum_k c_k (|g_k|^2 - tr P_k) - |phi|^2.
+
+        The field is smooth, so its divergence has no singular part.
+        """
+        fields, divergences = list[Tensor](), list[Tensor]()
+        for y in points.double().split(8192):
+            phi, squares = torch.zeros_like(y), y.new_zeros(len(y))
+            pairs = zip(self.joint(y).softmax(1).T, self.means, self.factors, strict=True)
+            for fraction, mean, factor in pairs:
+                slope = (mean - y) @ factor @ factor.T
+                phi += fraction[:, None] * slope
+                squares += fraction * (slope.square().sum(1) - factor.square().sum())
+            fields.append(phi)
+            divergences.append(squares - phi.square().sum(1))
+        return torch.cat(fields), torch.cat(divergences)
+
     def joint(self, x: Tensor) -> Tensor:
         """Return log w_k N(x; m_k, S_k) in nats, shape ``(n, k)``, at points ``(n, d)``."""
         # P = U U^T: |U^T (x - m)|^2 by one product for each component.
