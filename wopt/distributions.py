@@ -54,7 +54,7 @@ SHIPPED = {
         "function": "chains weights",
         "name": "Posterior sample",
     },
-    "wopt-report": {"command": "report", "function": "report"},
+    "wopt-report": {"command": "cite report", "function": "report"},
     "wopt-schemes": {
         "scheme": "accelerated bdf2 crank_nicolson explicit explicit_midpoint "
         "extragradient forward_backward kl_proximal local_flow_matching midpoint replace sdirk2 "

@@ -15,7 +15,6 @@ READING = {
     "resume": "go on with an interrupted run",
     "sample": "draw samples with their log-density",
     "score": "log-likelihoods of data under a run's model",
-    "cite": "print BibTeX of what a run used",
     "validate": "check a configuration without running it",
     "doctor": "say what is wrong with an installation, or with a run and how to rescue it",
 }

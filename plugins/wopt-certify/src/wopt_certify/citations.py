@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wopt.config import RunConfig
-from wopt.runs import Cited, cited, cited_component, components
 from wopt.store import RunDirectory, read_document
 from wopt_certify.bounds import RULES
 from wopt_certify.challenge.free_step import FreeSteps
@@ -13,6 +12,7 @@ from wopt_certify.challenge.mixture import Mixtures
 from wopt_certify.challenge.shells import Shells
 from wopt_certify.challenge.tree import TurnedTrees
 from wopt_certify.results import Certificate
+from wopt_report import Cited, cited, cited_component, components
 
 __all__ = ["CHALLENGERS", "citations"]
 
