@@ -48,6 +48,7 @@ SHIPPED = {
         "source": "array density gaussian idx mixture patches picture rejection sklearn toy",
     },
     "wopt-mlflow": {"tracker": "mlflow"},
+    "wopt-options": {"command": "init schema show"},
     "wopt-posterior": {
         "solver": "chains gaussian variance",
         "measurement": "sampler",

@@ -21,10 +21,7 @@ READING = {
 """Commands that read configurations or run directories."""
 
 OTHERS = {
-    "schema": "print the JSON Schema of all installed options",
-    "init": "write a commented configuration to begin with",
     "plugins": "list plugins and what they bring",
-    "show": "show a component's options",
 }
 
 SOLVERS = {

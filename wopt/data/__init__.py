@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from wopt.data.dataset import check_finite as check_finite
     from wopt.data.dataset import smooth_dataset as smooth_dataset
     from wopt.data.dataset import split as split
+    from wopt.data.kinds import column_of as column_of
     from wopt.data.load import chosen_rows as chosen_rows
     from wopt.data.load import from_table as from_table
     from wopt.data.tables import READABLE as READABLE
