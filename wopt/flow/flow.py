@@ -161,6 +161,12 @@ class Flow(nn.Module):
         return self.transform.columns if self.pulls_back else None
 
     @property
+    def described(self) -> Columns:
+        """Descriptions of the columns, also of numbers on the whole line."""
+        names = self.names or coordinates(self.dim)
+        return self.columns or Columns.on_the_line(names, self.condition)
+
+    @property
     def condition(self) -> int:
         """Number of columns, the last ones, that are conditions."""
         return self.transform.condition
@@ -319,8 +325,7 @@ class Flow(nn.Module):
             >>> flow.table(flow.sample(3)).column_names
             ['a', 'b']
         """
-        names = self.names or coordinates(self.dim)
-        return arrow_table(x, self.columns or Columns.on_the_line(names, self.condition))
+        return arrow_table(x, self.described)
 
     def distribution(self) -> FlowDistribution:
         """Return the model as a :class:`torch.distributions.Distribution`."""
@@ -362,7 +367,7 @@ class Flow(nn.Module):
             there, log_det = self._carry(functools.partial(self.map, audit=audit), x, *c)
             log_density = log_det + base.log_prob(there).to(log_det)
             if audit and not columns:
-                warn_of_missed(there, z)
+                warn_of_missed(*((back(there, *c)[0], x) if self.chain.folds else (there, z)))
         else:
             log_density = base.log_prob(z).to(log_det) - log_det
         for part in c if conditions is None else ():
