@@ -12,7 +12,7 @@ CORE = "wopt-core"
 SHIPPED = {
     "wopt-anndata": {"source": "anndata"},
     "wopt-blocks": {
-        "block": "affine autoregressive fitted_mixture icnn mixture particles residual"
+        "block": "affine autoregressive fitted_mixture icnn mixture particles residual stack"
     },
     "wopt-certify": {
         "measurement": "certificate dual first_order lower_side mass resolution two_sample",
