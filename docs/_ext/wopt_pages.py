@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 from wopt_docstring import markdown
+from wopt_option_table import option_table
 from wopt_uses import in_gallery
 
 from wopt.capabilities import Capability
@@ -23,7 +24,6 @@ from wopt.component import Component, article, options_model
 from wopt.config.model import RunConfig
 from wopt.host import host
 from wopt.registry import KINDS, POINTS, Registration
-from wopt_options import option_table
 
 ROOT = Path(__file__).parents[2]
 PLURAL = {
