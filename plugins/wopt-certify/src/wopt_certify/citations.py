@@ -10,7 +10,6 @@ from wopt_certify.bounds import RULES
 from wopt_certify.challenge.free_step import FreeSteps
 from wopt_certify.challenge.mixture import Mixtures
 from wopt_certify.challenge.shells import Shells
-from wopt_certify.challenge.tree import TurnedTrees
 from wopt_certify.results import Certificate
 from wopt_report import Cited, cited, cited_component, components
 
@@ -20,7 +19,7 @@ _TWO_SAMPLE = (
     "lopezpaz2017", "kim2021", "gretton2012", "schrab2023", "biggs2023", "phipson2010",
 )  # fmt: skip
 
-CHALLENGERS = (Mixtures, Shells, TurnedTrees, FreeSteps)
+CHALLENGERS = (Mixtures, Shells, FreeSteps)
 
 
 def citations(run: RunDirectory, config: RunConfig) -> Iterator[Cited]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -26,6 +26,7 @@ class Refuted(Typed):
         by: The floor that contradicts it; in the file ``refuted_by``, and in words ``by``.
     """
 
+    in_file: ClassVar = {"by": "refuted_by"}
     name: str
     value: float
     by: Annotated[Floor, Field(validation_alias="refuted_by")]
@@ -33,10 +34,6 @@ class Refuted(Typed):
     def to_dict(self) -> dict[str, Any]:
         """Return the entry of the file."""
         return super().to_dict() | {"by": str(self.by)}
-
-    @classmethod
-    def _key(cls, name: str) -> str:
-        return "refuted_by" if name == "by" else name
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -48,6 +48,7 @@ class LowerSide(Typed):
     Source: docs/theory.md 4; the chain rule of KL with a density that is not the truth.
     """
 
+    in_file: ClassVar = {"escalation": "ladder"}
     value: Number
     error: Number
     low: Number
@@ -57,10 +58,6 @@ class LowerSide(Typed):
     escalation: Annotated[tuple[EscalationStep, ...], Field(validation_alias="ladder")] = ()
     tried: int | None = None
     asked: int | None = None
-
-    @classmethod
-    def _key(cls, name: str) -> str:
-        return {"escalation": "ladder"}.get(name, name)
 
     @property
     def growth(self) -> str:

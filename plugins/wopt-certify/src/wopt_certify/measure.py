@@ -22,15 +22,15 @@ from wopt_certify.estimate import (
     divergence,
     root_mean_square,
 )
-from wopt_certify.optimality import (
+from wopt_certify.replay import ReplayedStep, pushed_score
+from wopt_certify.results import Energy, StepCertificate
+from wopt_certify.transport import (
     Optimality,
     needs_optimal,
     optimality_of,
     symmetry_of,
     why_not_optimal,
 )
-from wopt_certify.replay import ReplayedStep, pushed_score
-from wopt_certify.results import Energy, StepCertificate
 
 __all__ = ["StepMeasure", "base_of", "measure_step", "second_moment"]
 

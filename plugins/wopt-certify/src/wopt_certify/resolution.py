@@ -17,8 +17,7 @@ from wopt.seeds import generator
 from wopt.statistics import mean_and_error, normal_log_prob
 from wopt.targets import gaussian_moments
 from wopt.typed import Number, Typed
-from wopt_certify.challenge.judge import Bet, lower_limit
-from wopt_certify.challenge.rows import Stack
+from wopt_certify.challenge.judge import Stack
 
 __all__ = ["Blurs", "Resolution", "blurred_density", "log_mean_kernel", "resolutions"]
 
@@ -136,8 +135,7 @@ def _at(a: Tensor, b: Tensor, target: Target, sigma: float, level: float, seed: 
     chosen, judged = noisy(a[cut:]), noisy(b)
     log_ratios = (log_p(chosen, a[:cut]) - log_q(chosen))[:, None]
     stack = Stack.fit(["kernels"], log_ratios, floor=0.01)
-    values = stack.ratio((log_p(judged, a[:cut]) - log_q(judged))[:, None])
-    low = lower_limit(values, Bet.on(stack.ratio(log_ratios), stack.least), level)
+    _, low = stack.limit(log_ratios, (log_p(judged, a[:cut]) - log_q(judged))[:, None], level)
     # Upper side: all rows are centres, with two noises per row to halve the noise's variance.
     both = torch.cat([a, b])
     points = [noisy(both) for _ in range(2)]

@@ -5,16 +5,29 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import AliasChoices, BeforeValidator, Field
 
 from wopt.typed import Typed
-from wopt_certify.bounds.inequalities import Array, log_sobolev, start_distance
-from wopt_certify.bounds.paper import paper_distance, paper_gap
-from wopt_certify.bounds.steps import a_priori, theorem_p, theorem_s, theorem_s_gap
-from wopt_certify.bounds.variants import Bound, a_posteriori, convex_last, forward_backward
+from wopt_certify.bounds.inequalities import (
+    Array,
+    Bound,
+    a_posteriori,
+    log_sobolev,
+    start_distance,
+)
+from wopt_certify.bounds.steps import (
+    a_priori,
+    convex_last,
+    forward_backward,
+    paper_distance,
+    paper_gap,
+    theorem_p,
+    theorem_s,
+    theorem_s_gap,
+)
 
 __all__ = ["RULES", "Base", "Entry", "Floor", "Inputs", "Label", "Rule", "least"]
 
@@ -74,6 +87,7 @@ class Entry(Typed):
             words ``refuted``.
     """
 
+    in_file: ClassVar = {"refuted": "refuted_by"}
     value: float | None
     label: Label | None = None
     reason: str = ""
@@ -89,10 +103,6 @@ class Entry(Typed):
     def to_dict(self) -> dict[str, Any]:
         """Return the entry of the file."""
         return super().to_dict() | {"refuted": str(self.refuted or "")}
-
-    @classmethod
-    def _key(cls, name: str) -> str:
-        return "refuted_by" if name == "refuted" else name
 
 
 def least(table: Mapping[str, Entry]) -> tuple[str, float] | None:
@@ -127,12 +137,12 @@ class Inputs:
     moved: Array
     fisher: Array
     second_moments: Array
-    w0: float
-    kl0: float
-    target_second_moment: float
+    w0: Array
+    kl0: Array
+    target_second_moment: Array
     lam: float
     pl: float
-    smoothness: float
+    smoothness: Array
     base: Base
 
     def posterior(self) -> Bound[Array]:
@@ -145,9 +155,8 @@ class Inputs:
 
     def coupled(self) -> Array:
         """Return the distances of independent couplings."""
-        return np.array(
-            [start_distance(m, self.target_second_moment) for m in self.second_moments[1:]]
-        )
+        target = float(self.target_second_moment)
+        return np.array([start_distance(m, target) for m in self.second_moments[1:]])
 
 
 def _holds(_: Inputs) -> str:

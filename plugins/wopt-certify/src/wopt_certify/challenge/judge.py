@@ -1,19 +1,19 @@
-"""Judging challengers: limits by betting, and rivals that are given."""
+"""Judging challengers: mixtures with the model, limits by betting, and rivals that are given."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from wopt.errors import DataError
 from wopt.statistics import error_of_mean, per_group
-from wopt_certify.challenge.rows import Stack
 from wopt_certify.lower import EscalationStep, LowerSide
 
-__all__ = ["Bet", "against", "lower_limit"]
+__all__ = ["Bet", "Stack", "against", "lower_limit"]
 
 _FACTORS = {0.5: 0.1, 1.0: 0.8, 2.0: 0.1}
 """Multiples of the bet that looks best, with their fractions of the capital."""
@@ -98,6 +98,91 @@ def _log_capital(gains: Tensor, counts: Tensor, m: float, bet: Bet, level: float
     return (each + torch.tensor(list(_FACTORS.values()), dtype=torch.float64).log()).logsumexp(0)
 
 
+FLOOR = 0.02
+"""Least weight of the model: the loss of a mixture is at most log 50 nats at any point."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Stack:
+    """The density  r = w_0 model + sum_k w_k r_k,  a convex mixture.
+
+    Since r >= w_0 model, log r - log model >= log w_0 at every point, whatever the challengers.
+
+    Attributes:
+        weights: w, the model's first, shape ``(k + 1,)``.
+    """
+
+    names: tuple[str, ...]
+    weights: Tensor
+
+    @classmethod
+    def fit(
+        cls,
+        names: Sequence[str],
+        ratios: Tensor,
+        floor: float = FLOOR,
+        iterations: int = 300,
+    ) -> Stack:
+        """Find the weights that maximise the mean of log r, by EM, with a floor for the model.
+
+        Args:
+            ratios: log r_k - log model on rows, nats, shape ``(n, k)``.
+            floor: Least weight of the model.
+        """
+        logs = _with_model(ratios)
+        scaled = (logs - logs.amax(1, keepdim=True)).exp().clamp(min=torch.finfo(logs.dtype).tiny)
+        k = logs.shape[1]
+        weights = torch.full((k,), 1 / k, dtype=torch.float64)
+        for _ in range(iterations):
+            before = weights
+            weights = weights * ((1 / (scaled @ weights)) @ scaled) / len(scaled)
+            if float(weights[0]) < floor:
+                rest = weights[1:] / weights[1:].sum() * (1 - floor)
+                weights = torch.cat([weights.new_tensor([floor]), rest])
+            if torch.equal(weights, before):
+                break
+        return cls(tuple(names), weights)
+
+    @property
+    def least(self) -> float:
+        """log w_0, a lower bound of log r - log model, in nats."""
+        return math.log(float(self.weights[0]))
+
+    def ratio(self, ratios: Tensor) -> Tensor:
+        """Return log r - log model in nats, from shape ``(n, k)`` to ``(n,)``."""
+        return (_with_model(ratios) + self.weights.log()).logsumexp(1)
+
+    def limit(
+        self,
+        chosen: Tensor,
+        judged: Tensor,
+        level: float,
+        groups: tuple[Tensor, Tensor] | None = None,
+    ) -> tuple[Tensor, float]:
+        """Return log r - log model at rows that judge, and a lower limit of its mean, nats.
+
+        Args:
+            chosen, judged: log r_k - log model at the rows that chose the weights, by which bets
+                are laid, ``(m, k)``, and at those that judge, ``(n, k)``.
+            groups: Group numbers of both, shapes ``(m,)`` and ``(n,)``.
+        """
+        of_chosen, of_judged = groups or (None, None)
+        values = self.ratio(judged)
+        bet = Bet.on(self.ratio(chosen), self.least, of_chosen)
+        return values, lower_limit(values, bet, level, of_judged)
+
+    def by(self, count: int = 3) -> str:
+        """Return the names of the challengers of largest weight, or ``model`` if none has 0.01."""
+        order = self.weights[1:].argsort(descending=True).tolist()
+        named = [self.names[k] for k in order[:count] if float(self.weights[k + 1]) >= 0.01]
+        return ", ".join(named) or "model"
+
+
+def _with_model(ratios: Tensor) -> Tensor:
+    ratios = ratios.double().nan_to_num(nan=-math.inf, posinf=-math.inf)
+    return torch.cat([ratios.new_zeros(len(ratios), 1), ratios], dim=1)
+
+
 _LEAST_ROWS = 40
 
 
@@ -137,13 +222,12 @@ def against(
     stacks, limits = [], []
     for chosen in (first, ~first):
         stack = Stack.fit([f"{name} {k + 1}" for k in range(logs.shape[1])], logs[chosen])
-        values[~chosen] = stack.ratio(logs[~chosen])
         stacks.append(stack)
-        parts = (None, None) if groups is None else (groups[chosen], groups[~chosen])
-        bet = Bet.on(stack.ratio(logs[chosen]), stack.least, parts[0])
+        parts = None if groups is None else (groups[chosen], groups[~chosen])
         # The larger of two limits is used, so each has half the error probability.
         half = 1 - (1 - level) / 2
-        limits.append(lower_limit(values[~chosen], bet, half, parts[1]))
+        values[~chosen], limit = stack.limit(logs[chosen], logs[~chosen], half, parts)
+        limits.append(limit)
     error = error_of_mean(values, groups)
     value = float(values.mean())
     by = name if logs.shape[1] == 1 else stacks[0].by()
