@@ -18,8 +18,8 @@ from wopt_certify.challenge import (
     lower_limit,
     portfolio,
 )
-from wopt_certify.challenge.free_step import FreeSteps, block_for
 from wopt_certify.challenge.judge import Bet, Stack
+from wopt_certify.challenge.kinds import FreeSteps, block_for
 from wopt_measures.laws.known import known_laws
 
 NORMAL = torch.distributions.Normal

@@ -8,9 +8,7 @@ import torch
 from by_hand import normal
 
 from wopt.testing import GaussianTarget
-from wopt_certify.challenge.free_step import FreeSteps, block_for
-from wopt_certify.challenge.mixture import Mixtures
-from wopt_certify.challenge.shells import Curve, Shells
+from wopt_certify.challenge.kinds import Curve, FreeSteps, Mixtures, Shells, block_for
 from wopt_measures.laws.bent import FunnelLaw
 from wopt_measures.laws.known import known_laws
 from wopt_measures.laws.spheres import ShellLaw, StudentLaw

@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from wopt.config import RunConfig
 from wopt.store import RunDirectory, read_document
 from wopt_certify.bounds import RULES
-from wopt_certify.challenge.free_step import FreeSteps
-from wopt_certify.challenge.mixture import Mixtures
-from wopt_certify.challenge.shells import Shells
+from wopt_certify.challenge.kinds import FreeSteps, Mixtures, Shells
 from wopt_certify.results import Certificate
 from wopt_report import Cited, cited, cited_component, components
 

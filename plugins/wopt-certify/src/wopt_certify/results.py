@@ -15,9 +15,9 @@ from wopt.typed import Number, Typed
 from wopt_certify.bounds import Base, Entry, Label, StepBounds
 from wopt_certify.effort import Effort
 from wopt_certify.estimate import Estimate, MethodEstimate
-from wopt_certify.gap import Gap
-from wopt_certify.inverse import RoundTrip, TotalMass
-from wopt_certify.lower import LowerSide
+from wopt_certify.gap import Gap, LowerSide
+from wopt_certify.mass import TotalMass
+from wopt_certify.replay import RoundTrip
 from wopt_certify.resolution import Resolution
 from wopt_certify.start import Smoothing, Start
 from wopt_certify.transport import Optimality

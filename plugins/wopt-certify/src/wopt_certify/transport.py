@@ -24,7 +24,6 @@ __all__ = [
     "SamplePlans",
     "Symmetry",
     "jacobian_symmetry",
-    "needs_optimal",
     "optimality_of",
     "symmetry_of",
     "transport_gap",
@@ -245,15 +244,6 @@ def jacobian_symmetry(move: Callable[[Tensor], Tensor], points: Tensor) -> Symme
     )
 
 
-def needs_optimal(objective: Objective) -> bool:
-    """Return whether bounds along the run need optimal maps.
-
-    Objectives of the points alone are convex along all couplings and do not. Source:
-    docs/theory.md 4.2 (d).
-    """
-    return bool(objective.needs & (Capability.LOG_DET | Capability.LOG_DENSITY))
-
-
 def symmetry_of(passage: ReplayedStep) -> tuple[Symmetry | None, str]:
     """Return the symmetry of DT at a few points, or the reason why there is none.
 
@@ -292,29 +282,33 @@ def why_not_optimal(symmetry: Symmetry | None) -> str:
 
 def optimality_of(
     passage: ReplayedStep,
-    looked: tuple[Symmetry | None, str],
+    objective: Objective,
     residual: Estimate | None,
     rows: int,
     level: float,
     seed: int,
-) -> Optimality | None:
-    """Return the transport gap, the symmetry of DT, and the residual that allows for the gap.
+) -> tuple[Optimality | None, str]:
+    """Return a map's distance from the optimal one, and why it is not optimal if it matters.
+
+    Objectives of the points alone are convex along all couplings, so bounds along the run need no
+    optimal maps (docs/theory.md 4.2 (d)).
 
     Args:
-        looked: From :func:`symmetry_of`.
         residual: The first-order error, with the block as the map.
         rows: Rows of each plan; 0 leaves all out.
     """
+    matters = bool(objective.needs & (Capability.LOG_DET | Capability.LOG_DENSITY))
+    symmetry, why = symmetry_of(passage) if matters or rows else (None, "")
+    not_optimal = why_not_optimal(symmetry) if matters else ""
     x, y = passage.before.points, passage.after.points
     # With conditions the map is optimal for each of them, which joint plans do not show.
     weighted = passage.before.weights is not None  # nodes, between which plans are not unbiased
     if passage.before.condition or weighted or rows == 0 or len(x) < max(8, 4 * (x.shape[1] + 1)):
-        return None
+        return None, not_optimal
     gap = transport_gap(x, y, size=max(4, min(rows, len(x) // 2)), level=level, seed=seed)
-    symmetry, why = looked
     made = dataclasses.replace(gap, reason=why, symmetry=symmetry)
     if symmetry is None or residual is None or symmetry.least_eigenvalue <= 0:
-        return made
+        return made, not_optimal
 
     def corrected(end: float) -> OptimalityResidual:
         steepest = 1 / symmetry.least_eigenvalue
@@ -323,4 +317,5 @@ def optimality_of(
         )
 
     low = corrected(gap.plans[-1].gap) if gap.plans else None
-    return dataclasses.replace(made, residual_low=low, residual_high=corrected(gap.high.value))
+    high = corrected(gap.high.value)
+    return dataclasses.replace(made, residual_low=low, residual_high=high), not_optimal

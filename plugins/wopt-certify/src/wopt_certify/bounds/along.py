@@ -34,6 +34,11 @@ class StepBounds(Typed):
     gap: dict[str, Entry] = dataclasses.field(default_factory=dict)
     w2: dict[str, Entry] = dataclasses.field(default_factory=dict)
 
+    def changed(self, change: Callable[[str, Entry], Entry]) -> StepBounds:
+        """Return the bounds with every entry changed by a function of its name and itself."""
+        gap, w2 = ({k: change(k, e) for k, e in by.items()} for by in (self.gap, self.w2))
+        return StepBounds(gap, w2)
+
     @property
     def best_gap(self) -> Entry:
         """The smallest bound of the gap that nothing refutes."""

@@ -145,19 +145,6 @@ class Inputs:
     smoothness: Array
     base: Base
 
-    def posterior(self) -> Bound[Array]:
-        """Return Theorem Q after each step."""
-        return a_posteriori(self.moved, self.h, self.errors, self.pl)
-
-    def split(self) -> Bound[Array]:
-        """Return the forward-backward bounds."""
-        return forward_backward(self.w0, self.h, self.errors, self.lam, self.smoothness)
-
-    def coupled(self) -> Array:
-        """Return the distances of independent couplings."""
-        target = float(self.target_second_moment)
-        return np.array([start_distance(m, target) for m in self.second_moments[1:]])
-
 
 def _holds(_: Inputs) -> str:
     return ""
@@ -227,6 +214,19 @@ def _proximal(run: Inputs) -> str:
     return "needs h <= 2/L for the explicit part" if np.any(run.h * run.smoothness > 2) else ""
 
 
+def _last(r: Inputs) -> Bound[Array]:
+    return a_posteriori(r.moved, r.h, r.errors, r.pl)
+
+
+def _both(r: Inputs) -> Bound[Array]:
+    return forward_backward(r.w0, r.h, r.errors, r.lam, r.smoothness)
+
+
+def _coupled(r: Inputs) -> Array:
+    target = float(r.target_second_moment)
+    return np.array([start_distance(m, target) for m in r.second_moments[1:]])
+
+
 _START = ("w0", "errors")
 _ALONG = "optimal maps, the true eps of all steps"
 _FROM_W2 = f"lambda, {_ALONG}, W2 at the start"
@@ -246,8 +246,8 @@ RULES = (
     ),
     Rule(
         "theorem_q", "Theorem Q", "lambda, the true eps of the last step",
-        ("bakry1985", "otto2000"), ("moved", "errors"), lambda r: r.posterior().kl,
-        lambda r: r.posterior().w2, _proximal, local=True,
+        ("bakry1985", "otto2000"), ("moved", "errors"), lambda r: _last(r).kl,
+        lambda r: _last(r).w2, _proximal, local=True,
     ),
     Rule(
         "log_sobolev", "log-Sobolev", "lambda, the gradient's true norm", ("bakry1985",),
@@ -264,12 +264,12 @@ RULES = (
     ),
     Rule(
         "forward_backward", "forward-backward", "lambda and L of the explicit part, true eps",
-        ("salim2020",), (*_START, "smoothness"), lambda r: r.split().kl, lambda r: r.split().w2,
+        ("salim2020",), (*_START, "smoothness"), lambda r: _both(r).kl, lambda r: _both(r).w2,
         _splits,
     ),
     Rule(
         "moments", "moments", "second moments", (), ("second_moments", "target_second_moment"),
-        None, Inputs.coupled, local=True,
+        None, _coupled, local=True,
     ),
     # Of the smallest bound of the gap: computed last, and again where facts refute that.
     Rule("transport_entropy", "from KL (T2)", "lambda, the best bound of KL", local=True),

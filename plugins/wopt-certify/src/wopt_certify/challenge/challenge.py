@@ -15,11 +15,9 @@ from wopt.interfaces import Budget, Target
 from wopt.seeds import derive
 from wopt.statistics import error_of_mean, mean_and_error
 from wopt_certify.challenge.challenger import Challenger, ChallengeRows, Density
-from wopt_certify.challenge.free_step import FreeSteps, block_for
 from wopt_certify.challenge.judge import Stack
-from wopt_certify.challenge.mixture import Mixtures
-from wopt_certify.challenge.shells import Shells
-from wopt_certify.lower import EscalationStep, LowerSide
+from wopt_certify.challenge.kinds import FreeSteps, Mixtures, Shells, block_for
+from wopt_certify.gap import EscalationStep, LowerSide
 
 __all__ = ["challenge", "portfolio"]
 
@@ -136,7 +134,8 @@ def _fits(
     before = torch.zeros(len(hold), dtype=torch.float64)
     for turn in itertools.count():
         count = len(made)
-        for kind, side in _pairs(challengers, fit, turn):
+        taking = [kind for kind in challengers if kind.takes(turn, fit)]
+        for side, kind in itertools.product(("data", "noise"), taking):
             place, lap = f"{kind.name} on the {side}", Stopwatch()
             if budget.left is not None and 2 * took.get(place, 0.0) > budget.left:
                 return  # twice the effort of before does not fit
@@ -154,15 +153,3 @@ def _fits(
             if turn > 2 and growth <= error:
                 return
             before = gains
-
-
-def _pairs(
-    challengers: Sequence[Challenger], rows: ChallengeRows, turn: int
-) -> Iterator[tuple[Challenger, str]]:
-    """Yield the challengers that take part in a turn, on either side."""
-    moves = rows.points["data"].shape[1] - rows.condition
-    for side in ("data", "noise"):
-        for kind in challengers:
-            fits = kind.dims[0] <= moves <= kind.dims[1]
-            if fits and kind.conditional >= (rows.condition > 0) and kind.takes(turn, len(rows)):
-                yield kind, side

@@ -101,17 +101,10 @@ class ChallengeRows:
 
 
 class Challenger(abc.ABC):
-    """Fits normalised densities to rows, on the data's side of a flow or on the noise's.
-
-    Attributes:
-        dims: Least and largest number of columns.
-        conditional: Whether densities given conditions, the last columns, can be fitted.
-    """
+    """Fits normalised densities to rows, on the data's side of a flow or on the noise's."""
 
     name: ClassVar[str]
     cites: ClassVar[tuple[str, ...]] = ()
-    dims: ClassVar[tuple[int, float]] = (1, float("inf"))
-    conditional: ClassVar[bool] = False
 
     @abc.abstractmethod
     def fit(self, fit: Tensor, hold: Tensor, turn: int, seed: int) -> Density:
@@ -123,9 +116,9 @@ class Challenger(abc.ABC):
             turn: Number of the turn, from 0; later ones make more effort.
         """
 
-    def takes(self, turn: int, rows: int) -> bool:
-        """Return whether it takes a turn: densities in closed form with a few rows, then all."""
-        return turn == 0 or (turn == 1 and rows > FEW)
+    def takes(self, turn: int, rows: ChallengeRows) -> bool:
+        """Return whether it takes a turn: with a few rows, then with all, but no conditions."""
+        return rows.condition == 0 and (turn == 0 or (turn == 1 and len(rows) > FEW))
 
 
 def rows_of_turn(x: Tensor, turn: int) -> Tensor:

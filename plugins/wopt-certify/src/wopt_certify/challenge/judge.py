@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from wopt.errors import DataError
-from wopt.statistics import error_of_mean, per_group
-from wopt_certify.lower import EscalationStep, LowerSide
+from wopt.statistics import error_of_mean, mixing_weights, per_group
+from wopt_certify.gap import EscalationStep, LowerSide
 
 __all__ = ["Bet", "Stack", "against", "lower_limit"]
 
 _FACTORS = {0.5: 0.1, 1.0: 0.8, 2.0: 0.1}
 """Multiples of the bet that looks best, with their fractions of the capital."""
-_GRID, _PASSES = 10, 3
+_HALVINGS = 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,24 +70,20 @@ def lower_limit(values: Tensor, bet: Bet, level: float, groups: Tensor | None = 
     size = float(counts.mean())
     gains, counts = sums / size, counts / size
     top = float(gains.sum() / counts.sum())
-    if not top > 0:
+
+    def refuted(m: float) -> bool:
+        return _log_capital(gains, counts, m, bet, level) >= math.log(1 / (1 - level))
+
+    if not (top > 0 and refuted(0.0)):
         return 0.0
     low, high = 0.0, top
-    # K falls as m grows, so each pass narrows the place where it crosses to one part of a grid.
-    for _ in range(_PASSES):
-        grid = torch.linspace(low, high, _GRID, dtype=torch.float64)
-        capital = torch.stack([_log_capital(gains, counts, float(m), bet, level) for m in grid])
-        kept = (capital < math.log(1 / (1 - level))).nonzero()
-        if not len(kept):
-            return high
-        first = int(kept[0])
-        if not first:
-            return low
-        low, high = float(grid[first - 1]), float(grid[first])
+    for _ in range(_HALVINGS):  # K falls as m grows
+        middle = (low + high) / 2
+        low, high = (middle, high) if refuted(middle) else (low, middle)
     return low
 
 
-def _log_capital(gains: Tensor, counts: Tensor, m: float, bet: Bet, level: float) -> Tensor:
+def _log_capital(gains: Tensor, counts: Tensor, m: float, bet: Bet, level: float) -> float:
     # The bet is best where the limit will be, sqrt(2 log 20) standard errors below the mean; it
     # needs the variance alone, so a poor guess of the mean costs nothing.
     best = math.sqrt(2 * math.log(1 / (1 - level)) / (len(gains) * bet.variance))
@@ -95,7 +91,8 @@ def _log_capital(gains: Tensor, counts: Tensor, m: float, bet: Bet, level: float
     largest = 0.95 / ((m - bet.floor + 0.01) * float(counts.max()))
     bets = torch.tensor([min(f * best, largest) for f in _FACTORS], dtype=torch.float64)
     each = torch.log1p(bets[:, None] * (gains - counts * m)).sum(1)
-    return (each + torch.tensor(list(_FACTORS.values()), dtype=torch.float64).log()).logsumexp(0)
+    shares = torch.tensor(list(_FACTORS.values()), dtype=torch.float64)
+    return float((each + shares.log()).logsumexp(0))
 
 
 FLOOR = 0.02
@@ -116,31 +113,19 @@ class Stack:
     weights: Tensor
 
     @classmethod
-    def fit(
-        cls,
-        names: Sequence[str],
-        ratios: Tensor,
-        floor: float = FLOOR,
-        iterations: int = 300,
-    ) -> Stack:
-        """Find the weights that maximise the mean of log r, by EM, with a floor for the model.
+    def fit(cls, names: Sequence[str], ratios: Tensor, floor: float = FLOOR) -> Stack:
+        """Find the weights that maximise the mean of log r, with a floor for the model.
+
+        Each law is mixed with so much of the model, and EM weighs these mixtures.
 
         Args:
             ratios: log r_k - log model on rows, nats, shape ``(n, k)``.
             floor: Least weight of the model.
         """
         logs = _with_model(ratios)
-        scaled = (logs - logs.amax(1, keepdim=True)).exp().clamp(min=torch.finfo(logs.dtype).tiny)
-        k = logs.shape[1]
-        weights = torch.full((k,), 1 / k, dtype=torch.float64)
-        for _ in range(iterations):
-            before = weights
-            weights = weights * ((1 / (scaled @ weights)) @ scaled) / len(scaled)
-            if float(weights[0]) < floor:
-                rest = weights[1:] / weights[1:].sum() * (1 - floor)
-                weights = torch.cat([weights.new_tensor([floor]), rest])
-            if torch.equal(weights, before):
-                break
+        model = logs.new_tensor(math.log(floor))
+        weights = (1 - floor) * mixing_weights(torch.logaddexp(logs + math.log1p(-floor), model))
+        weights[0] += floor
         return cls(tuple(names), weights)
 
     @property
