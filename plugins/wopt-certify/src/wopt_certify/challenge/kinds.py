@@ -287,7 +287,7 @@ class FreeSteps(Challenger):
     name = "free step"
 
     def __init__(
-        self, spec: Spec, target: Target, condition: int = 0, iterations: int = 50
+        self, spec: Spec, target: Target, condition: int = 0, iterations: int = 100
     ) -> None:
         self.spec, self.target, self.condition = spec, target, condition
         self.iterations = iterations
