@@ -46,7 +46,6 @@ if TYPE_CHECKING:
         log_mean_weight,
         log_weights,
         log_weights_of,
-        weighted_moments,
     )
 
 __all__ = [
@@ -88,7 +87,6 @@ __all__ = [
     "log_mean_weight",
     "log_weights",
     "log_weights_of",
-    "weighted_moments",
 ]
 
 __getattr__, __dir__ = exports(__name__, __file__)
