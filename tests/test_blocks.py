@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from block_tables import BLOCKS
+from by_hand import jacobians
 
 import wopt
 from wopt import Capability
@@ -21,12 +22,6 @@ each = pytest.mark.parametrize("name", BLOCKS)
 with_log_det = pytest.mark.parametrize("name", [name for name in BLOCKS if name != "particles"])
 
 
-def jacobians(block, x):
-    return torch.stack(
-        [torch.autograd.functional.jacobian(lambda p: block.move(p[None])[0], row) for row in x]
-    )
-
-
 @each
 @pytest.mark.parametrize(("dim", "condition"), [(1, 0), (4, 0), (1, 2), (3, 2)])
 def test_the_laws_of_blocks(name, dim, condition, new):
@@ -41,7 +36,7 @@ def test_log_det_and_inverse_far_from_the_identity_in_both_precisions(name, shak
     """By autograd's Jacobian; an error of the inverse in float32 is rounding times its stretch."""
     block, points = shaken(BLOCKS[name]), x.float()
     y, log_det = block(x)
-    slopes = jacobians(block, x)
+    slopes = jacobians(block.move, x)
     sign, expected = torch.linalg.slogdet(slopes)
     assert (sign > 0).all()
     torch.testing.assert_close(log_det, expected, rtol=0, atol=1e-8)
@@ -94,8 +89,8 @@ TRAINED = {
     "maf": ({"hidden": [32]}, 2e-2),
     "zuko": ({"hidden": [32], "pieces": 24, "transforms": 3}, 2e-2),
 }
-SLOW = ("coupling", "maf", "zuko")
-"""As they are parts of the others: couplings and orders of `spline`, splines of zuko."""
+SLOW = ("spline", "coupling", "maf", "zuko")
+"""Of zuko: the tests of its plugin train some of them."""
 
 
 def solved(x, split, block, scheme, target, **solver):

@@ -17,11 +17,11 @@ from wopt.errors import PluginError
 from wopt.host import host
 from wopt.runs import cite
 from wopt.testing import check_component
-from wopt.testing.checks import LawError
 from wopt_certify.bounds import RULES
 from wopt_certify.citations import CHALLENGERS
 from wopt_certify.results import Certificate
 from wopt_certify.two_sample import two_sample
+from wopt_testing.checks import LawError
 
 ENTRIES = [e for e in host().registry.entries() if e.plugin != "session"]
 PACKAGES = sorted({"wopt", *(e.path.partition(".")[0] for e in ENTRIES)})

@@ -152,7 +152,7 @@ def test_what_comes_after_training_never_makes_it_fail(
     def broken(*_args, **_options):
         raise KeyError("no such column")
 
-    monkeypatch.setattr(f"wopt.runs.results.{part}", broken)
+    monkeypatch.setattr(f"wopt_report.{part}", broken)
     answer = command("run", config(tiny), "--out", tmp_path / "out")
     assert answer.status == 0
     assert "KeyError: 'no such column'" in answer.out

@@ -85,48 +85,6 @@ def test_results_have_one_format_and_a_line_a_run():
     assert len(set(keys)) == len(keys)
 
 
-@pytest.mark.slow
-def test_a_run_is_stored_and_not_repeated(folder):
-    """By the public command, with the row's seed and settings; a run that fails is a line too."""
-    (first, second) = catalogue.jobs(catalogue.groups(folder), folder)
-    assert (first.seed, second.seed) == (3, 4)
-    command = runner.command_of(first, folder / "out", folder)
-    assert command[-6::2] == ["--set"] * 3
-    assert command[-5::2] == ["source.dim=2", "certify.draws=1003", "seed=3"]
-    done = runner.measured(first, folder, folder / "runs")
-    assert done["status"] == "done", done["why"]
-    assert done["values"].keys() == {"NLL", "NLL: KL left"}
-    assert 0.5 < done["cpu_seconds"] < 60
-    results = folder / "results.jsonl"
-    for stored in (done, done | {"values": {"NLL": 1.0}}, done):  # in the place of the one before
-        runner.store(stored, results)
-    assert runner.read(results) == [done]
-    assert runner.needed([first, second], [done]) == [second]
-    (folder / "plane.toml").write_text(CONFIG.replace("gaussian", "nonsense"))  # is another run
-    (other, *_) = catalogue.jobs(catalogue.groups(folder), folder)
-    failed = runner.measured(other, folder, folder / "runs")
-    assert (failed["status"], "exit status 2" in failed["why"]) == ("failed", True)
-    assert len(runner.needed(catalogue.jobs(catalogue.groups(folder), folder), [done])) == 2
-
-
-def test_jobs_are_chosen_by_group_problem_and_seed(folder):
-    text = CATALOGUE + CATALOGUE.split('title = "Normal laws"')[1].replace(
-        "a plane", "a plane, twice"
-    )
-    (folder / "normal.catalogue.toml").write_text(text)
-    found = catalogue.groups(folder)
-
-    def chosen(**options):
-        return [(j.row.problem, j.seed) for j in catalogue.jobs(found, folder, **options)]
-
-    once, twice = "a plane", "a plane, twice"
-    assert chosen() == [(once, 3), (twice, 3), (once, 4), (twice, 4)]
-    assert chosen(problems=["a plane"], seeds=[4]) == [(once, 4)]
-    assert chosen(problems=["PLANE"], seeds=[4]) == [(once, 4), (twice, 4)]
-    assert chosen(problems=["twice"]) == [(twice, 3), (twice, 4)]
-    assert chosen(names=["other"]) == []
-
-
 def test_a_run_that_fails_is_told(folder):
     found = catalogue.groups(folder)
     job = next(catalogue.jobs(found, folder))
@@ -194,25 +152,6 @@ def test_figures_of_other_data_are_shown_and_not_compared():
     assert pages.verdict(measure, pages.Figures((1.0,), (other,))) == "not comparable"
     both = (other, pages.Beside("We", 0.5))
     assert pages.verdict(measure, pages.Figures((1.0,), both)) == "no"
-
-
-def test_numbers_of_a_run_directory(tmp_path):
-    (tmp_path / "result.json").write_text('{"a": {"b": [1.5, null]}, "c": true}')
-    (tmp_path / "steps.jsonl").write_text('{"kl": 2}\n{"kl": 1}\n')
-    assert runner.value_of(tmp_path, "result.json:a.b.0") == 1.5
-    assert runner.value_of(tmp_path, "steps.jsonl:-1.kl") == 1.0
-    for place in ("result.json:a.b.1", "result.json:c", "result.json:a.x", "none.json:a"):
-        with pytest.raises(LookupError):
-            runner.value_of(tmp_path, place)
-
-
-def test_stored_rivals_are_the_mean_of_their_lines():
-    where = {"data": "rose", "method": "NSF", "budget": 300.0}
-    one = {"who": "NSF", "file": "planner.jsonl", "where": where, "value": "nll"}
-    measure = catalogue.Measure(name="m", value="a:b", better="lower", stored=[one])
-    (found,) = pages.figures(measure, []).others
-    assert found.who == "NSF"
-    assert 2.48 < found.value < 2.7
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
-from matplotlib.colors import to_rgb
 
 from wopt.host import host
 
@@ -92,42 +91,6 @@ def test_the_order_lists_every_script(pictures):
     assert sorted(pictures.ORDER) == [p.stem.removeprefix("plot_") for p in SCRIPTS]
     names = sorted((p.name for p in SCRIPTS), key=pictures.order)
     assert names[0] == "plot_data_to_noise.py"
-
-
-def test_a_dark_page_has_light_words_and_lines(pictures, drawn, tmp_path):
-    pictures.fresh({}, None)
-    figure, axes = plt.subplots()
-    (line,) = axes.plot([0, 1], "k", label="a line")
-    (blue,) = axes.plot([1, 0], "C0")
-    bars = axes.bar([0, 1], [0.5, 0.6])
-    axes.set(xlabel="x", title="title")
-    axes.legend()
-    mapped = axes.scatter([0, 1], [0, 1], c=[0.0, 1.0], cmap="viridis")
-    before = to_rgb(blue.get_color())
-    light, dark = pictures.save_both(figure, tmp_path / "a.png")
-    assert light.read_bytes() != dark.read_bytes()
-    assert min(to_rgb(line.get_color())) > 0.7
-    assert min(to_rgb(axes.xaxis.label.get_color())) > 0.7
-    assert sum(to_rgb(blue.get_color())) > sum(before)
-    assert sum(to_rgb(bars[0].get_facecolor())) > sum(before)
-    assert max(to_rgb(axes.get_legend().get_frame().get_facecolor())) < 0.3
-    assert mapped.get_array() is not None
-    plt.rcdefaults()
-
-
-def test_the_page_shows_either_copy_with_the_alternative_text(pictures, drawn, tmp_path):
-    figure, axes = plt.subplots()
-    figure.set_label("A line that\n rises.")
-    axes.plot([0, 1])
-    names = iter([str(tmp_path / "images" / "one.png")])
-    (tmp_path / "images").mkdir()
-    text = pictures.scrape(None, {"image_path_iterator": names}, {"src_dir": str(tmp_path)})
-    assert text.count(":alt: A line that rises.") == 2
-    for copy, which in (("one.png", "only-light"), ("one_dark.png", "only-dark")):
-        assert f"/images/{copy}" in text
-        assert which in text
-        assert (tmp_path / "images" / copy).exists()
-    assert not plt.get_fignums()
 
 
 def test_pages_of_components_lead_to_scripts_that_use_them(pictures):

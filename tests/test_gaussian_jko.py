@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from by_hand import root, w2_squared
 
 import wopt
 from wopt.testing import (
@@ -16,18 +17,6 @@ from wopt.testing import (
 )
 
 CASES = ["line", "commuting", "rotated", "five"]
-
-
-def root(matrix):
-    values, vectors = torch.linalg.eigh(matrix)
-    return vectors * values.sqrt() @ vectors.T
-
-
-def w2_squared(m, c, n, s):
-    """Bures: |m - n|^2 + tr C + tr S - 2 tr (C^1/2 S C^1/2)^1/2."""
-    half = root(c)
-    cross = torch.linalg.eigvalsh(half @ s @ half).clamp(min=0).sqrt().sum()
-    return (m - n).square().sum() + torch.trace(c) + torch.trace(s) - 2 * cross
 
 
 def test_one_dimension_has_the_scalar_formula(gaussians):

@@ -179,9 +179,8 @@ def test_two_commands_of_one_name_are_refused():
 
 
 SEVERAL = """
-import importlib, json, sys
+import json, sys
 from wopt.cli.main import main
-importlib.import_module("wopt.report.rendering").pictures = lambda run: ([], [])
 for words in json.loads(sys.argv[1]):
     sys.argv = ["wopt", *words]
     try:
@@ -191,18 +190,20 @@ for words in json.loads(sys.argv[1]):
 """
 
 
-def test_without_certify_a_run_trains_samples_and_scores(tiny, config, tmp_path):
+def test_without_certify_and_report_a_run_trains_samples_and_scores(tiny, config, tmp_path):
     tiny.pop("certify", None)
     tiny |= {"stop": {"steps": 1}, "solver": {"iterations": 3}}
     path, run = str(config(tiny)), str(tmp_path / "run")
     sampled = ["sample", run, "-n", "20", "-o", str(tmp_path / "new.csv")]
-    commands = [["run", path, "--out", run], sampled, ["certify", run]]
+    commands = [["run", path, "--out", run], sampled, ["certify", run], ["report", run]]
     done = subprocess.run(
         [sys.executable, "-c", SEVERAL, json.dumps(commands)], capture_output=True, text=True,
         check=True, env={**os.environ, "WOPT_PLUGINS": "blocks,functionals,jko,measures,schemes"},
     )  # fmt: skip
-    assert re.findall(r"status (\d)", done.stdout) == ["0", "0", "2"], done.stderr
+    assert re.findall(r"status (\d)", done.stdout) == ["0", "0", "2", "2"], done.stderr
     assert "Not certified" in done.stdout
+    assert "no page: it comes with wopt-report" in done.stdout
     assert "wopt-certify" in done.stderr
+    assert "wopt-report" in done.stderr
     assert not (tmp_path / "run" / "certificate.json").exists()
-    assert (tmp_path / "run" / "report.html").is_file()
+    assert not (tmp_path / "run" / "report.html").exists()

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from by_hand import root
 
 import wopt
 from wopt.interfaces.subproblem import Stationarity
@@ -9,11 +10,6 @@ from wopt.stein import affine_residual
 from wopt.testing import GaussianTarget, gaussian_nodes, jko_step
 
 CASES = ["line", "commuting", "rotated", "five"]
-
-
-def root(matrix):
-    values, vectors = torch.linalg.eigh(matrix)
-    return vectors * values.sqrt() @ vectors.T
 
 
 def exact_step(g, h):

@@ -1,7 +1,5 @@
 """Rounds of equal arc length, against the closed form of JKO steps between Gaussians."""
 
-import json
-
 import pytest
 import torch
 
@@ -57,34 +55,6 @@ def test_joint_training_follows_and_is_one_step_of_the_total_size():
     history = solved(2, iterations=200, rate=1.0).history
     assert sum(r.w2_step for r in history) == pytest.approx(START - START / 2.5, rel=1e-5)
     assert history[-1].refined > 200
-
-
-TABLE = {
-    "source": {"name": "toy", "shape": "moons", "n_train": 300, "n_valid": 200, "n_test": 50},
-    "scheme": {"name": "jko", "step_size": [0.3, 0.6]},
-    "block": {"name": "affine"},
-    "solver": {"iterations": 30, "batch_size": 100, "learning_rate": 0.05},
-    "stop": {"steps": 2},
-    "refine": {"respace": 1},
-    "certify": {"enabled": False},
-}
-
-
-@pytest.mark.slow
-def test_a_run_of_re_spaced_steps_is_read_back(tmp_path):
-    config = wopt.config.model.validate(TABLE)
-    result = wopt.runs.execute.run_config(config, tmp_path / "run")
-    assert result.status == "done"
-    lines = [json.loads(t) for t in (tmp_path / "run" / "steps.jsonl").read_text().splitlines()]
-    assert [line["iterations"] for line in lines] == [45, 45]
-    assert lines[0]["step_size"] != 0.3
-    assert sum(line["step_size"] for line in lines) == pytest.approx(0.9)
-    flow = wopt.load(tmp_path / "run")
-    x = torch.randn(5, 2)
-    solution = wopt.solve(**{k: v for k, v in TABLE.items() if k != "certify"})
-    assert torch.equal(flow.log_prob(x), solution.flow.log_prob(x))
-    wopt.runs.execute.resume(tmp_path / "run")  # only the results are made again
-    assert torch.equal(wopt.load(tmp_path / "run").log_prob(x), flow.log_prob(x))
 
 
 def test_a_round_with_a_rejected_step_is_dropped(monkeypatch):

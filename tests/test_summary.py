@@ -6,8 +6,8 @@ import io
 from rich.console import Console
 
 from wopt.cli.console import RunTerminal
-from wopt.data.snapshots import LeftOut, PopulationsReport
-from wopt.store.result import Distances, RunResult
+from wopt.store import RunResult
+from wopt_evolution import Distances, LeftOut, PopulationsReport
 from wopt_posterior.diagnostics import SamplerReport
 
 GOOD = SamplerReport(

@@ -13,7 +13,7 @@ import wopt
 from wopt.registry import KINDS
 
 ROOT = Path(wopt.__file__).parent.parent
-NEEDED = ("wopt-jko", "wopt-blocks", "wopt-measures")
+NEEDED = ("wopt-jko", "wopt-blocks", "wopt-measures", "wopt-testing")
 BASE = """
 [source]
 name = "gaussian"

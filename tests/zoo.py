@@ -22,7 +22,7 @@ from wopt.interfaces.listener import Listener
 from wopt.runs.execute import resume, run_config
 
 Table = dict[str, Any]
-RENDER = importlib.import_module("wopt.report.rendering")  # its name is the function's too
+RENDER = importlib.import_module("wopt_report.rendering")  # its name is the function's too
 PICTURES = RENDER.pictures
 SIZES = {"n_train": 300, "n_valid": 200, "n_test": 200}
 DATA: Table = {

@@ -54,6 +54,7 @@ SHIPPED = {
         "function": "chains weights",
         "name": "Posterior sample",
     },
+    "wopt-report": {"command": "report", "function": "report"},
     "wopt-schemes": {
         "scheme": "accelerated bdf2 crank_nicolson explicit explicit_midpoint "
         "extragradient forward_backward kl_proximal local_flow_matching midpoint replace sdirk2 "
@@ -63,6 +64,7 @@ SHIPPED = {
     "wopt-sklearn": {"name": "FlowClassifier FlowDensity FlowRegressor"},
     "wopt-sweep": {"command": "sweep"},
     "wopt-tensorboard": {"tracker": "tensorboard"},
+    "wopt-testing": {"command": "check new-plugin", "function": "testing"},
     "wopt-zuko": {"block": "coupling maf naf spline zuko", "function": "zuko"},
 }
 """Names of components, by kind, by package."""

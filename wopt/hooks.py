@@ -15,7 +15,6 @@ READING = {
     "resume": "go on with an interrupted run",
     "sample": "draw samples with their log-density",
     "score": "log-likelihoods of data under a run's model",
-    "report": "rewrite a run's HTML page",
     "cite": "print BibTeX of what a run used",
     "validate": "check a configuration without running it",
     "doctor": "say what is wrong with an installation, or with a run and how to rescue it",
@@ -27,8 +26,6 @@ OTHERS = {
     "init": "write a commented configuration to begin with",
     "plugins": "list plugins and what they bring",
     "show": "show a component's options",
-    "check": "check a plugin against the laws of its interfaces",
-    "new-plugin": "write a plugin package to begin with",
 }
 
 SOLVERS = {

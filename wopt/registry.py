@@ -7,7 +7,7 @@ import dataclasses
 import difflib
 import importlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from wopt.distributions import how_to_get
@@ -66,7 +66,10 @@ POINTS = {
     "page": "(run) -> str | None: a section of the report, as HTML",
     "pictures": "(run) -> list[Picture]: pictures of the report",
     "summary": "(result) -> list[tuple[str, str]]: rows of the table at the end of a run",
+    "report": "package with collect(flow, dataset, seed, target, truth) -> dict[str, Tensor], "
+    "render(directory) -> Path and of_solution(solution, path, certificate) -> Path: the page",
     "planner": "(config, table, where) -> Prepared | None: a run whose options it chooses",
+    "testing": "package with check_component(kind, name) -> list[str]: the names of wopt.testing",
     "times": "(run, directory, out, number, times, seed, velocities) -> int: particles at times",
     "weights": "(run, directory, x, log_density, quiet) -> Tensor (n, 2): importance weights",
     "zuko": "(flow) -> zuko.lazy.Flow: the flow in zuko's terms",
@@ -213,7 +216,7 @@ class Registry:
         """Add an attribute to the package ``wopt``."""
         self._names[name] = path
 
-    def functions(self, point: str, *, first: bool | None = None) -> list[Callable[..., Any]]:
+    def functions(self, point: str, *, first: bool | None = None) -> list[Any]:
         """Return the functions at a point, in the order of their ranks."""
         found = [ranked for (at, _), ranked in self._functions.items() if at == point]
         chosen = [one for one in found if first is None or (one[0] < 0) == first]

@@ -18,7 +18,7 @@ from page import Figures, current, figures
 from runner import FORMAT
 from wopt_style import page_style
 
-from wopt.report.style import BLUE, GREEN, MUTED, ORANGE, PURPLE, VERMILION
+from wopt_report.style import BLUE, GREEN, MUTED, ORANGE, PURPLE, VERMILION
 
 __all__ = ["draw", "panels", "stamp"]
 

@@ -11,7 +11,7 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from wopt.report.style import BLUE, GREEN, INK, PURPLE, VERMILION
+from wopt_report.style import BLUE, GREEN, INK, PURPLE, VERMILION
 
 __all__ = ["darken"]
 

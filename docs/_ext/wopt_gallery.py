@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from wopt_dark import darken
 from wopt_style import page_style
 
-from wopt.report.style import BLUE, GREEN, ORANGE, PURPLE, VERMILION
+from wopt_report.style import BLUE, GREEN, ORANGE, PURPLE, VERMILION
 
 __all__ = ["fresh", "order", "save_both", "scrape", "text_of"]
 

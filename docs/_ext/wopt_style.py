@@ -8,7 +8,7 @@ from typing import Any
 
 import matplotlib.style
 
-from wopt.report.style import INK, MUTED
+from wopt_report.style import INK, MUTED
 
 __all__ = ["page_style"]
 

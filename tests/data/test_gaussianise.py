@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from by_hand import normal
 
 import wopt
 from wopt.config.model import validate
@@ -25,10 +26,6 @@ def quantiles(n=4000):
     """Return the normal quantiles of n rows, in random order."""
     p = (torch.arange(n, dtype=torch.float64) + 0.5) / n
     return torch.special.ndtri(p)[torch.randperm(n, generator=torch.Generator().manual_seed(0))]
-
-
-def normal(n, d, seed=0):
-    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def table(n=2000):

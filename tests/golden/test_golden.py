@@ -44,10 +44,10 @@ def test_a_change_of_the_surface_is_told():
     ]  # fmt: skip
 
 
-def test_public_names_and_commands_are_those_that_were_frozen():
-    """All of it, with files and options, is compared by `surface.py --check`."""
+def test_names_commands_and_options_are_those_that_were_frozen():
+    """Limits of options too. With files, all of it is compared by `surface.py --check`."""
     frozen, now = json.loads((golden.HERE / "surface.json").read_text()), {}
-    for section, item in [*surface.names(), *surface.commands()]:
+    for section, item in [*surface.names(), *surface.commands(), *surface.options()]:
         now.setdefault(section, []).append(item)
-    said = surface.changes({section: frozen[section] for section in now}, now)
+    said = surface.changes({section: frozen.get(section, []) for section in now}, now)
     assert [line for what, line in said if what in ("removed", "changed")] == []

@@ -37,7 +37,7 @@ MISTAKES = {
 SEVERAL = """
 import contextlib, importlib, io, json, sys
 from wopt.cli.main import main
-importlib.import_module("wopt.report.rendering").pictures = lambda run: ([], [])
+importlib.import_module("wopt_report.rendering").pictures = lambda run: ([], [])
 answers = []
 for words in json.loads(sys.argv[1]):
     sys.argv, out, err = ["wopt", *words], io.StringIO(), io.StringIO()

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import torch
+from by_hand import normal
 from teams import together
 
 import wopt
@@ -70,11 +71,6 @@ def alike(make, **tolerance):
 
 
 CLOSE = {"rtol": 1e-9, "atol": 1e-11}
-
-
-def normal(n, d, seed=0):
-    rng = torch.Generator().manual_seed(seed)
-    return torch.randn(n, d, dtype=torch.float64, generator=rng)
 
 
 def gradients(block, value):

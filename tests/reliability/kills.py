@@ -16,7 +16,6 @@ import tomli_w
 import torch
 from zoo import DATA
 
-import wopt.report.rendering
 import wopt.runs.execute  # noqa: F401 - before the forks
 from wopt.cli.main import main
 from wopt.host import host

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import wopt
-from wopt.report.collection import _window
+from wopt_report.collection import _window
 
 N = np.random.default_rng(0).normal
 BASE = N(size=(200, 2))

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wopt.cli.output import on_this_line
+from wopt.distributions import how_to_get
 from wopt.host import host
 from wopt.interfaces.measurement import print_document
 from wopt.reading import printable
@@ -48,6 +49,9 @@ class RunTerminal(Terminal):
             self._print(on_this_line(sentence))
         report = RunDirectory(path).report
         self._print(f"report: {report if report.exists() else path}")
+        if not host().registry.functions("report"):
+            why = how_to_get("function", "report") or "install wopt-report"
+            self._print(f"no page: {why}")
 
     def _scores(self, result: RunResult) -> None:
         table = Table()

@@ -33,10 +33,7 @@ if TYPE_CHECKING:
     from wopt.data.dataset import split as split
     from wopt.data.load import chosen_rows as chosen_rows
     from wopt.data.load import from_table as from_table
-    from wopt.data.snapshots import EvolutionClock as EvolutionClock
-    from wopt.data.snapshots import LeftOut as LeftOut
-    from wopt.data.snapshots import MeasuredPopulations as MeasuredPopulations
-    from wopt.data.snapshots import PopulationsReport as PopulationsReport
+    from wopt.data.recode import Recode as Recode
     from wopt.data.stream import streamed as streamed
     from wopt.data.tables import READABLE as READABLE
     from wopt.data.tables import column_names as column_names
@@ -44,6 +41,7 @@ if TYPE_CHECKING:
     from wopt.data.tables import read_frame as read_frame
     from wopt.data.tables import read_table as read_table
     from wopt.data.tables import write_table as write_table
+    from wopt.data.times import seconds as seconds
     from wopt.data.transform import AffineTransform as AffineTransform
 
 __getattr__, __dir__ = exports(__name__, __file__)

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from wopt.component import Component
 from wopt.data.dataset import Dataset
-from wopt.data.snapshots import MeasuredPopulations, PopulationsReport
 from wopt.errors import DataError
 from wopt.interfaces import returns
 from wopt.interfaces.objective import Objective
@@ -78,8 +77,11 @@ class Source(Component, abc.ABC):
         """
         raise DataError(f"{path}: {type(self).__name__} does not read such files")
 
-    def snapshots(self) -> MeasuredPopulations | None:
-        """Return the populations of a source of several times; ``None`` for others."""
+    def snapshots(self) -> Any:
+        """Return the populations of a source of several times; ``None`` for others.
+
+        They are ``MeasuredPopulations`` of wopt-evolution.
+        """
         return None
 
     def aims(self, objective: Objective, scheme: ProximalScheme, dataset: Dataset) -> Objective:
@@ -94,8 +96,10 @@ class Source(Component, abc.ABC):
         """
         return objective
 
-    def judge(self, carry: Carry, blocks: int, seed: int) -> PopulationsReport | None:
+    def judge(self, carry: Carry, blocks: int, seed: int) -> Any:
         """Return measurements of a flow through :meth:`snapshots`; ``None`` for other sources.
+
+        They are a ``PopulationsReport`` of wopt-evolution.
 
         Args:
             carry: Maps rows ``(n, d)`` at one time, that time and another time to rows at the

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import AfterValidator
 
 from wopt.errors import RunError
 from wopt.interfaces.measurement import document_of
 from wopt.reading import printable, read_text
-from wopt.report.style import Array
 from wopt.store.directory import RunDirectory
 from wopt.store.documents import SPARE, damaged, parsed, read_document, read_lines
 from wopt.store.result import Losses, RunResult
@@ -22,6 +22,8 @@ from wopt.train.record import StepRecord
 from wopt.typed import Typed
 
 __all__ = ["Labels", "Run", "Snapshot", "read_figures", "read_run", "read_snapshot"]
+
+Array = NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +90,7 @@ class Run:
     steps: list[StepRecord]
     result: RunResult | None
     certificate: Any
-    arrays: dict[str, np.ndarray[Any, np.dtype[np.float64]]]
+    arrays: dict[str, Array]
     labels: Labels
     losses: list[Losses] = dataclasses.field(default_factory=list)
     snapshots: list[Snapshot] = dataclasses.field(default_factory=list)
@@ -131,7 +133,7 @@ def _certificate(directory: RunDirectory) -> Any:
     return None if of is None else read_document(directory.certificate, of, again)
 
 
-def read_figures(path: Path) -> tuple[dict[str, np.ndarray[Any, np.dtype[np.float64]]], Labels]:
+def read_figures(path: Path) -> tuple[dict[str, Array], Labels]:
     """Return the arrays of ``figures.safetensors``, float64, and names of columns."""
     if not path.exists():
         return {}, Labels([], [])

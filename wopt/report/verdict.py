@@ -1,8 +1,9 @@
-"""The verdict on a run, in plain words: how good, against what, and what would help."""
+"""The verdict on a run, in plain words: how good, against what, and what to do next."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from wopt.distributions import how_to_get
@@ -11,7 +12,7 @@ from wopt.interfaces.measurement import document_of
 from wopt.report.read import Run
 from wopt.store.result import RunResult
 
-__all__ = ["verdict", "verdict_of"]
+__all__ = ["advice", "verdict", "verdict_of"]
 
 Document = Mapping[str, Any]
 
@@ -173,3 +174,32 @@ def _number(value: float | None) -> str:
 
 def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:].rstrip(".") + "."
+
+
+def advice(run: Run) -> list[str]:
+    """Return at most two sentences, the most urgent first; empty if nothing is wrong."""
+    return list(islice(_all(run), 2))
+
+
+def _all(run: Run) -> Iterator[str]:
+    result = run.result
+    if result is not None and result.status == "failed":
+        yield (
+            "A step was rejected for good: lower `scheme.step_size` or `solver.learning_rate`, or "
+            "give the block more capacity; the steps before it stand."
+        )
+    if result is not None and result.status == "stopped":
+        yield f"Go on with `wopt resume {run.name}`; it continues after the last finished step."
+    if result is not None and result.impossible:
+        yield (
+            f"{result.kl_of} is estimated far below 0, so a density is not normalised: leave "
+            "NORMALISED out of the target's `provides`, or add log Z to its potential."
+        )
+    for more in host().registry.functions("advice"):
+        yield from more(run)
+    limit = (run.config.get("solver") or {}).get("iterations")
+    if run.pulls_back and limit and run.steps and run.steps[-1].iterations < limit:
+        yield (
+            "Most would be gained by more rows: held-out rows gained nothing more after "
+            f"{run.steps[-1].iterations:,} of {limit:,} iterations."
+        )

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import tomli_w
 
 from wopt.clock import Stopwatch
-from wopt.component import name_of
 from wopt.errors import CapabilityError
-from wopt.files import replacing, write_json, write_text
+from wopt.files import replacing
 from wopt.flow import Flow
 from wopt.flow.conversions import in_own_units
+from wopt.host import host
 from wopt.interfaces.listener import Listener
 from wopt.interfaces.measurement import FinishedRun
 from wopt.interfaces.objective import is_truth
 from wopt.origin import in_words
-from wopt.report import collect, render
 from wopt.runs.evaluate import audited, evaluate
 from wopt.runs.log import versions
 from wopt.runs.loop import Ended
@@ -31,15 +26,13 @@ from wopt.runs.measured import Measured
 from wopt.runs.preparation import Prepared, particles_of
 from wopt.seeds import derive, generator
 from wopt.store.checkpoint import load_blocks
-from wopt.store.directory import RunDirectory, write_tensors
+from wopt.store.directory import RunDirectory
 from wopt.store.result import RunResult
+from wopt.tensors import write_tensors
 from wopt.train.record import StepRecord
 from wopt.train.wrappers import remembering
 
-if TYPE_CHECKING:
-    from wopt.runs.solution import Solution
-
-__all__ = ["SAMPLES", "RunClock", "finish", "write_page"]
+__all__ = ["SAMPLES", "RunClock", "finish"]
 
 SAMPLES = 2000
 """Number of rows of ``samples.npy``."""
@@ -103,8 +96,9 @@ def finish(
     measured.certify(ended.status, watch.cpu + (_REPORT if clock.report else 0.0))
     if clock.report:
         with _reported(f"no report (`wopt report {directory.path}` makes it)", log, listener):
-            listener.phase("writing the report")
-            render(directory.path)
+            for page in host().registry.functions("report"):
+                listener.phase("writing the report")
+                page.render(directory.path)
     listener.end(result, directory.path)
     return result
 
@@ -119,7 +113,7 @@ def _draw(
     """Draw samples, and save the data of the pictures."""
     seed, data, objective = problem.seed, problem.dataset, problem.objective
     assert data is not None
-    samples = figures = None
+    samples = None
     with _reported("no samples", log, listener):
         samples = flow.sample(SAMPLES, generator=generator(seed, "samples"))
     if samples is not None:
@@ -127,9 +121,11 @@ def _draw(
             np.save(temporary, samples.cpu().numpy())
     truth = is_truth(objective)
     with _reported("no data of pictures", log, listener):
-        figures = collect(flow, data, derive(seed, "figures"), objective.target, truth=truth)
-    if figures is not None:
-        write_tensors(directory.figures, figures, {})
+        for page in host().registry.functions("report"):
+            figures = page.collect(
+                flow, data, derive(seed, "figures"), objective.target, truth=truth
+            )
+            write_tensors(directory.figures, figures, {})
 
 
 @contextlib.contextmanager
@@ -141,45 +137,3 @@ def _reported(what: str, log: Callable[[str], None], listener: Listener) -> Iter
         log(f"{what}: {error}")
     except Exception as error:
         listener.warn(f"{what}: {in_words(error)}")
-
-
-def write_page(solution: Solution, path: Path, certificate: Any = None) -> Path:
-    """Write a page of a solution's steps and pictures, see :meth:`Solution.report`."""
-    prepared = solution.prepared
-    data, config = prepared.dataset, prepared.config
-    if data is None:
-        raise CapabilityError(
-            "a report shows rows of a source, and this solve began with particles; solve from a "
-            "source, such as wopt.fit's rows"
-        )
-    seed = derive(config.seed, "figures")
-    objective = prepared.problem.objective
-    figures = collect(solution.flow, data, seed, objective.target, truth=is_truth(objective))
-    # The page is made from a run directory, which is not kept.
-    with tempfile.TemporaryDirectory() as folder:
-        run = RunDirectory(Path(folder) / (path.stem or "report"))
-        run.path.mkdir()
-        write_text(run.config, tomli_w.dumps(_names(solution)))
-        run.write_steps(solution.history)
-        run.write_result(solution.result.to_dict())
-        write_tensors(run.figures, figures, {})
-        if certificate is not None:
-            write_json(run.certificate, certificate.to_dict())
-        page = render(run.path)
-        with replacing(path) as temporary:
-            shutil.copyfile(page, temporary)
-    return path
-
-
-def _names(solution: Solution) -> dict[str, object]:
-    """Return the parts' names for the page, since rows in memory cannot be in a file."""
-    prepared, problem = solution.prepared, solution.problem
-    parts = {"objective": problem.objective, "scheme": problem.scheme}
-    named: dict[str, object] = {key: {"name": name_of(part)} for key, part in parts.items()}
-    blocks = solution.flow.blocks
-    return named | {
-        "source": {"name": type(prepared.config.source).__name__},
-        "block": {"name": name_of(blocks[0]) if blocks else "none"},
-        "seed": prepared.config.seed,
-        "model": "push_forward" if prepared.pushes else "pull_back",
-    }

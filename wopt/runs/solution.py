@@ -17,6 +17,7 @@ from wopt.data.rows import as_rows
 from wopt.errors import CapabilityError
 from wopt.flow import Flow
 from wopt.flow.conversions import in_own_units
+from wopt.host import host
 from wopt.html import paragraph
 from wopt.interfaces.measurement import FinishedRun
 from wopt.particles import Particles
@@ -173,7 +174,8 @@ class Solution:
             certificate: A certificate to show, if any.
 
         Raises:
-            UserError: The solve began with particles, so there are no rows to show.
+            UserError: The solve began with particles, so there are no rows to show, or wopt-report
+                is not installed.
 
         Example:
             >>> import tempfile, torch, wopt
@@ -183,9 +185,8 @@ class Solution:
             ...     "The flow in motion" in made.report(f"{folder}/report.html").read_text()
             True
         """
-        from wopt.runs.results import write_page
-
-        return write_page(self, Path(path), certificate)
+        made: Path = host().registry.function("report").of_solution(self, Path(path), certificate)
+        return made
 
     def certificate(self, particles: Particles | int | None = None, **options: Any) -> Any:
         """Return a certificate of the flow, as ``wopt certify`` makes it for a run.

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from wopt.store.documents import read_document as read_document
     from wopt.store.documents import read_lines as read_lines
     from wopt.store.documents import write_lines as write_lines
-    from wopt.store.result import Distances as Distances
     from wopt.store.result import GapKind as GapKind
     from wopt.store.result import RunResult as RunResult
 

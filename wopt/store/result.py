@@ -1,19 +1,19 @@
-"""What a run leaves in JSON: ``result.json``, distances, and the lines of ``losses.jsonl``."""
+"""What a run leaves in JSON: ``result.json``, and the lines of ``losses.jsonl``."""
 
 from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
-from wopt.data.snapshots import PopulationsReport
 from wopt.errors import RunError
 from wopt.interfaces.measurement import document_of
-from wopt.typed import Number, Typed
+from wopt.typed import Typed
 
-__all__ = ["Distances", "GapKind", "Losses", "RunResult"]
+__all__ = ["GapKind", "Losses", "RunResult"]
 
 
 class GapKind(enum.StrEnum):
@@ -49,53 +49,20 @@ class GapKind(enum.StrEnum):
         return cls.KL_MODEL_TARGET if pushes else cls.KL_DATA_MODEL
 
 
-@dataclasses.dataclass(frozen=True)
-class Distances(Typed):
-    """Distances between p, the law of a run at a time, and the exact law p*; estimates.
-
-    They are means over held-out particles; standard errors are 0 for quadrature nodes, which are
-    not random. ``None`` stands for a distance that is unknown or does not exist (KL of laws of
-    which one is 0 where the other is not).
-
-    Attributes:
-        step: Number of steps made.
-        time: Time t.
-        kl, kl_error: KL(p | p*) = E_p log p/p*, nats, with its standard error.
-        kl_back, kl_back_error: KL(p* | p), nats.
-        sym_kl, sym_kl_error: Sum of the two divergences, nats.
-        l1, l1_error: int |p - p*| = 2 E_p (1 - p*/p)_+, between 0 and 2.
-        w2_at_most: Root mean square distance of each particle from the exact solution's image of
-            its starting point: an upper bound of W_2, equal to it for dilations.
-        second_moment: Second moment E_p |x|^2.
-        second_moment_exact: Second moment E_p* |x|^2.
-        second_moment_error: Difference of the two, as a fraction of the exact one.
-    """
-
-    step: int
-    time: float
-    kl: Number | None = None
-    kl_error: Number | None = None
-    kl_back: Number | None = None
-    kl_back_error: Number | None = None
-    sym_kl: Number | None = None
-    sym_kl_error: Number | None = None
-    l1: Number | None = None
-    l1_error: Number | None = None
-    w2_at_most: Number | None = None
-    second_moment: Number | None = None
-    second_moment_exact: Number | None = None
-    second_moment_error: Number | None = None
-
-
-def _sampler(value: Any) -> Any:
-    """Return what the measurement ``sampler`` left; without its plugin the table itself."""
-    of = document_of("sampler")
+def _left_by(measurement: str, value: Any) -> Any:
+    """Return what a measurement left; without its plugin the table itself."""
+    of = document_of(measurement)
     if of is None or not isinstance(value, dict):
         return value
     try:
         return of.from_dict(value)
     except RunError as error:
         raise ValueError(str(error)) from None
+
+
+Sampler = Annotated[Any, BeforeValidator(functools.partial(_left_by, "sampler"))]
+Exact = Annotated[Any, BeforeValidator(functools.partial(_left_by, "evolution"))]
+Populations = Annotated[Any, BeforeValidator(functools.partial(_left_by, "populations"))]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,10 +118,10 @@ class RunResult(Typed):
     parameters: int | None = None
     model: Literal["auto", "pull_back", "push_forward"] = "pull_back"
     versions: dict[str, str] = dataclasses.field(default_factory=dict)
-    sampler: Annotated[Any, BeforeValidator(_sampler)] = None
-    exact: Distances | None = None
-    exact_by_time: tuple[Distances, ...] = ()
-    populations: PopulationsReport | None = None
+    sampler: Sampler = None
+    exact: Exact = None
+    exact_by_time: tuple[Exact, ...] = ()
+    populations: Populations = None
     seconds: float | None = None
     cpu_seconds: float | None = None
 

@@ -1,4 +1,4 @@
-"""Whether a target is Gaussian, as its score shows."""
+"""Gaussian laws: whether a target is one, moments of particles, and steps of KL between them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import torch
 from torch import Tensor
 
 from wopt.interfaces.target import Target
+from wopt.particles import Particles
 from wopt.seeds import generator
+from wopt.statistics import symmetric_power
 
-__all__ = ["gaussian_moments"]
+__all__ = ["gaussian_moments", "jko_step", "moments"]
 
 
 def gaussian_moments(target: Target, dim: int) -> tuple[Tensor, Tensor] | None:
@@ -36,3 +38,36 @@ def gaussian_moments(target: Target, dim: int) -> tuple[Tensor, Tensor] | None:
         return None
     covariance = torch.linalg.inv(precision)
     return covariance @ scores[0], covariance
+
+
+def moments(particles: Particles) -> tuple[Tensor, Tensor]:
+    """Return the particles' weighted mean ``(d,)`` and covariance ``(d, d)``."""
+    mean = particles.mean(particles.points)
+    centred = particles.points - mean
+    return mean, particles.mean(centred[:, :, None] * centred[:, None, :])
+
+
+def jko_step(
+    mean: Tensor, covariance: Tensor, target_mean: Tensor, target_covariance: Tensor, h: float
+) -> tuple[Tensor, Tensor]:
+    """Return mean ``(d,)`` and covariance ``(d, d)`` of the exact JKO step of KL between Gaussians.
+
+    With M = I + h S^-1 and B = M^-1/2 C M^-1/2:  Y = (B + 2h I + (B (B + 4h I))^1/2)/2,
+    C+ = M^-1/2 Y M^-1/2,  m+ = M^-1 (m + h S^-1 n).
+
+    Source: docs/theory.md 3.1, for covariances that need not commute.
+
+    Example:
+        >>> one = torch.eye(1).double()
+        >>> _, c = jko_step(one[0], 4 * one, 0 * one[0], one, 0.5)
+        >>> a, h, s = 1.5, 0.5, 2.0  # in one dimension
+        >>> round(float(c) - ((s + (s**2 + 4 * a * h) ** 0.5) / (2 * a)) ** 2, 9)
+        0.0
+    """
+    eye = torch.eye(len(mean), dtype=mean.dtype)
+    precision = torch.linalg.inv(target_covariance)
+    m = eye + h * precision
+    half = symmetric_power(m, -0.5)
+    b = half @ covariance @ half
+    y = (b + 2 * h * eye + symmetric_power(b @ (b + 4 * h * eye), 0.5)) / 2
+    return torch.linalg.solve(m, mean + h * precision @ target_mean), half @ y @ half

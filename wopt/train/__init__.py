@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wopt.train.problem import Problem as Problem
     from wopt.train.problem import State as State
     from wopt.train.record import StepRecord as StepRecord
+    from wopt.train.refine import REFINING as REFINING
     from wopt.train.solver import InnerSolver as InnerSolver
     from wopt.train.solver import minimise as minimise
     from wopt.train.solver import repeated as repeated

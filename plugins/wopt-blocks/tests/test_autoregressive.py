@@ -340,24 +340,6 @@ def test_layers_that_cannot_add_up_are_refused(new):
     new({"name": "autoregressive", "hidden": [8, 16], "residual": False})
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"bins": 1}, ["bins", "greater than or equal to 2"]),
-        ({"hidden": []}, ["hidden"]),
-        ({"activation": "sine"}, ["activation", "silu"]),
-        ({"bound": -1.0}, ["bound", "greater than 0"]),
-        ({"univariate": "cubic"}, ["univariate", "'spline'"]),
-        ({"transforms": 0}, ["transforms", "greater than or equal to 1"]),
-    ],
-)
-def test_mistakes_are_told_clearly(options, words):
-    with pytest.raises(wopt.ConfigError) as caught:
-        wopt.build("block", {"name": "autoregressive"} | options)
-    for word in words:
-        assert word in str(caught.value)
-
-
 def test_maps_saved_before_images_moved_are_the_same(new):
     """Files of older maps hold one whitening, at both ends."""
     table = {"name": "autoregressive", "whiten": True}

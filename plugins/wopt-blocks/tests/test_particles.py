@@ -68,21 +68,6 @@ def test_conditions_help_to_find_the_nearest(seen, x):
     assert torch.equal(y, z[:, :2] + block.displacement[nearest])
 
 
-def test_coinciding_particles_move_together(seen, x):
-    block = seen(torch.cat([x, x]))
-    y = block.move(torch.cat([x, x]))
-    assert torch.equal(y[:40], y[40:])
-
-
-def test_the_block_sees_again(seen, x):
-    block = seen(x)
-    block.move(x)
-    block.initialise(x + 1)
-    assert torch.equal(block.move(x), x)
-    block.displacement.data += 1
-    assert torch.equal(block.move(x), x + 1)
-
-
 @pytest.mark.parametrize("saved", [1, 5, 40])
 def test_it_is_loaded_with_as_many_particles_as_were_saved(saved, seen, new, x):
     block = seen(x[:saved])

@@ -204,28 +204,3 @@ def test_smoothing_leaves_no_density_to_push(command, config, certified, tmp_pat
     certified["model"] = "push_forward"
     answer = command("run", config(certified), "--out", tmp_path / "run")
     assert answer.is_mistake("push_forward", "smooth_time")
-
-
-@pytest.mark.slow
-def test_the_true_divergence_of_a_mixture_lies_below_every_bound(
-    command, config, certified, tmp_path
-):
-    certified["source"] = {
-        "name": "mixture", "means": [[-2.0, 0.0], [2.0, 1.0]], "n_train": 2000, "n_valid": 500,
-    }  # fmt: skip
-    certified["solver"] = {"iterations": 100, "batch_size": 300, "learning_rate": 0.01}
-    certified["block"] = {"name": "ode", "width": 16, "sharpness": 3.0, "steps": 2}
-    certified["certify"] = {"particles": 5000, "iterations": 50, "transport_rows": 0}
-    answer = command("run", config(certified), "--out", tmp_path / "run")
-    assert answer.status == 0, answer.err
-    found = certificate(tmp_path / "run")
-    for step in found["steps"]:
-        assert step["residual"]["by"] == "score"
-        known = {k: e["value"] for k, e in step["bounds"]["gap"].items() if e["value"] is not None}
-        assert set(known) == {
-            "theorem_s", "theorem_p", "a_priori", "theorem_q", "log_sobolev", "convex", "paper",
-        }  # fmt: skip
-        assert min(known.values()) > step["gap"]["high"]
-        # A critic of smooth fields sees a part of the error, not more than there is.
-        critic, score = step["residuals"]["critic"], step["residuals"]["score"]
-        assert critic["low"] < score["high"]

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from by_hand import normal
 
 from wopt.testing import GaussianTarget
 from wopt_certify.challenge.free_step import FreeSteps, block_for
@@ -20,10 +21,6 @@ CLOSED = {"Gaussians": Mixtures(), "shells": Shells(), "turned": TurnedTrees()}
 
 def standard(dim):
     return GaussianTarget([0.0] * dim, torch.eye(dim).tolist())
-
-
-def normal(n, d, seed=0):
-    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def uniform(n, d=1, seed=0):

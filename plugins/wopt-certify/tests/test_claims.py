@@ -11,9 +11,9 @@ from wopt.testing import (
     check_target_claims,
     gaussian_nodes,
 )
-from wopt.testing.checks import LawError
-from wopt.testing.claims import ConvexMap, displaced, normal_particles
 from wopt.train.check import false_claims
+from wopt_testing.checks import LawError
+from wopt_testing.claims import ConvexMap, displaced, normal_particles
 
 
 class Well(wopt.Objective):

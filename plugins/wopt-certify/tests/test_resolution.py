@@ -4,16 +4,12 @@ import math
 
 import pytest
 import torch
+from by_hand import normal
 
 import wopt
 from wopt.testing import GaussianTarget
-from wopt.testing.gaussian import gaussian_kl
 from wopt_certify.resolution import blurred_density, resolutions
-
-
-def normal(n, dim, seed):
-    rng = torch.Generator().manual_seed(seed)
-    return torch.randn(n, dim, generator=rng, dtype=torch.float64)
+from wopt_testing.gaussian import gaussian_kl
 
 
 def test_a_gaussian_target_is_blurred_in_closed_form():
@@ -76,18 +72,6 @@ def test_both_limits_hold_as_often_as_they_say(sigma):
         missed[1] += found.kl_high < true
     most = 40 * 0.05 + 2 * math.sqrt(40 * 0.05 * 0.95)
     assert max(missed) <= most
-
-
-@pytest.mark.slow
-def test_default_blurs_grow_and_their_intervals_shrink():
-    target = GaussianTarget([0.0, 0.0], torch.eye(2).tolist())
-    found = resolutions(normal(6000, 2, 0) + torch.tensor([1.0, 0.0]), target)
-    sigmas = [entry.sigma for entry in found]
-    widths = [entry.kl_high - entry.kl_low for entry in found]
-    assert 1 <= len(found) <= 3
-    assert sigmas == sorted(sigmas)
-    assert widths == sorted(widths, reverse=True)
-    assert widths[-1] < 0.15
 
 
 def test_few_rows_give_nothing():

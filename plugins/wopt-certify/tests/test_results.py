@@ -12,13 +12,15 @@ from wopt.config.model import validate
 from wopt.interfaces.listener import Listener
 from wopt.runs import execute
 from wopt.store.result import RunResult
-from wopt_certify import held_out as choosing
 from wopt_certify import run as running
 from wopt_certify.bounds import steps_needed
 from wopt_certify.effort import Effort, efforts
 from wopt_certify.options import Certify
 from wopt_certify.results import Certificate
 from wopt_certify.run import certify_run
+
+SIZES = {"n_train": 300, "n_valid": 100, "n_test": 200}
+GAUSSIAN = {"name": "gaussian", "mean": [1.0, 0.0], **SIZES}
 
 
 class Witness(Listener):
@@ -127,28 +129,11 @@ def test_a_part_that_fails_is_told_of_and_the_others_stand(which, certified, tmp
 @pytest.mark.slow
 def test_the_score_is_pushed_in_many_dimensions(certified, tmp_path):
     """Above 16 dimensions it was left out without a word."""
-    certified["source"] = {
-        "name": "gaussian", "mean": [1.0] * 20, "n_train": 300, "n_valid": 100, "n_test": 100,
-    }  # fmt: skip
+    certified["source"] = {**GAUSSIAN, "mean": [1.0] * 20}
     certified["stop"] = {"steps": 1}
     execute.run_config(validate(certified), tmp_path / "run")
     found = json.loads((tmp_path / "run" / "certificate.json").read_text())
     assert found["steps"][0]["residual"]["by"] == "score"
-
-
-@pytest.mark.slow
-def test_a_score_that_is_left_out_is_told_of(certified, tmp_path, monkeypatch):
-    certified["source"] = {
-        "name": "gaussian",
-        "mean": [1.0, 0.0],
-        "n_train": 300, "n_valid": 100, "n_test": 200,
-    }  # fmt: skip
-    certified["stop"] = {"steps": 1}
-    monkeypatch.setattr(choosing, "obeys_stein", lambda score, x: False)
-    witness = Witness()
-    execute.run_config(validate(certified), tmp_path / "run", witness)
-    (found,) = witness.of("certificate")
-    assert any("pushed score is left out" in note and "jumps" in note for note in found.notes)
 
 
 class False_(wopt.Target):
@@ -172,11 +157,7 @@ def test_a_target_that_is_not_normalised_is_found_out(
     command, config, certified, tmp_path, session
 ):
     wopt.register("target", "false", False_)
-    certified["source"] = {
-        "name": "gaussian",
-        "mean": [1.0, 0.0],
-        "n_train": 300, "n_valid": 100, "n_test": 200,
-    }  # fmt: skip
+    certified["source"] = GAUSSIAN
     certified["objective"] = {"name": "kl", "target": "false"}
     out = tmp_path / "run"
     answer = command("run", config(certified), "--out", out)
@@ -193,11 +174,7 @@ def test_a_target_that_is_not_normalised_is_found_out(
 
 
 def test_a_sampler_is_named_by_its_target(command, config, certified, tmp_path):
-    certified["source"] = {
-        "name": "gaussian",
-        "mean": [1.0, 0.0],
-        "n_train": 300, "n_valid": 100, "n_test": 200,
-    }  # fmt: skip
+    certified["source"] = GAUSSIAN
     certified["certify"]["score_rows"] = 50
     answer = command("run", config(certified), "--out", tmp_path / "run", "-v")
     assert answer.status == 0, answer.err
@@ -210,11 +187,7 @@ def test_the_gap_of_a_sum_is_not_called_kl(command, config, certified, tmp_path,
     assert str(steps_needed(0.01, 1.0, 0.1, 1.0, kl0=0.001, of="G - min G")) == (
         "0 steps certify G - min G <= 0.01"
     )
-    certified["source"] = {
-        "name": "gaussian",
-        "mean": [1.0, 0.0],
-        "n_train": 300, "n_valid": 100, "n_test": 200,
-    }  # fmt: skip
+    certified["source"] = GAUSSIAN
     certified["objective"] = {
         "name": "sum",
         "parts": [{"objective": "kl"}, {"weight": 0.5, "objective": {"name": "interaction"}}],

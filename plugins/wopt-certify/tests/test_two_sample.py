@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from by_hand import normal as rows
 
 import wopt
 from wopt_certify.two_sample import (
@@ -17,11 +18,6 @@ from wopt_certify.two_sample import (
 )
 from wopt_certify.two_sample.calibration import anderson_darling
 from wopt_certify.two_sample.measure import holm
-
-
-def rows(n, d, seed=0):
-    rng = torch.Generator().manual_seed(seed)
-    return torch.randn(n, d, generator=rng, dtype=torch.float64)
 
 
 def is_uniform(p_values, level=0.001):

@@ -8,10 +8,10 @@ import torch
 
 import wopt
 from wopt.config.model import validate
-from wopt.data.snapshots import EvolutionClock, LeftOut, MeasuredPopulations, PopulationsReport
 from wopt.runs.loading import LoadedRun
 from wopt.testing import AffineBlock
 from wopt_evolution.populations import at_times
+from wopt_evolution.snapshots import EvolutionClock, LeftOut, MeasuredPopulations, PopulationsReport
 from wopt_evolution.times import write_times
 
 UNITS = wopt.AffineTransform(

@@ -18,10 +18,11 @@ from wopt.runs.examine import examine
 from wopt.runs.execute import resume, run_config
 from wopt.runs.preparation import prepare
 from wopt.runtime import Runtime
+from wopt.store import RunResult
 from wopt.store.directory import RunDirectory, read_tensors
-from wopt.store.result import Distances, RunResult
 from wopt.train.stop import landed
 from wopt_certify.compare.page import compare, rows
+from wopt_evolution import Distances
 from wopt_evolution.exact import Evolution
 
 HEAT = EVOLUTION
@@ -85,16 +86,6 @@ def test_the_first_process_of_several_looks_by_itself(tmp_path):
     two = dataclasses.replace(prepared, runtime=Runtime(Team(size=2)))
     Evolution(directory, two).see(two.begin(prepared.train, prepared.valid))
     assert directory.snapshot(0).exists()
-
-
-@pytest.mark.slow
-def test_order_two_is_seen_with_nodes(tmp_path):
-    """Halving h divides the error by four."""
-    errors = []
-    for h in (0.1, 0.05):
-        scheme = {"name": "bdf2", "step_size": h}
-        errors.append(made(tmp_path / str(h), scheme=scheme, stop={"time": 0.5}).exact.w2_at_most)
-    assert 3.2 < errors[0] / errors[1] < 4.8
 
 
 def test_resumed_runs_keep_their_snapshots(zoo, tmp_path):

@@ -94,13 +94,6 @@ def test_chi2(pair):
     near(Chi2(target(n, s)).energy(gaussian_nodes(m, c, order)), exact)
 
 
-def test_chi2_on_the_line_by_its_own_formula():
-    (m, c, n, s, order) = CASES["line"]
-    v, q, gap = float(c), float(s), float(m - n)
-    exact = q / math.sqrt(v * (2 * q - v)) * math.exp(gap**2 / (2 * q - v)) - 1
-    near(Chi2(target(n, s)).energy(gaussian_nodes(m, c, order)), exact)
-
-
 @pytest.mark.parametrize("alpha", [0.5, 1.5, 2.0])
 def test_renyi_divergence(pair, alpha):
     m, c, n, s, order = pair

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from by_hand import root, w2_squared
 
 import wopt
 from wopt.interfaces.objective import wasserstein_gradient
@@ -14,22 +15,11 @@ M, S = torch.tensor([0.5, -0.3]).double(), torch.tensor([[1.0, 0.3], [0.3, 0.8]]
 N, T = torch.tensor([-0.2, 0.4]).double(), torch.tensor([[0.6, -0.2], [-0.2, 0.9]]).double()
 
 
-def root(matrix):
-    values, vectors = torch.linalg.eigh(matrix)
-    return (vectors * values.sqrt()) @ vectors.T
-
-
 def monge(s, t):
     """Return the matrix of the optimal map from N(0, s) to N(0, t)."""
     half = root(s)
     inverse = torch.linalg.inv(half)
     return inverse @ root(half @ t @ half) @ inverse
-
-
-def bures(m, s, n, t):
-    """Return W_2^2 between Gaussians."""
-    half = root(s)
-    return float((m - n).square().sum() + torch.trace(s + t - 2 * root(half @ t @ half)))
 
 
 def entropic(m, s, n, t, epsilon):
@@ -56,7 +46,7 @@ def mean_energy(objective, n, repeats):
 
 
 def test_the_formula_of_the_divergence_has_the_right_limits():
-    assert entropic(M, S, N, T, 1e-6) == pytest.approx(bures(M, S, N, T), rel=1e-5)
+    assert entropic(M, S, N, T, 1e-6) == pytest.approx(float(w2_squared(M, S, N, T)), rel=1e-5)
     assert entropic(M, S, N, T, 1e6) == pytest.approx(float((M - N).square().sum()), rel=1e-5)
     assert entropic(M, S, M, S, 0.7) == pytest.approx(0, abs=1e-12)
 
@@ -93,7 +83,7 @@ def test_wasserstein_without_noise(tools):
     matrix = monge(S, T)
     g = Wasserstein(tools.fixed(N + (x - M) @ matrix.T), samples=400)
     p = wopt.Particles(x)
-    assert float(g.energy(p)) == pytest.approx(bures(M, S, N, T) / 2, rel=1e-9)
+    assert float(g.energy(p)) == pytest.approx(float(w2_squared(M, S, N, T)) / 2, rel=1e-9)
     torch.testing.assert_close(
         wasserstein_gradient(g, p), x - (N + (x - M) @ matrix.T), rtol=0, atol=1e-9
     )
@@ -101,7 +91,7 @@ def test_wasserstein_without_noise(tools):
 
 def test_wasserstein_of_samples_is_biased_upwards_and_less_with_more():
     target = GaussianTarget(N.tolist(), T.tolist())
-    exact = bures(M, S, N, T) / 2
+    exact = float(w2_squared(M, S, N, T)) / 2
     few, error = mean_energy(Wasserstein(target, samples=60), 60, 40)
     many, _ = mean_energy(Wasserstein(target, samples=400), 400, 6)
     assert few - exact > 3 * error
@@ -131,9 +121,8 @@ def test_barycenter_of_gaussians(tools):
     ]
     g, p = Barycenter(targets, samples=256), wopt.Particles(x)
     assert float(wasserstein_gradient(g, p).abs().max()) < 1e-9
-    exact = sum(
-        w * bures(mean, c, m, s) / 2 for w, m, s in zip(weights, means, covariances, strict=True)
-    )
+    laws = zip(weights, means, covariances, strict=True)
+    exact = float(sum(w * w2_squared(mean, c, m, s) / 2 for w, m, s in laws))
     assert float(g.energy(p)) == pytest.approx(exact, rel=1e-9)
     away = wopt.Particles(x + 0.1 * torch.sin(3 * x.roll(1, 1)))
     assert float(g.energy(away)) > exact

@@ -70,13 +70,6 @@ def test_far_away_and_small_epsilon_underflow_nothing():
     assert float(g.energy(p)) == pytest.approx(2e6, rel=2e-3)
 
 
-@pytest.mark.slow
-def test_more_points_than_geomloss_takes_without_pykeops():
-    """Above 5000^2 pairs its backend `auto` fails with a NameError."""
-    g = Sinkhorn(TARGET, epsilon=4.0, samples=5100, tolerance=1e-2)
-    assert float(g.energy(particles(5000))) > 0
-
-
 def test_ten_dimensions():
     """Above three its backend `multiscale` fails."""
     target = GaussianTarget([0.0] * 10, torch.eye(10).tolist())

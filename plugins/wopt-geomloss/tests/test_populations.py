@@ -11,9 +11,9 @@ import torch
 
 import wopt
 from wopt.cli.main import main
-from wopt.data.snapshots import MeasuredPopulations
 from wopt.errors import Converged
 from wopt.runs.loading import Fingerprint
+from wopt_evolution import MeasuredPopulations
 from wopt_geomloss.populations.arrival import Arrival
 from wopt_geomloss.populations.judge import (
     displacement_interpolation,

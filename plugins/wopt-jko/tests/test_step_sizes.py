@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-import wopt
 from wopt import Capability, History, Particles
 from wopt_jko import JKO, KL, Constant, Geometric, Sequence
 
@@ -22,26 +21,6 @@ def test_geometric():
 
 def test_sequence_repeats_its_last():
     assert [Sequence([1, 4, 2])(n) for n in range(5)] == [1.0, 4.0, 2.0, 2.0, 2.0]
-
-
-@pytest.mark.parametrize(
-    ("rule", "options"),
-    [
-        (Constant, {"value": 0}),
-        (Constant, {"value": float("inf")}),
-        (Constant, {"value": float("nan")}),
-        (Geometric, {"initial": -1.0}),
-        (Geometric, {"ratio": 0.0}),
-        (Geometric, {"largest": -1.0}),
-        (Sequence, {"values": []}),
-        (Sequence, {"values": [1.0, 0.0]}),
-        (Sequence, {"values": 3.0}),
-        (Sequence, {}),
-    ],
-)
-def test_step_sizes_are_positive(rule, options):
-    with pytest.raises(wopt.ConfigError, match=rule.__name__):
-        rule(**options)
 
 
 def test_jko_anchors_at_the_particles():

@@ -10,7 +10,6 @@ import torch
 
 import wopt
 from wopt import Capability
-from wopt.testing.target_claims import check_target_claims
 from wopt_measures import (
     CircleTarget,
     FunnelTarget,
@@ -20,6 +19,7 @@ from wopt_measures import (
     PosteriordbTarget,
     RandomMixtureTarget,
 )
+from wopt_testing.target_claims import check_target_claims
 
 DATA = Path(os.environ.get("WOPT_DATA", Path(wopt.__file__).parent.parent / "../shared/data"))
 needs_data = pytest.mark.skipif(not (DATA / "posteriors").is_dir(), reason="no real data here")

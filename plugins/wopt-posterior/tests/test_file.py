@@ -1,9 +1,5 @@
 """A posterior in a file: planned as ``wopt.sample`` plans, and with the same result."""
 
-import os
-import zipfile
-from pathlib import Path
-
 import pytest
 import tomli_w
 import torch
@@ -16,23 +12,6 @@ from wopt.runs.building import build
 BANANA = """
 def log_prob(x):
     return -x[:, 0].square() / 2 - ((x[:, 1] - x[:, 0].square()) / 0.7).square() / 2
-"""
-
-SCHOOLS = """
-import json, zipfile
-import torch
-from torch.distributions import HalfCauchy, Normal
-
-with zipfile.ZipFile({data!r}) as file:
-    data = json.loads(file.read(file.namelist()[0]))
-y, sigma = (torch.tensor(data[k], dtype=torch.float64) for k in ("y", "sigma"))
-
-def log_prob(x):
-    theta, mu, log_tau = x[:, :8], x[:, 8:9], x[:, 9:]
-    tau = log_tau.exp()
-    rows = Normal(theta, sigma.to(x)).log_prob(y.to(x)) + Normal(mu, tau).log_prob(theta)
-    prior = Normal(0.0, 5.0).log_prob(mu) + HalfCauchy(5.0).log_prob(tau) + log_tau
-    return rows.sum(1) + prior[:, 0]
 """
 
 
@@ -75,34 +54,6 @@ def test_a_file_without_options_gives_what_sample_gives(tmp_path):
     assert torch.equal(
         *(f.sample(9, generator=torch.Generator().manual_seed(1)) for f in (flow, posterior.flow))
     )
-
-
-@pytest.mark.slow
-def test_eight_schools_from_a_file(tmp_path):
-    """In the free coordinate log tau: the weights' means are those of the reference draws."""
-    place = Path(os.environ.get("WOPT_DATA", "../shared/data")).absolute() / "posteriors"
-    data = place / "data__eight_schools.json.zip"
-    if not data.exists():
-        pytest.skip("no posteriors at ../shared/data (WOPT_DATA names another place)")
-    options = {"solver": {"iterations": 60}, "certify": {"enabled": False}}
-    path = written(tmp_path, SCHOOLS.format(data=str(data)), 10, **options)
-    _, posterior = the_same(path, 10, tmp_path / "run", iterations=60, seed=0)
-    draws = reference(place / "ref__eight_schools-eight_schools_noncentered.json.zip")
-    away = (posterior.means - draws.mean(0)) / draws.std(0)
-    # 500 draws of an effective size of a fifth: an error of 0.1 each; ten of them.
-    assert posterior.report.ess > 100
-    assert float(away.abs().max()) < 0.4
-
-
-def reference(path):
-    """Return reference draws of theta, mu and log tau, shape ``(n, 10)``."""
-    import json
-
-    with zipfile.ZipFile(path) as file:
-        chains = json.loads(file.read(file.namelist()[0]))
-    columns = [*(f"theta[{i}]" for i in range(1, 9)), "mu", "tau"]
-    draws = torch.tensor([[v for c in chains for v in c[k]] for k in columns]).double().T
-    return torch.cat([draws[:, :9], draws[:, 9:].log()], 1)
 
 
 def test_the_plan_is_in_the_configuration_and_is_not_planned_again(tmp_path):

@@ -123,23 +123,6 @@ def test_the_commands_speak_of_the_same_coordinates(command, run, tmp_path, pict
         assert float(said) == pytest.approx(mean, abs=0.1)
 
 
-@pytest.mark.slow
-def test_the_same_maps_as_those_of_wopt_sample(run):
-    posterior = wopt.sample(
-        lambda x: exact(x) + LOG_Z,
-        names=NAMES,
-        dim=4,
-        support={"rate": "positive", "share": [0, 1], "scale": [0, None]},
-        iterations=60,
-        n=300,
-    )
-    with wopt.allow_code():
-        flow = wopt.load(run)
-    for mine, theirs in zip(flow.blocks, posterior.flow.blocks, strict=True):
-        for name, value in theirs.state_dict().items():
-            assert torch.equal(value, mine.state_dict()[name]), name
-
-
 @pytest.mark.parametrize(
     ("options", "says"),
     [

@@ -8,9 +8,8 @@ import torch
 import wopt
 from wopt.data.transform import AffineTransform
 from wopt.flow import Chain, Flow, Inverse
-from wopt.sliced import sliced_energy_distance
 from wopt.testing import AffineBlock, GaussianTarget
-from wopt_measures import Rejection
+from wopt_measures import Rejection, sliced_energy_distance
 from wopt_posterior.diagnostics import measure_flow
 from wopt_posterior.diagnostics.report import SamplerTruth
 

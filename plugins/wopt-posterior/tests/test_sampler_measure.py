@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from by_hand import normal as rows
 
 import wopt
 from wopt.testing import GaussianTarget, gaussian_kl
@@ -17,11 +18,7 @@ KEYS = {
     "means", "means_error", "sds", "sds_error", "mode_weights", "lost_modes", "doubts", "draws",
     "truth", "corrected", "figures",
 }  # fmt: skip
-
-
-def rows(n, d, seed=0):
-    rng = torch.Generator().manual_seed(seed)
-    return torch.randn(n, d, generator=rng, dtype=torch.float64)
+FUNNEL = wopt.build("target", {"name": "funnel", "dim": 10})
 
 
 class Shifted(GaussianTarget):
@@ -35,28 +32,6 @@ class Shifted(GaussianTarget):
 
     def potential(self, x):
         return super().potential(x) - self.c
-
-
-class Funnel(wopt.Target):
-    """Neal's funnel: v ~ N(0, 9), x_i | v ~ N(0, e^v)."""
-
-    provides = (
-        wopt.Capability.POTENTIAL
-        | wopt.Capability.SCORE
-        | wopt.Capability.TARGET_SAMPLES
-        | wopt.Capability.NORMALISED
-    )
-    dim = 10
-
-    def potential(self, x):
-        v, r = x[:, 0], x[:, 1:]
-        fan = (r.square().sum(1) * torch.exp(-v) + 9 * v) / 2
-        return v.square() / 18 + math.log(3) + fan + 5 * math.log(2 * math.pi)
-
-    def sample(self, n, dim, generator):
-        z = torch.randn(n, dim, generator=generator, dtype=torch.float64)
-        v = 3 * z[:, :1]
-        return torch.cat([v, torch.exp(v / 2) * z[:, 1:]], 1)
 
 
 def of_gaussian(n, mean, covariance, seed=0):
@@ -121,7 +96,7 @@ def test_without_exact_draws_there_is_no_upper_side():
 
 def test_a_poor_funnel_is_caught():
     """A Gaussian of the funnel's own moments: log Z looks near, k-hat and EUBO say it is not."""
-    target = Funnel()
+    target = FUNNEL
     exact = target.sample(5000, 10, torch.Generator().manual_seed(2))
     c = torch.diag(torch.tensor([4.0] + [2.0] * 9).double())
     x, log_prob = of_gaussian(5000, torch.tensor([1.0] + [0.0] * 9).double(), c)
@@ -134,8 +109,8 @@ def test_a_poor_funnel_is_caught():
 
 
 def test_a_good_funnel_is_reliable():
-    x = Funnel().sample(5000, 10, torch.Generator().manual_seed(3))
-    found = measure_sampler(Funnel(), x, -Funnel().potential(x))
+    x = FUNNEL.sample(5000, 10, torch.Generator().manual_seed(3))
+    found = measure_sampler(FUNNEL, x, -FUNNEL.potential(x))
     assert found.reliable
     assert found.log_z == pytest.approx(0, abs=1e-12)
 

@@ -63,13 +63,6 @@ def test_label_steps_equal_the_formulas_in_mean_and_deviation(problems, exact):
     )
 
 
-def test_explicit_step_equals_the_matrix_formula(problems, exact):
-    p, h = problems["rotated"], 0.05
-    x = exact("explicit", p, [h])
-    c = torch.eye(2) - h * (torch.linalg.inv(p.s) - torch.linalg.inv(p.c))
-    assert torch.allclose(x[:, 1:] @ x[:, 1:].T, c @ p.c @ c.T, atol=1e-12)
-
-
 def test_bdf2_starts_anew_when_the_step_grows_too_much(problems, make, exact):
     p = problems["line"]
     found = run_scheme(make("bdf2", [0.01, 0.1]), p, 2)

@@ -47,8 +47,8 @@ def command(
     """
     from wopt.config import override
     from wopt.plan import seconds_of
-    from wopt.report import render
     from wopt_certify.run import certify_run
+    from wopt_report import render
 
     options = override({}, settings)
     listener = listener_for(quiet, as_json, verbose=True)

@@ -15,8 +15,7 @@ from wopt.interfaces import Budget, FinishedRun, Measurement, Subproblem, Target
 from wopt.particles import Particles
 from wopt.seeds import generator
 from wopt.statistics import mean_and_error, optimal_slope
-from wopt.targets import gaussian_moments
-from wopt.testing import jko_step, moments
+from wopt.targets import gaussian_moments, jko_step, moments
 from wopt.typed import Typed
 from wopt_certify.replay import ReplayedStep, replay
 

@@ -8,7 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from wopt.report import (
+from wopt.report import Run
+from wopt_certify.bounds import RULES, Entry
+from wopt_certify.estimate import Estimate
+from wopt_certify.results import Certificate, StepCertificate
+from wopt_report import (
     BLUE,
     GREEN,
     INK,
@@ -17,15 +21,11 @@ from wopt.report import (
     VERMILION,
     Chart,
     Picture,
-    Run,
     log_range,
     number,
     page,
     whole,
 )
-from wopt_certify.bounds import RULES, Entry
-from wopt_certify.estimate import Estimate
-from wopt_certify.results import Certificate, StepCertificate
 
 __all__ = ["BoundRow", "advice", "bound_rows", "certificate_picture", "pictures", "section"]
 

@@ -17,9 +17,10 @@ from wopt.particles import Particles
 from wopt.runs import Prepared
 from wopt.seeds import generator
 from wopt.statistics import mean_and_error
-from wopt.store import SPARE, Distances, RunDirectory, damaged, parsed
+from wopt.store import SPARE, RunDirectory, damaged, parsed
 from wopt.tensors import read_tensors, write_tensors
 from wopt.train import State, elapsed, is_at
+from wopt_evolution.distances import Distances
 
 __all__ = ["Evolution", "check_exact", "distances"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from wopt.component import fields
-from wopt.data import PopulationsReport
 from wopt.interfaces import Budget, FinishedRun, Measurement, Watch
-from wopt.store import Distances
+from wopt_evolution.distances import Distances
 from wopt_evolution.exact import Evolution, check_exact
 from wopt_evolution.populations import populations_report
+from wopt_evolution.snapshots import PopulationsReport
 
 __all__ = ["Exactness", "Populations"]
 

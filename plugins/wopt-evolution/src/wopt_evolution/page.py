@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from wopt.data import LeftOut
-from wopt.report import (
+from wopt.report import Run, Snapshot
+from wopt_evolution.distances import Distances
+from wopt_evolution.snapshots import LeftOut
+from wopt_report import (
     BLUE,
     GREEN,
     MUTED,
@@ -17,13 +19,10 @@ from wopt.report import (
     VERMILION,
     Chart,
     Picture,
-    Run,
-    Snapshot,
     limits,
     log_range,
     page,
 )
-from wopt.store import Distances
 
 __all__ = [
     "Guesses",

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from wopt.config import RunConfig
-from wopt.data import EvolutionClock, PopulationsReport
 from wopt.errors import DataError, WoptError
 from wopt.flow import Flow
 from wopt.interfaces import Listener
 from wopt.origin import culprit, in_words
 from wopt.seeds import derive
+from wopt_evolution.snapshots import EvolutionClock, PopulationsReport
 
 __all__ = ["at_times", "populations_report"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from wopt.report import METRICS
 from wopt.store import RunResult
+from wopt_report import METRICS
 
 __all__ = ["summary"]
 

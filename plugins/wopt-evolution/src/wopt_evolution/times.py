@@ -8,12 +8,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from wopt.data import EvolutionClock, MeasuredPopulations, write_table
+from wopt.data import write_table
 from wopt.errors import CapabilityError, ConfigError
 from wopt.runs import LoadedRun, check_data
 from wopt.seeds import derive
 from wopt.store import RunDirectory
 from wopt_evolution.populations import at_times
+from wopt_evolution.snapshots import EvolutionClock, MeasuredPopulations
 
 __all__ = ["write_times"]
 

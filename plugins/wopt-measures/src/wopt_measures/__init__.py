@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wopt_measures.laws.mixture import MixtureLaw
     from wopt_measures.laws.pixels import PixelLaw
     from wopt_measures.rejection import Draw, Rejection
+    from wopt_measures.sliced import sliced_energy_distance
     from wopt_measures.sources.array import ArraySource
     from wopt_measures.sources.bundled import SklearnSource
     from wopt_measures.sources.density import DensitySource
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from wopt_measures.sources.toy import ToySource
     from wopt_measures.targets.barenblatt import BarenblattTarget
     from wopt_measures.targets.bent import FunnelTarget, MustacheTarget
+    from wopt_measures.targets.density import Density
     from wopt_measures.targets.gaussian import GaussianTarget
     from wopt_measures.targets.logistic import LogisticTarget
     from wopt_measures.targets.mixture import MixtureTarget
@@ -54,6 +56,7 @@ __all__ = [
     "BarenblattLaw",
     "BarenblattTarget",
     "CircleTarget",
+    "Density",
     "DensitySource",
     "Draw",
     "Equilibrium",
@@ -87,6 +90,7 @@ __all__ = [
     "log_mean_weight",
     "log_weights",
     "log_weights_of",
+    "sliced_energy_distance",
 ]
 
 __getattr__, __dir__ = exports(__name__, __file__)

@@ -6,9 +6,10 @@ import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 
-from wopt.report import Run, column, page
+from wopt.report import Run
 from wopt.store import RunResult
 from wopt_posterior.diagnostics import BLIND, ModeWeight, SamplerReport
+from wopt_report import column, page
 
 __all__ = ["Moment", "SamplerPart", "advice", "sampler_part", "section", "summary"]
 

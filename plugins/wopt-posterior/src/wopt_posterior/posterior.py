@@ -19,8 +19,7 @@ from wopt.interfaces import Budget
 from wopt.psis import smoothed_importance_weights
 from wopt.runs import ListenerLike, Solution
 from wopt.seeds import derive, generator
-from wopt.targets import Density
-from wopt_measures import log_weights
+from wopt_measures import Density, log_weights
 from wopt_posterior.diagnostics.measure import measure_sampler, weighted
 from wopt_posterior.diagnostics.report import SamplerReport
 from wopt_posterior.reference import Reference

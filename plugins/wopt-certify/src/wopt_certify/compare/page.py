@@ -13,7 +13,11 @@ import numpy as np
 
 from wopt.errors import ConfigError
 from wopt.files import write_text
-from wopt.report import (
+from wopt.report import Run, read_run
+from wopt.store import RunResult
+from wopt_certify.compare.pairs import PairwiseComparison
+from wopt_certify.compare.reference import against_reference
+from wopt_report import (
     BLUE,
     GREEN,
     INK,
@@ -22,16 +26,11 @@ from wopt.report import (
     VERMILION,
     Chart,
     Picture,
-    Run,
     line_range,
     page,
-    read_run,
     status,
     subtitle,
 )
-from wopt.store import RunResult
-from wopt_certify.compare.pairs import PairwiseComparison
-from wopt_certify.compare.reference import against_reference
 
 __all__ = ["ComparedRun", "challenged", "compare", "rows"]
 

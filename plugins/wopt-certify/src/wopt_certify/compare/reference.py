@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from wopt.report import METRICS, Run
+from wopt.report import Run
+from wopt_report import METRICS
 
 __all__ = ["against_reference"]
 
@@ -30,7 +31,7 @@ def against_reference(runs: Sequence[Run], names: Sequence[str]) -> tuple[str, l
     exact = [None if run.result is None else run.result.exact for run in runs]
     known = [one for one in exact if one is not None]
     for key, words in METRICS:
-        if known and all(_finite(getattr(one, key)) for one in known):
+        if known and all(_finite(getattr(one, key, None)) for one in known):
             return words, [None if one is None else getattr(one, key) for one in exact]
     return _against_finest(runs, names)
 

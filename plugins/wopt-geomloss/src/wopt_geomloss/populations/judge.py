@@ -9,9 +9,9 @@ import ot
 import torch
 from torch import Tensor
 
-from wopt.data import LeftOut, MeasuredPopulations, PopulationsReport
 from wopt.interfaces import Carry
 from wopt.seeds import generator
+from wopt_evolution import LeftOut, MeasuredPopulations, PopulationsReport
 
 __all__ = [
     "displacement_interpolation",

@@ -15,8 +15,8 @@ from torch import Tensor
 import wopt
 from wopt import ConfigError, Particles, ProximalScheme
 from wopt.component import fields
-from wopt.data import MeasuredPopulations
 from wopt.seeds import generator
+from wopt_evolution import MeasuredPopulations
 from wopt_geomloss.populations.features import Features, least_squares
 from wopt_geomloss.populations.judge import optimal_pairs
 

@@ -18,9 +18,7 @@ from wopt.data import (
     File,
     Fractions,
     Key,
-    MeasuredPopulations,
     Missing,
-    PopulationsReport,
     chosen_rows,
     column_names,
     pick_columns,
@@ -28,6 +26,7 @@ from wopt.data import (
     split,
 )
 from wopt.interfaces import Carry
+from wopt_evolution import MeasuredPopulations, PopulationsReport
 from wopt_geomloss.populations.arrival import Arrival
 from wopt_geomloss.populations.legs import Legs, legs_of
 from wopt_geomloss.populations.potential import LearntPotential, taught

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from wopt import Capability, DataError, Target
 from wopt.interfaces import support_of
-from wopt.sliced import sliced_w2
 from wopt_measures.laws.gaussian import check_points
+from wopt_measures.sliced import sliced_w2
 
 __all__ = ["PosteriordbTarget"]
 

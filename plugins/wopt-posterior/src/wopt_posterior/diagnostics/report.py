@@ -12,10 +12,9 @@ from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.interfaces import Target
-from wopt.sliced import sliced_energy_distance
 from wopt.statistics import mean_and_error
 from wopt.typed import Number, Typed
-from wopt_measures import Draw, Rejection, log_mean_weight
+from wopt_measures import Draw, Rejection, log_mean_weight, sliced_energy_distance
 
 __all__ = [
     "BLIND",

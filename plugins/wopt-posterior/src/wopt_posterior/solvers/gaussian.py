@@ -13,7 +13,7 @@ from wopt.errors import CapabilityError
 from wopt.interfaces import SILENT, FlowBlock, Listener, SolveReport, Subproblem, Target
 from wopt.parallel import SOLO, Team
 from wopt.statistics import optimal_slope
-from wopt.testing import moments
+from wopt.targets import moments
 from wopt.train import minimise_by_lbfgs, spread
 
 __all__ = ["become_gaussian", "laplace"]
