@@ -79,16 +79,17 @@ def compared(
     reference: Reference,
     there: Tensor,
     proposals: Proposals,
-    log_z: float,
     rng: torch.Generator,
 ) -> Comparison:
     """Return how draws and a reference sample of their target differ.
 
-    The best classifier between target p and model q is known, f = w/(w + Z), w = exp(-V)/q: near 1
-    where q lacks draws. If a fraction e of p is missing among the draws and the rest is right,
+    The best classifiers between target p and model q are known, f = w/(w + l), w = exp(-V)/q: near
+    1 where q lacks draws. If a fraction e of p is missing among the draws and the rest is right,
 
         E_p[f] = (1 - e) c + e,    c = E[f] of the draws,    so    e = (E_p[f] - c)/(1 - c).
 
+    The level l is that of :func:`bridge` from the draws to themselves, so that c is 1/2 for draws
+    of equal weights, and l is Z for weighted draws of q.
     Before, reference points may jump to draws of the model with probability min(1, w(y)/w(x)),
     which leaves p as it is: where the model is right the reference becomes so, too, and what is
     left is where no draw leads. Each coordinate's ranks among all points, as normal scores, are
@@ -97,7 +98,6 @@ def compared(
     Args:
         drawn: The draws that are judged; families of one number descend from one proposal.
         at, there: log w at the draws and at the reference points, nats.
-        log_z: log Z, nats.
 
     Source: Meng, Wong, *Simulating ratios of normalizing constants*, 1996; Gabrie, Rotskoff,
     Vanden-Eijnden, *Adaptive Monte Carlo augmented with normalizing flows*, PNAS 2022; Vehtari et
@@ -108,7 +108,7 @@ def compared(
         >>> half = x.abs()  # draws of one half of p, of density 2 p
         >>> there = torch.where(x[:, 0] > 0, 0.0, torch.inf).double()
         >>> found = compared(Reference.exact(half), there.new_zeros(2000), Reference.exact(x),
-        ...     there, Proposals(half, there.new_zeros(2000)), 0.0,
+        ...     there, Proposals(half, there.new_zeros(2000)),
         ...     torch.Generator().manual_seed(1))
         >>> abs(found.missing - 0.5) < 0.05, found.lacks, found.differs
         (True, True, True)
@@ -124,14 +124,15 @@ def compared(
     # Who has jumped is a family of its own.
     families = torch.where(stayed, reference.families, -1 - torch.arange(len(x)))
     settled = dataclasses.replace(reference, points=x, families=families)
-    f, of_draws = torch.sigmoid(there - log_z), torch.sigmoid(at - log_z)
+    level = bridge(at, at, drawn.weights)
+    f, of_draws = torch.sigmoid(there - level), torch.sigmoid(at - level)
     (mean, error), (c, c_error) = settled.mean(f), drawn.mean(of_draws)
     # A mass of less than a draw is missing from exact draws, too.
     resolution = 1 / len(drawn.points)
     error = (error.square() + c_error.square() + resolution**2).sqrt()
     missing, error = ((v / (1 - c)) for v in (mean - c, error))
     most = max(float(missing), 0.0) + _quantile() * float(error)
-    where = x[stayed & (there - log_z > 1)]
+    where = x[stayed & (there - level > 1)]
     return Comparison(float(missing), float(error), most, where, _apart(drawn, settled))
 
 

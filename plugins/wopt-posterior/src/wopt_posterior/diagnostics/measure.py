@@ -101,7 +101,7 @@ def measure_sampler(
         there, rng = _log_ratio(target, model, reference.points), generator(seed, "compare")
         if reference.is_exact:
             eubo, eubo_error = mean_and_error(there)
-        found = compared(drawn, at, reference, there, Proposals(proposals, log_w), log_z, rng)
+        found = compared(drawn, at, reference, there, Proposals(proposals, log_w), rng)
         lost = _lost_modes(target, drawn, reference, found, own, rng)
         error = math.hypot(error, log_z - bridge(log_w, there, reference.weights))
         warnings += _of_comparison(found, drawn, names, own)
