@@ -14,8 +14,8 @@ __all__ = ["with_sampler"]
 def with_sampler(certificate: Certificate, directory: RunDirectory) -> Certificate:
     """Return the certificate with KL(model | target) = log Z - ELBO, if no better one is known.
 
-    log Z is that by importance sampling, so the value is an estimate, and the text says whether the
-    weights can be trusted.
+    log Z is that by bridge sampling, so the value is an estimate, and the text says whether the
+    draws can be trusted.
     """
     result = read_document(directory.result, RunResult)
     if result is None or result.sampler is None:
@@ -27,7 +27,7 @@ def with_sampler(certificate: Certificate, directory: RunDirectory) -> Certifica
         return certificate
     trust = "trusted" if sampler.reliable else "not to be trusted, so it may be far too small"
     by = (
-        f"log Z by importance sampling less ELBO, {trust}: k-hat {sampler.k_hat_text}, threshold "
+        f"log Z by bridge sampling less ELBO, {trust}: k-hat {sampler.k_hat_text}, threshold "
         f"{sampler.k_hat_threshold:.2g}"
     )
     reported = dataclasses.replace(gap, estimate=estimate, estimate_by=by)

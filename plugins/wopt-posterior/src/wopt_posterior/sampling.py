@@ -92,7 +92,7 @@ def sample(
         >>> abs(float(posterior.means[0] - law.mean)) < 0.05
         True
     """
-    watch = Stopwatch()
+    watch, whole = Stopwatch(), Budget(budget)
     if isinstance(log_prob, GivenModel):
         dim, names = log_prob.dim, names or log_prob.names
         support = {**log_prob.support, **(support or {})}
@@ -121,7 +121,7 @@ def sample(
     solution, failed = _solution(prepared, progress)
     flow = Flow(solution.flow.map, solution.flow.base, known)
     made = (density, flow, n, seed, _how(solution) + failed, prepared.reference)
-    found = Posterior.of(*made, *_moves(training, iterations))
+    found = Posterior.of(*made, *_moves(whole, training, iterations))
     return dataclasses.replace(found, cpu_seconds=watch.cpu, solution=solution)
 
 
@@ -151,14 +151,15 @@ def continued(
     solution = advance(further, before.state, listener_of(listener))
     flow = Flow(solution.flow.map, solution.flow.base, posterior.names)
     made = (posterior.density, flow, n, seed, _how(solution), posterior.reference)
-    found = Posterior.of(*made, *_moves(watch, iterations))
+    found = Posterior.of(*made, *_moves(Budget(budget, watch), watch, iterations))
     seconds = posterior.cpu_seconds + watch.cpu
     return dataclasses.replace(found, cpu_seconds=seconds, solution=solution)
 
 
-def _moves(training: Stopwatch, iterations: int | None) -> tuple[Budget, int | None]:
+def _moves(whole: Budget, training: Stopwatch, iterations: int | None) -> tuple[Budget, int | None]:
     """Return as much time for trajectories as the map took, or a number where iterations are."""
-    return Budget(training.cpu), None if iterations is None else TRAJECTORIES
+    seconds = min(training.cpu, whole.left or 0.0)
+    return Budget(seconds), None if iterations is None else TRAJECTORIES
 
 
 def _solution(prepared: Prepared, progress: Listener) -> tuple[Solution, str]:
