@@ -40,37 +40,17 @@ Shape = int | Sequence[int]
 Rng = torch.Generator | None
 
 
-class Flow(nn.Module):
-    """The law of x = F^-1(z), z drawn from the base, F the composition of bijections.
+class FlowMap(nn.Module):
+    """The bijections of a flow, the first one first, and the base at which they end.
 
-        log p(x) = log base(F(x)) + log |det DF(x)|.
-
-    A flow from data to noise begins with the preprocessing and has the target for its base. A start
-    carried to a target is the base of the :meth:`inverted` flow.
-
-    Densities and reparameterised samples carry gradients to their arguments and to the parameters
-    (call ``flow.requires_grad_()`` first, as trained blocks are frozen). Without gradients rows are
-    processed in batches, which bounds memory.
-
-    Rows are in the data's units. An integer or a category (its code) stands for the cell around it,
-    over which noise spread it in training: the density at it is about its probability, and
-    :func:`~wopt.flow.conversions.log_mass_bound` gives a lower bound of that.
-
-    Args:
-        bijections: Bijections, the first one first, from the model's units to the base; or a
-            chain of them, or the inverse of one. The first may be a preprocessing, which is frozen.
-        base: A law, or a distribution of torch; ``None`` if it is not known.
-        names: Names of the columns, conditions last.
-        frame: Type of the frame that the model was fitted to, if it was.
-        conditions: Rows of conditions, shape ``(m, k)``, in the flow's coordinates, from which
-            those of samples are drawn, unless they are given.
+    Arguments are those of :class:`Flow`.
 
     Example:
         >>> import wopt
         >>> units = AffineTransform.fit(torch.randn(100, 2), "none")
-        >>> flow = Flow([units], wopt.build("target", "gaussian"))
-        >>> flow.sample((3, 4)).shape, flow.log_prob(torch.zeros(5, 2)).shape
-        (torch.Size([3, 4, 2]), torch.Size([5]))
+        >>> flow = Flow([units], wopt.build("target", "gaussian"), ("a", "b"))
+        >>> flow.dim, flow.blocks, flow.pulls_back
+        (2, [], True)
     """
 
     @renamed_arguments(map="bijections")
@@ -100,12 +80,6 @@ class Flow(nn.Module):
         end = "to" if self.pulls_back else "from"
         return f"Flow({self.dim} columns, {len(self.blocks)} {kind} block(s) {end} {base})"
 
-    def _repr_html_(self) -> str:
-        """Return the columns and the blocks for a notebook."""
-        from wopt.flow.conversions import flow_html
-
-        return flow_html(self)
-
     @property
     def chain(self) -> Chain:
         """The blocks in the order in which they were made."""
@@ -120,19 +94,6 @@ class Flow(nn.Module):
     def normalised(self) -> bool:
         """Whether the base's density is known with its constant."""
         return self.base is not None and self.base.normalised
-
-    def inverted(self) -> Flow:
-        """Return the flow in the other direction: the law of F(z), z drawn from the base.
-
-        Example:
-            >>> import wopt
-            >>> units = AffineTransform.fit(9 * torch.randn(100, 1), "standardise")
-            >>> flow = Flow([units], wopt.build("target", "gaussian")).inverted()
-            >>> bool(flow.sample(1000).std() < 1)
-            True
-        """
-        other = self.map.of if isinstance(self.map, Inverse) else Inverse(self.map)
-        return Flow(other, self.base, self.names, self.frame, self.conditions)
 
     @property
     def blocks(self) -> list[FlowBlock]:
@@ -176,6 +137,81 @@ class Flow(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Return map^-1(z; c), ``(n, d)``, and log |det|, ``(n,)``, for points of the base."""
         return self.map.inverse(*inputs_of(self, z, c), audit=audit)
+
+    def table(self, x: Tensor) -> Any:
+        """Return rows as an Arrow table with the data's names, integers and categories.
+
+        Args:
+            x: Rows of :meth:`sample`, shape ``(n, d)``, with or without the conditions.
+
+        Example:
+            >>> import wopt
+            >>> units = AffineTransform.fit(torch.randn(100, 2), "none")
+            >>> flow = Flow([units], wopt.build("target", "gaussian"), ("a", "b"))
+            >>> flow.table(flow.sample(3)).column_names
+            ['a', 'b']
+        """
+        names = self.names or coordinates(self.dim)
+        return arrow_table(x, self.columns or Columns.on_the_line(names, self.condition))
+
+    def _carry(self, function: Callable[..., Any], *inputs: Tensor) -> Any:
+        """Return ``function(*inputs)``, in batches where no gradient is needed."""
+        if torch.is_grad_enabled() and any(t.requires_grad for t in (*inputs, *self.parameters())):
+            return function(*inputs)
+        return in_batches(function, *inputs)
+
+
+class Flow(FlowMap):
+    """The law of x = F^-1(z), z drawn from the base, F the composition of bijections.
+
+        log p(x) = log base(F(x)) + log |det DF(x)|.
+
+    A flow from data to noise begins with the preprocessing and has the target for its base. A start
+    carried to a target is the base of the :meth:`inverted` flow.
+
+    Densities and reparameterised samples carry gradients to their arguments and to the parameters
+    (call ``flow.requires_grad_()`` first, as trained blocks are frozen). Without gradients rows are
+    processed in batches, which bounds memory.
+
+    Rows are in the data's units. An integer or a category (its code) stands for the cell around it,
+    over which noise spread it in training: the density at it is about its probability, and
+    :func:`~wopt.flow.conversions.log_mass_bound` gives a lower bound of that.
+
+    Args:
+        bijections: Bijections, the first one first, from the model's units to the base; or a
+            chain of them, or the inverse of one. The first may be a preprocessing, which is frozen.
+        base: A law, or a distribution of torch; ``None`` if it is not known.
+        names: Names of the columns, conditions last.
+        frame: Type of the frame that the model was fitted to, if it was.
+        conditions: Rows of conditions, shape ``(m, k)``, in the flow's coordinates, from which
+            those of samples are drawn, unless they are given.
+
+    Example:
+        >>> import wopt
+        >>> units = AffineTransform.fit(torch.randn(100, 2), "none")
+        >>> flow = Flow([units], wopt.build("target", "gaussian"))
+        >>> flow.sample((3, 4)).shape, flow.log_prob(torch.zeros(5, 2)).shape
+        (torch.Size([3, 4, 2]), torch.Size([5]))
+    """
+
+    def _repr_html_(self) -> str:
+        """Return the columns and the blocks for a notebook."""
+        from wopt.flow.conversions import flow_html
+
+        return flow_html(self)
+
+    def inverted(self) -> Flow:
+        """Return the flow in the other direction: the law of F(z), z drawn from the base.
+
+        Example:
+            >>> import wopt
+            >>> units = AffineTransform.fit(9 * torch.randn(100, 1), "standardise")
+            >>> flow = Flow([units], wopt.build("target", "gaussian")).inverted()
+            >>> bool(flow.sample(1000).std() < 1)
+            True
+        """
+        other = self.map.of if isinstance(self.map, Inverse) else Inverse(self.map)
+        return Flow(other, self.base, self.names, self.frame, self.conditions)
 
     def log_prob(self, x: Any, conditions: Any = None, *, audit: bool = False) -> Tensor:
         """Return the model's (conditional) log-density, shape ``(...)``, nats.
@@ -306,22 +342,6 @@ class Flow(nn.Module):
 
         return between(self, x, fraction)
 
-    def table(self, x: Tensor) -> Any:
-        """Return rows as an Arrow table with the data's names, integers and categories.
-
-        Args:
-            x: Rows of :meth:`sample`, shape ``(n, d)``, with or without the conditions.
-
-        Example:
-            >>> import wopt
-            >>> units = AffineTransform.fit(torch.randn(100, 2), "none")
-            >>> flow = Flow([units], wopt.build("target", "gaussian"), ("a", "b"))
-            >>> flow.table(flow.sample(3)).column_names
-            ['a', 'b']
-        """
-        names = self.names or coordinates(self.dim)
-        return arrow_table(x, self.columns or Columns.on_the_line(names, self.condition))
-
     def distribution(self) -> FlowDistribution:
         """Return the model as a :class:`torch.distributions.Distribution`."""
         from wopt.flow.conversions import FlowDistribution
@@ -369,9 +389,3 @@ class Flow(nn.Module):
             x = torch.cat([x, self.transform.of_conditions.inverse(part.to(x))[0]], dim=1)
         x = columns.seen(x) if columns else x
         return x.reshape(*size, -1), log_density.reshape(size)
-
-    def _carry(self, function: Callable[..., Any], *inputs: Tensor) -> Any:
-        """Return ``function(*inputs)``, in batches where no gradient is needed."""
-        if torch.is_grad_enabled() and any(t.requires_grad for t in (*inputs, *self.parameters())):
-            return function(*inputs)
-        return in_batches(function, *inputs)

@@ -114,15 +114,14 @@ def compared(
         (True, True, True)
     """
     x, there = reference.points, there.nan_to_num(nan=torch.inf)
-    stayed = torch.ones(len(x), dtype=torch.bool)
+    stayed, families = torch.ones(len(x), dtype=torch.bool), reference.families
     for _ in range(_JUMPS):
         rows = torch.randint(len(proposals.points), (len(x),), generator=rng)
         to = proposals.log_weights[rows]
         taken = torch.rand(len(x), generator=rng).log() < to - there
         x = torch.where(taken[:, None], proposals.points[rows], x)
         there, stayed = torch.where(taken, to, there), stayed & ~taken
-    # Who has jumped is a family of its own.
-    families = torch.where(stayed, reference.families, -1 - torch.arange(len(x)))
+        families = torch.where(taken, -1 - rows, families)  # they descend from that proposal
     settled = dataclasses.replace(reference, points=x, families=families)
     level = bridge(at, at, drawn.weights)
     f, of_draws = torch.sigmoid(there - level), torch.sigmoid(at - level)
