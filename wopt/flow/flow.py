@@ -122,6 +122,12 @@ class FlowMap(nn.Module):
         return self.transform.columns if self.pulls_back else None
 
     @property
+    def described(self) -> Columns:
+        """Descriptions of the columns, also of numbers on the whole line."""
+        names = self.names or coordinates(self.dim)
+        return self.columns or Columns.on_the_line(names, self.condition)
+
+    @property
     def condition(self) -> int:
         """Number of columns, the last ones, that are conditions."""
         return self.transform.condition
@@ -151,8 +157,7 @@ class FlowMap(nn.Module):
             >>> flow.table(flow.sample(3)).column_names
             ['a', 'b']
         """
-        names = self.names or coordinates(self.dim)
-        return arrow_table(x, self.columns or Columns.on_the_line(names, self.condition))
+        return arrow_table(x, self.described)
 
     def _carry(self, function: Callable[..., Any], *inputs: Tensor) -> Any:
         """Return ``function(*inputs)``, in batches where no gradient is needed."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wopt.config import RunConfig
-from wopt.runs import Cited, cited, cited_component, components
 from wopt.store import RunDirectory, read_document
 from wopt_certify.bounds import RULES
 from wopt_certify.challenge.kinds import FreeSteps, Mixtures, Shells
 from wopt_certify.results import Certificate
+from wopt_report import Cited, cited, cited_component, components
 
 __all__ = ["CHALLENGERS", "citations"]
 
