@@ -117,8 +117,7 @@ def sample(
     progress.phase("a reference sample of the density, by three tenths of the budget")
     prepared = planned(validate(table), table, start=at)
     assert prepared is not None
-    training = Stopwatch()
-    solution, failed = _solution(prepared, progress)
+    training, (solution, failed) = Stopwatch(), _solution(prepared, progress)
     flow = Flow(solution.flow.map, solution.flow.base, known)
     made = (density, flow, n, seed, _how(solution) + failed, prepared.reference)
     found = Posterior.of(*made, *_moves(whole, training, iterations))

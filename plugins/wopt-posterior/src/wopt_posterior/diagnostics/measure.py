@@ -86,41 +86,45 @@ def measure_sampler(
         (0.0, 1000.0, True)
     """
     proposals, log_w = proposals.double().cpu(), _weights(target, proposals, log_q)
-    smoothed, heavy = smoothed_importance_weights(log_w), []
+    smoothed, warnings = smoothed_importance_weights(log_w), list[str]()
     if drawn is None:
-        drawn, at, heavy = weighted(proposals, smoothed), log_w, _of_weights(smoothed)
+        drawn, at, warnings = weighted(proposals, smoothed), log_w, _of_weights(smoothed)
     else:
         assert model is not None
         at = _log_ratio(target, model, drawn.points)
     log_z = bridge(log_w, at, drawn.weights)
     error = bridge_error(log_w, at, drawn, log_z)
     own, names = _own(support), names or [f"x{j}" for j in range(proposals.shape[1])]
-    warnings = [*heavy, *_of_constant(known_log_z(target), log_z, error)]
-    found, lost, eubo, eubo_error = None, None, None, None
+    warnings += _of_constant(known_log_z(target), log_z, error)
+    found, lost, upper = None, None, _upper_side(None, log_w)
     if reference is not None and model is not None:
         there, rng = _log_ratio(target, model, reference.points), generator(seed, "compare")
-        if reference.is_exact:
-            eubo, eubo_error = mean_and_error(there)
+        upper = _upper_side(reference, there)
         found = compared(drawn, at, reference, there, Proposals(proposals, log_w), rng)
         lost = _lost_modes(target, drawn, reference, found, own, rng)
         error = math.hypot(error, log_z - bridge(log_w, there, reference.weights))
         warnings += _of_comparison(found, drawn, names, own)
     elbo, elbo_error = mean_and_error(log_w)
     return SamplerReport(
-        *(elbo, eubo, log_z, error, effective_size(log_w)),
-        elbo_error=elbo_error,
-        eubo_error=eubo_error,
-        k_hat=smoothed.k_hat,
-        k_hat_threshold=smoothed.threshold,
-        reliable=not warnings,
-        warnings=tuple(warnings),
+        *(elbo, upper[0], log_z, error, effective_size(log_w)),
+        *(smoothed.k_hat, smoothed.threshold, not warnings, tuple(warnings)),
         **dataclasses.replace(drawn, points=own(drawn.points)).moments(),
+        elbo_error=elbo_error,
+        eubo_error=upper[1],
         mode_weights=_mode_weights(target, proposals, drawn),
         lost_modes=lost,
         missing=None if found is None else found.missing,
         missing_error=None if found is None else found.error,
         draws=len(proposals),
     )
+
+
+def _upper_side(
+    reference: Reference | None, there: Tensor
+) -> tuple[float, float] | tuple[None, None]:
+    """Return EUBO and its standard error, if there are exact draws."""
+    exact = reference is not None and reference.is_exact
+    return mean_and_error(there) if exact else (None, None)
 
 
 def weighted(proposals: Tensor, smoothed: Smoothed) -> Reference:
