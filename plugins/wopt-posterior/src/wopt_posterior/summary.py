@@ -75,6 +75,7 @@ def tail_shape(x: Tensor) -> float:
     """Return the Pareto shape k of the heavier tail of draws ``(n,)``: no moment from 1/k on.
 
     Example:
+        >>> import torch
         >>> z = torch.randn(4000, 2, generator=torch.Generator().manual_seed(0)).double()
         >>> tail_shape(z[:, 0]) < 0.3, tail_shape(z[:, 0] / z[:, 1]) > 0.7  # normal, Cauchy
         (True, True)

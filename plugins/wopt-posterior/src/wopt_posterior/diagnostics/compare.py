@@ -161,8 +161,8 @@ def bridge(log_w: Tensor, at: Tensor, weights: Tensor) -> float:
 
     Example:
         >>> w = torch.tensor([1.0, 3.0]).double()
-        >>> round(bridge(w.log(), w.log(), w / 4), 9) == round(float(torch.tensor(2.0).log()), 9)
-        True
+        >>> round(bridge(w.log(), w.log(), w / 4), 6)
+        0.693147
     """
     both = torch.cat([log_w, at])
     both = both[both.isfinite()]
