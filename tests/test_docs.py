@@ -24,7 +24,11 @@ PAGES = [
 ]
 COMMANDS = host().registry.commands
 each = pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
-SMALL = [(r"(budget=)\d+", r"\g<1>1"), (r"(iterations=)(60|100)\b", r"\g<1>20")]
+SMALL = [
+    (r"(budget=)\d+", r"\g<1>1"),
+    (r"(iterations=)(60|100)\b", r"\g<1>20"),
+    (r"(runs=)4\b", r"\g<1>2"),
+]
 """What makes an example quick."""
 
 
