@@ -133,7 +133,7 @@ def test_a_plan_that_cannot_learn_loses_wherever_it_stands():
 
 
 def trial(scores):
-    return Trial(None, 1.0, None, (), torch.as_tensor(scores), 0.0, False)
+    return Trial(None, 1.0, None, None, (), torch.as_tensor(scores), 0.0, False)
 
 
 def test_the_better_trial_on_held_out_rows_leads():
@@ -153,16 +153,17 @@ def test_a_row_far_out_decides_nothing():
     assert not beats(trial(scores), trial(broken))
 
 
-def test_training_goes_on_from_the_trial_and_its_record_repeats_it():
-    """The run makes the rest of the winner's schedules alone; without the trial, the same bits."""
+def test_training_goes_on_from_the_trials_and_their_record_repeats_it():
+    """The run makes the rest of the winner's schedules alone; by the record, the same bits."""
     solution = wopt.fit(BENT, budget=2)
     made, record = solution.prepared, solution.history[-1]
     assert len(record.schedules) == len(made.config.solver.seconds)
     assert record.iterations == sum(map(sum, record.schedules))
-    assert len(made.problem.begun[1]) == 1
+    assert len(made.problem.begun()[1]) == 1
+    assert next(iter(made.config.plan.tried)) in made.config.plan.told.replace(" ", "_")
     solver = repeated(made.problem.solver, solution.history)
-    problem = dataclasses.replace(made.problem, begun=None, solver=solver)
-    (state, again), *_ = iterate(problem, problem.begin(made.train, made.valid))
+    problem = dataclasses.replace(build(made.config), solver=solver)
+    (state, again), *_ = iterate(problem, problem.begin())
     assert again.schedules == record.schedules
     one, two = (block.state_dict() for block in (state.block, solution.state.block))
     assert all(torch.equal(one[key], two[key]) for key in one)

@@ -196,7 +196,7 @@ def test_plans_are_timed_with_the_number(tiny, monkeypatch, default):
     seen = []
     monkeypatch.setattr(
         "wopt.runs.building.race",
-        lambda plans, *_: seen.append(torch.get_num_threads()) or Outcome(plans[0], (5.0,), None),
+        lambda plans, *_: seen.append(torch.get_num_threads()) or Outcome(plans[0], (5.0,)),
     )
     planned = {"source": tiny["source"], "plan": {"budget": 5}}
     prepared = build(planned)

@@ -13,6 +13,7 @@ __all__ = [
     "error_of_mean",
     "even_power",
     "mean_and_error",
+    "mixing_weights",
     "normal_log_prob",
     "optimal_slope",
     "per_group",
@@ -119,6 +120,30 @@ def mean_and_error(values: Tensor, weights: Tensor | None = None) -> Mean:
         return Mean(float(weights.to(values) @ values), 0.0)
     spread = float(values.std() / math.sqrt(len(values))) if len(values) > 1 else math.nan
     return Mean(float(values.mean()), spread)
+
+
+def mixing_weights(log_densities: Tensor, prior: float = 0.0) -> Tensor:
+    """Return the likeliest weights of a mixture of known laws, shape ``(k,)``, by EM.
+
+    Args:
+        log_densities: Log-density of each row by each law, shape ``(n, k)``, nats.
+        prior: Number of further rows of each law, of which it is known that they are its.
+
+    Example:
+        >>> import torch
+        >>> mixing_weights(torch.tensor([[0.0, -50.0], [0.0, -50.0], [-50.0, 0.0]])).mul(3).round()
+        tensor([2., 1.])
+    """
+    n, k = log_densities.shape
+    weights = log_densities.new_full((k,), 1 / k)
+    for _ in range(_ITERATIONS):
+        posterior = (log_densities + weights.log()).softmax(1)
+        weights = (posterior.sum(0) + prior) / (n + k * prior)
+    return weights
+
+
+_ITERATIONS = 200
+"""Steps of EM for weights, a concave problem in few numbers."""
 
 
 def even_power(log_weights: Tensor, least: float, shares: Tensor | None = None) -> float:

@@ -21,9 +21,8 @@ __all__ = ["command"]
 def command(data: Path, budget: str | None, settings: tuple[str, ...], as_json: bool) -> None:
     """Show the options that would be chosen for DATA, a data file or a configuration, and why.
 
-    Nothing is run. The options are printed as a configuration that `wopt run` takes. A dozen
-    iterations are timed, and for fewer than 5,000 rows several recipes are tried, for up to two
-    thirds of the budget.
+    The options are printed as a configuration that `wopt run` takes. Candidates are tried for up to
+    two fifths of the budget; nothing else is run.
     """
     import tomli_w
 

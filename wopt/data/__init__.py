@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from wopt.data.dataset import split as split
     from wopt.data.load import chosen_rows as chosen_rows
     from wopt.data.load import from_table as from_table
+    from wopt.data.recode import Recode as Recode
     from wopt.data.stream import streamed as streamed
     from wopt.data.tables import READABLE as READABLE
     from wopt.data.tables import column_names as column_names

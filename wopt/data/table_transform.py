@@ -14,9 +14,9 @@ from wopt.data.transform import Affine, AffineTransform, How, check_size
 from wopt.errors import DataError
 from wopt.statistics import mean_and_error, some
 
-__all__ = ["curve_of", "fit_transform", "gaussianised", "through_quantiles"]
+__all__ = ["KNOTS", "curve_of", "fit_transform", "gaussianised", "through_quantiles"]
 
-_KNOTS = 8
+KNOTS = 8
 """Knots of a curve: enough for skewness, tails and ends. Modes are left to the flow, as curves of
 more knots make sheets and clusters wavy; see docs/benchmarks.md."""
 
@@ -97,7 +97,7 @@ def through_quantiles(x: Tensor) -> QuantileTransform | None:
     """Return the curve of sorted values, shape ``(n,)``; ``None`` if too few differ."""
     n = len(x)
     last = -torch.special.ndtri(x.new_tensor(_BEYOND / n))
-    z = torch.linspace(-1, 1, _KNOTS, dtype=x.dtype) * last
+    z = torch.linspace(-1, 1, KNOTS, dtype=x.dtype) * last
     at = (n * torch.special.ndtr(z) - 0.5).clamp(0, n - 1)
     below = at.floor().long().clamp(max=n - 2)
     quantiles = torch.lerp(x[below], x[below + 1], at - below)

@@ -85,6 +85,11 @@ class Chain(Bijection):
         return functools.reduce(operator.and_, (m.provides for m in self), super().provides)
 
     @property
+    def folds(self) -> bool:
+        """Whether several points may have one inverse image, see :class:`FlowBlock`."""
+        return any(block.folds for block in self.blocks)
+
+    @property
     def like(self) -> Tensor:
         """A tensor of any shape with the dtype and device of the blocks."""
         own = (p for block in self.blocks for p in block.parameters())

@@ -114,6 +114,8 @@ def exact_inverse(
         ([1.0, 1.0], True)
     """
     maps = _Maps(blocks, c)
+    if any(block.folds for block in blocks):  # F may carry x to another point with this inverse
+        return maps.undone(y)
     try:
         x = maps.undo(y)
         at, log_det = maps.audit(x)
@@ -150,9 +152,15 @@ class _Maps:
 
     def undo(self, y: Tensor) -> Tensor:
         """Return the points before the maps, shape ``(n, d)``."""
+        return self.undone(y)[0]
+
+    def undone(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the points before the maps, ``(n, d)``, and the log-det of that, ``(n,)``."""
+        total = torch.zeros_like(y[:, 0])
         for block in reversed(self.blocks):
-            y = block.inverse(*given(y, self.c))[0]
-        return y
+            y, log_det = block.inverse(*given(y, self.c))
+            total = total + log_det
+        return y, total
 
     def move(self, x: Tensor) -> Tensor:
         """Return the points after the maps, shape ``(n, d)``."""

@@ -362,7 +362,7 @@ class Flow(nn.Module):
             there, log_det = self._carry(functools.partial(self.map, audit=audit), x, *c)
             log_density = log_det + base.log_prob(there).to(log_det)
             if audit and not columns:
-                warn_of_missed(there, z)
+                warn_of_missed(*((back(there, *c)[0], x) if self.chain.folds else (there, z)))
         else:
             log_density = base.log_prob(z).to(log_det) - log_det
         for part in c if conditions is None else ():

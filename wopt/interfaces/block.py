@@ -43,6 +43,9 @@ class FlowBlock(Component, Bijection):
     provides: Capability = Capability.NOTHING
     precision: Precision | None = None
     """Precision of matrix products in its training; if it is set, it is audited in float64."""
+    folds: ClassVar[bool] = False
+    """Whether several points y have one T^-1(y), of which T gives one: T^-1(T(x)) is x, and the law
+    of T^-1(y) has the density that T states, but T(T^-1(y)) may be another point."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

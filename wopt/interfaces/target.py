@@ -202,6 +202,12 @@ class Law(Component, abc.ABC):
         """Return ``n`` samples, shape ``(n, dim)``, float64, on the generator's device."""
         raise self._lacks(Capability.TARGET_SAMPLES)
 
+    def check_density(self, dim: int, rng: torch.Generator) -> None:
+        """Raise :class:`~wopt.errors.DataError` for mistakes that show at a few points.
+
+        It is asked before any work that carries a start to this law.
+        """
+
     def components(self, x: Tensor) -> tuple[Tensor, Tensor] | None:
         """Return the weights of known modes, ``(k,)``, and memberships of points, ``(n, k)``.
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wopt.plan.planner import plan as plan
     from wopt.plan.planner import portfolio as portfolio
     from wopt.plan.trials import Outcome as Outcome
+    from wopt.plan.trials import Trial as Trial
     from wopt.plan.trials import race as race
 
 __getattr__, __dir__ = exports(__name__, __file__)

@@ -72,6 +72,13 @@ class Planning(Component):
         str,
         Field(description="what was planned and why; written by wopt, which then keeps to it"),
     ] = ""
+    tried: Annotated[
+        dict[str, str] | None,
+        Field(
+            description="candidates whose maps the model mixes, the one that is trained first, and "
+            "the iterations in each hundredth of their trials; written by wopt, which repeats them"
+        ),
+    ] = None
 
     @property
     def seconds(self) -> float | None:

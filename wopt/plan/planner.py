@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from wopt.component import build
+from wopt.component import build, name_of
 from wopt.host import host
 from wopt.interfaces.candidate import Candidate
 from wopt.plan.facts import Facts
@@ -27,11 +27,13 @@ class Plan:
     """The options chosen for a problem.
 
     Attributes:
+        name: Name of the candidate.
         table: Options as in a configuration file; ``preprocess`` is the source's.
         reasons: Clauses that tell what was chosen and why.
         facts: The facts from which the options were chosen, with the budget in CPU seconds.
     """
 
+    name: str
     table: dict[str, Any]
     reasons: tuple[str, ...]
     facts: Any
@@ -58,7 +60,7 @@ def plan(facts: Facts, candidate: Candidate | None = None) -> Plan:
         plans = portfolio(facts)
         return next((p for p in plans if p.table["block"]["name"] == _BLOCK), plans[0])
     table = _merged(_common(facts), candidate.tables(facts))
-    return Plan(table, (candidate.what,), facts)
+    return Plan(name_of(candidate), table, (candidate.what,), facts)
 
 
 def portfolio(facts: Facts) -> list[Plan]:
@@ -73,7 +75,7 @@ def portfolio(facts: Facts) -> list[Plan]:
     entries = host().registry.entries("candidate")
     candidates = [build("candidate", entry.qualified) for entry in entries]
     fitting = sorted((c for c in candidates if c.fits(facts)), key=lambda c: c.distance(facts))
-    return [plan(facts, c) for c in fitting] or [Plan(_common(facts), (_SHARED,), facts)]
+    return [plan(facts, c) for c in fitting] or [Plan("", _common(facts), (_SHARED,), facts)]
 
 
 def decay(rows: int) -> float:

@@ -1,17 +1,19 @@
-"""A race of candidates: trials by the clock, of which held-out rows choose one that goes on."""
+"""A race of candidates: trials by the clock; the best on held-out rows goes on, all are mixed."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from wopt.clock import Stopwatch
-from wopt.interfaces.block import FlowBlock
+from wopt.component import Spec
+from wopt.data.transform import AffineTransform
+from wopt.interfaces.block import FlowBlock, new_block
 from wopt.interfaces.budget import Budget
 from wopt.interfaces.listener import SILENT, Listener
 from wopt.plan.planner import Plan
@@ -19,7 +21,7 @@ from wopt.push import push
 from wopt.train.guard import nll
 from wopt.train.stage import Stage, first_of
 
-__all__ = ["Outcome", "race"]
+__all__ = ["TRIAL", "Outcome", "Trial", "assembled", "made_trial", "race"]
 
 TRIAL, TRIALS = 1 / 6, 2 / 5
 """Fractions of a budget: a trial's schedule, and what is spent when no trial begins any more."""
@@ -33,6 +35,7 @@ class Trial:
         plan: The plan.
         seconds: Length of the schedule, CPU s.
         block: The best map on held-out rows.
+        transform: The preprocessing of its points.
         counts: Iterations in each part of the schedule.
         scores: NLL of held-out rows in the data's units, shape ``(n,)``, nats.
         judging: CPU seconds in which the held-out rows were scored.
@@ -42,6 +45,7 @@ class Trial:
     plan: Plan
     seconds: float
     block: FlowBlock
+    transform: AffineTransform
     counts: tuple[int, ...]
     scores: Tensor
     judging: float
@@ -50,11 +54,17 @@ class Trial:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """The chosen plan, its schedules in CPU seconds, and the map after those that are made."""
+    """The end of a race.
+
+    Attributes:
+        plan: The leader's plan, whose block mixes the maps of all trials, if there are several.
+        seconds: Its schedules, CPU s.
+        trials: The trials, the leader's first.
+    """
 
     plan: Plan
     seconds: tuple[float, ...]
-    begun: tuple[FlowBlock, tuple[tuple[int, ...], ...]] | None
+    trials: tuple[Trial, ...] = ()
 
 
 Ready = Callable[[Plan], Any]
@@ -67,8 +77,8 @@ def race(
     """Return the plan that held-out rows choose, and how it goes on.
 
     Plans have trials in their order: a complete schedule of a sixth of the budget each, until two
-    fifths of it are spent. A later plan takes the lead where it is better on held-out rows. The
-    leader goes on from its map for the time that is left, unless held-out rows gained no more.
+    fifths of it are spent. The best one on held-out rows leads. It goes on from its map for the
+    time that is left, unless held-out rows gained no more.
 
     Args:
         plans: The plans, the one to stay with first.
@@ -77,24 +87,17 @@ def race(
         listener: Receives the beginnings of trials.
     """
     assert budget.seconds is not None
-    share = TRIAL * budget.seconds
-    lead = _trial(plans[0], ready(plans[0]), share)
-    told, tried = [_told(lead)], 1
-    if lead is None:
-        return Outcome(plans[0], (budget.left or share,), None)
-    for number, plan in enumerate(plans[1:], 1):
-        if budget.spent > TRIALS:
+    share, trials = TRIAL * budget.seconds, list[Trial]()
+    for number, plan in enumerate(plans):
+        if number and (not trials or budget.spent > TRIALS):
             break
         listener.work("trying plans", number, len(plans))
-        trial = _trial(plan, ready(plan), share)
-        if trial is None:
-            continue
-        tried += 1
-        told.append(_told(trial))
-        if beats(trial, lead):
-            lead = trial
-    why = (f"tried {', '.join(told)}",) if tried > 1 else ()
-    return _went_on(lead, budget, why)
+        trial = made_trial(plan, ready(plan), share)
+        if trial is not None:
+            trials.insert(0 if not trials or beats(trial, trials[0]) else len(trials), trial)
+    if not trials:
+        return Outcome(plans[0], (budget.left or share,))
+    return _went_on(trials, budget)
 
 
 def beats(trial: Trial, lead: Trial) -> bool:
@@ -103,26 +106,59 @@ def beats(trial: Trial, lead: Trial) -> bool:
     return float((lead.scores - trial.scores).clamp(-bound, bound).mean()) > 0
 
 
-def _went_on(lead: Trial, budget: Budget, why: tuple[str, ...]) -> Outcome:
+def _went_on(trials: Sequence[Trial], budget: Budget) -> Outcome:
     """Return how the leader goes on: for the rest of the budget, while held-out rows gain."""
+    lead, *others = trials
+    plan, why = lead.plan, list[str]()
     schedules: tuple[float, ...] = (lead.seconds,)
-    left = round((budget.left or 0.0) - 3 * lead.judging, 3)
+    if others:
+        told = ", ".join(f"{t.plan.reasons[0]} {float(t.scores.mean()):.4g}" for t in trials)
+        why.append(f"tried {told}; mixed by held-out rows")
+        members = [trial.plan.table["block"] for trial in trials]
+        table = {**plan.table, "block": {"name": "stack", "members": members}}
+        plan = dataclasses.replace(plan, table=table)
+    left = round((budget.left or 0.0) - 3 * sum(trial.judging for trial in trials), 3)
     if lead.over:
-        why = (*why, f"held-out rows gain no more after {lead.seconds:.2g} CPU s of training")
+        why.append(f"held-out rows gain no more after {lead.seconds:.2g} CPU s of training")
     elif left > 0:
         schedules = (lead.seconds, left)
-    plan = dataclasses.replace(lead.plan, reasons=(*lead.plan.reasons, *why))
-    return Outcome(plan, schedules, (lead.block, (lead.counts,)))
+    plan = dataclasses.replace(plan, reasons=(*plan.reasons, *why))
+    return Outcome(plan, schedules, tuple(trials))
 
 
-def _told(trial: Trial | None) -> str:
-    return "" if trial is None else f"{trial.plan.reasons[0]} {float(trial.scores.mean()):.4g}"
+def assembled(
+    chosen: Spec | FlowBlock, trials: Sequence[Trial]
+) -> tuple[FlowBlock, tuple[tuple[int, ...], ...]]:
+    """Return the map after the trials, and the iterations of the leader's schedule.
+
+    Args:
+        chosen: The block of the outcome's plan.
+        trials: The trials, the leader's first.
+    """
+    lead = trials[0]
+    if len(trials) == 1:
+        return lead.block, (lead.counts,)
+    sizes = len(lead.transform.shift), lead.transform.condition
+    like = next(iter(lead.block.state_dict().values()))
+    mixed = new_block(cast(Spec, chosen), *sizes).to(like.device)
+    cast(Any, mixed).assemble([(trial.block, trial.transform) for trial in trials])
+    return mixed.freeze(), (lead.counts,)
 
 
-def _trial(plan: Plan, entry: Any, seconds: float) -> Trial | None:
-    """Return a plan after a schedule; ``None`` where rows have no likelihood or it diverged."""
+def made_trial(
+    plan: Plan, entry: Any, seconds: float, recorded: Sequence[int] | None = None
+) -> Trial | None:
+    """Return a plan after a schedule; ``None`` where rows have no likelihood or it diverged.
+
+    Args:
+        plan: The plan.
+        entry: Its run, ready to begin.
+        seconds: Length of the schedule, CPU s.
+        recorded: Iterations in each hundredth of an earlier trial, which is repeated.
+    """
     problem = entry.problem
-    solver = problem.solver.of_step(0).varied(seconds=[seconds])
+    again = None if recorded is None else [list(recorded)]
+    solver = problem.solver.of_step(0).varied(seconds=[seconds], recorded=again)
     problem = dataclasses.replace(problem, solver=solver)
     train, valid = (first_of(problem, particles) for particles in (entry.train, entry.valid))
     stage, training = Stage(problem, 0, 0, 0, train, valid), Stopwatch()
@@ -131,8 +167,8 @@ def _trial(plan: Plan, entry: Any, seconds: float) -> Trial | None:
     scores = None if report.diverged else _scores(entry, block)
     if scores is None:
         return None
-    over = trained < seconds
-    return Trial(plan, seconds, block, stage.made[-1], scores, scoring.cpu, over)
+    about = plan, seconds, block, entry.transform, stage.made[-1], scores, scoring.cpu
+    return Trial(*about, over=trained < seconds)
 
 
 @torch.no_grad()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from wopt.component import Component
+from wopt.component import Component, config_of
 from wopt.config.model import RunConfig, validate, written_out
 from wopt.data.columns import Columns
 from wopt.data.dataset import Dataset
@@ -14,12 +15,14 @@ from wopt.data.table_transform import fit_transform
 from wopt.data.transform import AffineTransform, How
 from wopt.errors import ConfigError, DataError
 from wopt.host import host
+from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.budget import Budget
 from wopt.interfaces.listener import SILENT, Listener
 from wopt.interfaces.source import Source
 from wopt.particles import Particles
-from wopt.plan import Outcome, Plan, apply, facts_of, plan, portfolio, race
+from wopt.plan import Outcome, Plan, Trial, apply, facts_of, plan, portfolio, race
 from wopt.plan.budget import Planning
+from wopt.plan.trials import TRIAL, assembled, made_trial
 from wopt.runs.memory import Rows
 from wopt.runs.preparation import Prepared, from_particles, prepare
 from wopt.runs.threads import like, training_threads, with_threads
@@ -70,9 +73,11 @@ def build(
             config if isinstance(config, RunConfig) else {**config, "source": Rows(rows[0].points)}
         )
         return from_particles(_validated(table, where), *rows, transform, runtime)
-    if rows is None and not isinstance(config, RunConfig):
-        return _planned(config, where, listener, runtime)
-    return prepare(_validated(config, where), rows, runtime=runtime)
+    if rows is not None:
+        return prepare(_validated(config, where), rows, runtime=runtime)
+    if isinstance(config, RunConfig):
+        return _told(config, where, runtime)
+    return _planned(config, where, listener, runtime)
 
 
 def _validated(config: RunConfig | Table, where: str) -> RunConfig:
@@ -88,8 +93,33 @@ def _planned(table: Table, where: str, listener: Listener, runtime: Runtime) -> 
         if prepared is not None:
             return prepared
     if config.plan is None or config.plan.told:
-        return prepare(config, runtime=runtime)
+        return _told(config, where, runtime)
     return _Planner(config, table, where, runtime).prepared(listener)
+
+
+def _told(config: RunConfig, where: str, runtime: Runtime) -> Prepared:
+    """Return the run of a configuration without a plan, or after the trials of a plan."""
+    prepared = prepare(config, runtime=runtime)
+    if config.plan is None or not config.plan.tried:
+        return prepared
+    again = functools.partial(_tried_again, config, config.plan.tried, where, runtime)
+    return dataclasses.replace(prepared, begun=again)
+
+
+def _tried_again(
+    config: RunConfig, tried: Mapping[str, str], where: str, runtime: Runtime
+) -> tuple[FlowBlock, tuple[tuple[int, ...], ...]]:
+    """Return the map after the trials that a configuration records, and its iterations."""
+    given = {k: getattr(config, k) for k in config.model_fields_set if k not in _CHOSEN}
+    given["source"] = _opened(config.source)
+    planner = _Planner(config, given, where, runtime)
+    plans = {each.name: each for each in portfolio(planner.facts)}
+    trials = []
+    for name, counts in tried.items():
+        plan, made = plans[name], [int(n) for n in counts.split()]
+        about = plan, planner.made(plan), TRIAL * _ENDS * planner.facts.budget, made
+        trials.append(made_trial(*about))
+    return assembled(config.block_specs[0], [trial for trial in trials if trial is not None])
 
 
 class _Planner:
@@ -125,14 +155,21 @@ class _Planner:
                 outcome = race(plans, self.made, budget, listener)
             else:
                 steps = first.problem.stop.steps or 4
-                outcome = Outcome(nearest, (self.facts.budget * _ENDS / steps,), None)
-        chosen = self.made(outcome.plan, outcome.seconds, told=outcome.plan)
-        return like(first, dataclasses.replace(chosen, begun=outcome.begun))
+                outcome = Outcome(nearest, (self.facts.budget * _ENDS / steps,))
+        chosen = self.made(outcome.plan, outcome.seconds, outcome.plan, outcome.trials)
+        if outcome.trials:
+            begun = functools.partial(assembled, chosen.config.block_specs[0], outcome.trials)
+            chosen = dataclasses.replace(chosen, begun=begun)
+        return like(first, chosen)
 
     def made(
-        self, plan: Plan, seconds: tuple[float, ...] = (), told: Plan | None = None
+        self,
+        plan: Plan,
+        seconds: tuple[float, ...] = (),
+        told: Plan | None = None,
+        trials: Sequence[Trial] = (),
     ) -> Prepared:
-        """Return the run of a plan, with schedules of so many CPU seconds."""
+        """Return the run of a plan, with schedules of so many CPU seconds after trials."""
         how = self._how(plan)
         table = {**apply(plan, self.given)}
         if self.open:
@@ -140,7 +177,9 @@ class _Planner:
         if seconds and isinstance(table["solver"], Mapping):
             table["solver"] = {**table["solver"], "seconds": list(seconds)}
         if told is not None:
-            table["plan"] = Planning(budget=self.facts.budget, told=told.summary)
+            mixed = trials if len(trials) > 1 else ()
+            tried = {each.plan.name: " ".join(map(str, each.counts)) for each in mixed} or None
+            table["plan"] = Planning(budget=self.facts.budget, told=told.summary, tried=tried)
         dataset, placed = self._placed[how]
         prepared = prepare(validate(table, self.where), dataset, placed, self.runtime)
         self._placed[how] = dataset, (prepared.train, prepared.valid)
@@ -174,9 +213,13 @@ class _Planner:
         return how
 
 
+_CHOSEN = ("block", "blocks", "solver", "scheme", "stop", "plan")
+"""Options that candidates choose, and what tells the choice."""
+
+
 def _free(given: Mapping[str, Any]) -> bool:
     """Return whether no option is given that candidates choose."""
-    return not any(key in given for key in ("block", "blocks", "solver", "scheme", "stop"))
+    return not any(key in given for key in _CHOSEN if key != "plan")
 
 
 def _has(value: Any, option: str) -> bool:
@@ -209,6 +252,13 @@ def _preprocessed(source: Any, how: str) -> Any:
         return source.preprocessed(how)
     table = {"name": source} if isinstance(source, str) else source
     return {**table, "preprocess": how}
+
+
+def _opened(source: Source) -> Any:
+    """Return a source without the preprocessing that a plan has chosen."""
+    if isinstance(source, Rows):
+        return source.preprocessed("auto")
+    return {k: v for k, v in config_of(source).items() if k != "preprocess"}
 
 
 def _source(source: Any, how: str) -> Source:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from wopt.config.model import RunConfig, to_table, validate
 from wopt.data.dataset import Dataset
 from wopt.errors import CapabilityError, ConfigError, UserError
 from wopt.host import host
-from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.block import FlowBlock, new_block
 from wopt.interfaces.listener import SILENT, Listener, Listeners
 from wopt.interfaces.measurement import Watch
 from wopt.mapped import memmap_scope
@@ -121,8 +122,19 @@ def _planned(known: RunConfig, config: RunConfig | Table, where: str, run: _Maki
 
     planned = json.loads(told_by_first(runtime.team, "plan", plan))
     made = found[0] if found else build(validate(planned, where), runtime=runtime)
-    # The others do not have the map of the first one's trial, so all train it anew, together.
-    return dataclasses.replace(made, runtime=runtime, begun=None)
+    return dataclasses.replace(made, runtime=runtime, begun=_shared(made, runtime))
+
+
+def _shared(made: Prepared, runtime: Runtime) -> Any:
+    """Return what the first process's trials have made, on every process."""
+    begun = made.begun() if runtime.team.first and made.begun is not None else None
+    counts = runtime.team.agreed(None if begun is None else begun[1])
+    if counts is None:
+        return None
+    sizes = made.train.dim, made.train.condition
+    block = new_block(made.config.block_specs[0], *sizes) if begun is None else begun[0]
+    runtime.team.same(list(block.to(made.train.points).state_dict().values()))
+    return functools.partial(tuple, (block.freeze(), counts))
 
 
 @dataclasses.dataclass(frozen=True)

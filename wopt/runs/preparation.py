@@ -27,7 +27,6 @@ from wopt.push import in_batches
 from wopt.runtime import ALONE, Runtime
 from wopt.seeds import derive, generator
 from wopt.sharded import own_rows
-from wopt.targets.density import written_density
 from wopt.train.check import check_parts
 from wopt.train.problem import Problem
 from wopt.train.stop import check_times
@@ -259,10 +258,8 @@ def _check(config: RunConfig, objective: Objective, dataset: Dataset) -> None:
             values = target.potential(rows)
         wanted = returns.TARGET["potential"](target, (rows,), values)  # others would be broadcast
         check_returned(target, "potential", values, wanted)
-        if "log_prob" in target.options and config.source.role == "start":
-            empty = written_density(target, moved).check(generator(config.seed, "check"))
-            if empty is not None:
-                raise DataError(empty)
+        if config.source.role == "start":
+            target.check_density(moved, generator(config.seed, "check"))
     if dataset.condition and config.smooth_time:
         raise CapabilityError(
             "smooth_time would smooth the conditions too; leave it out, or the source's `context`"

@@ -1,4 +1,4 @@
-"""A user's log-density, checked; Gaussian laws; adapters of other languages come from plugins."""
+"""Gaussian laws in closed form; adapters of other languages come from plugins."""
 
 from __future__ import annotations
 
@@ -8,10 +8,6 @@ from wopt.host import host
 from wopt.lazy import exports
 
 if TYPE_CHECKING:
-    from wopt.targets.density import Density as Density
-    from wopt.targets.density import one_value_a_point as one_value_a_point
-    from wopt.targets.density import users_log_density as users_log_density
-    from wopt.targets.density import validation as validation
     from wopt.targets.gaussian import gaussian_moments as gaussian_moments
     from wopt.targets.gaussian import jko_step as jko_step
     from wopt.targets.gaussian import moments as moments

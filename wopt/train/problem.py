@@ -204,8 +204,8 @@ class Problem:
         start: The training and the held-out particles before the first step.
         listeners: They receive the progress of the work, and the state after every step.
         runtime: What computes it: processes, memory, precision.
-        begun: The first step's map after the first schedules of its solver, and the iterations in
-            their parts, where a trial has made them already.
+        begun: Returns the first step's map after the first schedules of its solver, and the
+            iterations in their parts, where trials have made them already.
     """
 
     objective: Objective
@@ -224,7 +224,7 @@ class Problem:
     start: tuple[Particles, Particles] | None = None
     listeners: tuple[Listener, ...] = ()
     runtime: Runtime = ALONE
-    begun: tuple[FlowBlock, tuple[tuple[int, ...], ...]] | None = None
+    begun: Callable[[], tuple[FlowBlock, tuple[tuple[int, ...], ...]]] | None = None
 
     @property
     def ends(self) -> tuple[float, ...]:

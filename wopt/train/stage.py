@@ -64,7 +64,7 @@ class Stage:
         """Return a block trained from that of the stage or step before, or from the identity."""
         begun = self.problem.begun
         if begun is not None and not (self.step or self.attempt or self.stage):
-            return self._from_trial(*begun)
+            return self._from_trial(*begun())
         with seeded(derive(self.problem.seed, *self.key)):
             block = self._begun(previous)
             report = self._minimise(block)

@@ -10,6 +10,7 @@ from wopt.host import host
 from wopt.jacobian import linearised
 
 NAMES = ["affine", "autoregressive", "fitted_mixture", "icnn", "mixture", "particles", "residual"]
+NAMES.append("stack")  # of others, see test_stack.py
 
 
 def test_this_list_is_complete():

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from wopt.statistics import mixing_weights
+
 __all__ = ["BROAD", "FOLDS", "chosen_mixture", "fitted_mixture"]
 
 BROAD = (1e1, 1e2, 1e3)
@@ -110,9 +112,7 @@ def _joined(fits: list[tuple[Tensor, Tensor, Tensor]], x: Tensor) -> tuple[Tenso
     """Return the mixture of mixtures whose weights are the likeliest for points x, by EM."""
     weights, means, factors = (torch.cat(values) for values in zip(*fits, strict=True))
     each = [(w.log() + _log_normal(x, m, f)).logsumexp(1) for w, m, f in fits]
-    densities, shares = torch.stack(each, 1), x.new_full((len(fits),), 1 / len(fits))
-    for _ in range(_ITERATIONS):
-        shares = (shares.log() + densities).softmax(1).mean(0)
+    shares = mixing_weights(torch.stack(each, 1))
     return weights * shares.repeat_interleave(len(fits[0][0])), means, factors
 
 

@@ -22,6 +22,7 @@ _BLOCKS = (
     ("fitted_mixture", "fitted_mixture:FittedMixture", "a mixture of Gaussians to N(0, I), by EM"),
     ("mixture", "mixture:Mixture", "Gaussians far apart, in closed form: for targets with modes"),
     ("particles", "particles:FreeParticles", "a free displacement a particle, no log-det"),
+    ("stack", "stack:Stack", "a mixture of flows as one map, weights by held-out particles"),
     ("residual", "residual:Residual", "x + f(x), f contractive or free, exact log-det"),
 )
 

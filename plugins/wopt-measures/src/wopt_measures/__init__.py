@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from wopt_measures.sources.toy import ToySource
     from wopt_measures.targets.barenblatt import BarenblattTarget
     from wopt_measures.targets.bent import FunnelTarget, MustacheTarget
+    from wopt_measures.targets.density import Density
     from wopt_measures.targets.gaussian import GaussianTarget
     from wopt_measures.targets.logistic import LogisticTarget
     from wopt_measures.targets.mixture import MixtureTarget
@@ -56,6 +57,7 @@ __all__ = [
     "BarenblattLaw",
     "BarenblattTarget",
     "CircleTarget",
+    "Density",
     "DensitySource",
     "Draw",
     "Equilibrium",

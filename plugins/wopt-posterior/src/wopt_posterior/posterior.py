@@ -17,8 +17,7 @@ from wopt.html import paragraph, table
 from wopt.psis import smoothed_importance_weights
 from wopt.runs import ListenerLike, Solution
 from wopt.seeds import derive, generator
-from wopt.targets import Density
-from wopt_measures import log_weights, weighted_moments
+from wopt_measures import Density, log_weights, weighted_moments
 from wopt_posterior.diagnostics.measure import measure_sampler, report_within
 from wopt_posterior.diagnostics.report import SamplerReport
 from wopt_posterior.reference import Reference

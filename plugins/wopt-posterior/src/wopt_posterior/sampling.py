@@ -17,7 +17,7 @@ from wopt.flow import Flow
 from wopt.interfaces import Listener, support_of
 from wopt.runs import ListenerLike, Prepared, Solution, advance, listener_of
 from wopt.seeds import generator
-from wopt.targets import Density
+from wopt_measures import Density
 from wopt_posterior.plan import planned, schedules
 from wopt_posterior.posterior import Posterior
 from wopt_posterior.reference import EMPTY
@@ -103,7 +103,7 @@ def sample(
     density = Density(log_prob, support_of(support, known), known)
     at = None if start is None else _free(density, start)
     progress = listener_of(listener)
-    if at is None and (empty := density.check(generator(seed, "check"))) is not None:
+    if at is None and (empty := density.zero_at(generator(seed, "check"))) is not None:
         progress.warn(empty)
     # Where the density is zero, energies are to be finite; weights take it as it is.
     potential = lambda y: (-density(y)).clamp_max(EMPTY)  # noqa: E731

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from wopt import Capability, ConfigError, Target
 from wopt.capabilities import require
-from wopt.targets import one_value_a_point
 from wopt_measures.laws.gaussian import check_points
 from wopt_measures.targets.checked import differentiable, one_vector_a_point
+from wopt_measures.targets.density import one_value_a_point
 
 __all__ = ["PotentialTarget"]
 

@@ -9,13 +9,13 @@ import torch
 from pydantic import AfterValidator, Field
 from torch import Tensor
 
-from wopt import Capability, ConfigError, Target
+from wopt import Capability, ConfigError, DataError, Target
 from wopt.capabilities import require
 from wopt.interfaces import Support, support_of
-from wopt.targets import users_log_density, validation
 from wopt_measures.code import absolute_address, load_function
 from wopt_measures.laws.gaussian import check_points
 from wopt_measures.targets.checked import differentiable
+from wopt_measures.targets.density import Density, users_log_density, validation
 
 __all__ = ["PythonTarget"]
 
@@ -149,6 +149,18 @@ class PythonTarget(Target):
             value = users_log_density(self._function, own, self._address)
         value = differentiable(value, own, self._address)
         return -value if log_det is None else -value - log_det
+
+    def check_density(self, dim: int, rng: torch.Generator) -> None:
+        """Raise if log p is not finite, or has no gradient, somewhere in its support."""
+
+        def unchecked(x: Tensor) -> Any:
+            with validation(on=False):
+                return self._function(x)
+
+        names = self.names or tuple(f"x{j}" for j in range(dim))
+        empty = Density(unchecked, self.support or Support({}), names).zero_at(rng)
+        if empty is not None:
+            raise DataError(empty)
 
     def sample(self, n: int, dim: int, rng: torch.Generator) -> Tensor:
         """Return samples, shape ``(n, dim)``, of the target given as ``samples``."""

@@ -13,9 +13,9 @@ from torch.distributions import Distribution
 
 from wopt.capabilities import Capability
 from wopt.errors import DataError, WoptError
-from wopt.interfaces.target import Law, Support
+from wopt.interfaces import Law, Support
 
-__all__ = ["Density", "one_value_a_point", "users_log_density", "validation", "written_density"]
+__all__ = ["Density", "one_value_a_point", "users_log_density", "validation"]
 
 _LONGEST = 300
 """Largest number of characters shown of a foreign error message."""
@@ -137,7 +137,7 @@ class Density(Law):
             value = users_log_density(self.function, own, "log_prob")
         return value.to(x.dtype) + log_det
 
-    def check(self, rng: torch.Generator) -> str | None:
+    def zero_at(self, rng: torch.Generator) -> str | None:
         """Return where the density is zero among points around the free coordinates' origin.
 
         ``None`` where it is not, as for most densities whose support is known.
@@ -196,16 +196,3 @@ class Density(Law):
         x = self.support(y[where][:1])[0][0]
         shown = [f"{n} = {v:.3g}" for n, v in zip(self.names, x.tolist(), strict=True)]
         return ", ".join(shown[:8]) + (", ..." if len(shown) > 8 else "")
-
-
-def written_density(target: Law, dim: int) -> Density:
-    """Return the log-density of a target in its author's coordinates."""
-    names = target.names or tuple(f"x{j}" for j in range(dim))
-    support = target.support or Support({})
-
-    def log_prob(x: Tensor) -> Tensor:
-        """Return log p, shape ``(n,)``, nats, at points ``(n, d)`` of the support."""
-        y, log_det = support.inverse(x)
-        return log_det + target.log_prob(y)
-
-    return Density(log_prob, support, names)
