@@ -108,7 +108,7 @@ def make(
     target = found.problem.objective.target
     rows = {k: ChallengeRows.of(target, start[k].points, moved[k]) for k in drawn}
     log_p = law.log_prob(drawn["truth"]) - transform(drawn["truth"])[1]
-    gap = log_p - rows["truth"].views["data"].log_model
+    gap = log_p - rows["truth"].log_model["data"]
     begun = time.process_time()
     three = (rows[k] for k in ("fit", "hold", "judge"))
     side = challenge(*three, portfolio(target), budget=Budget(budget), seed=place)

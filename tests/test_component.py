@@ -9,8 +9,8 @@ from pydantic import Field
 import wopt
 from wopt.component import Spec, options_model
 from wopt.config.model import to_table, validate
-from wopt.config.schema import installed_components
 from wopt.registry import KINDS
+from wopt_options.schema import installed_components
 
 
 class Dial(wopt.Component):

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 import wopt
+import wopt.cli.commands  # its host is not one that a test puts in place
 from wopt import distributions
 from wopt.host import Host, host
 

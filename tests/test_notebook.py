@@ -145,7 +145,7 @@ def test_a_solution_in_html(solution):
 
 def test_a_flow_in_html(solution):
     page = Read(solution.flow._repr_html_())
-    assert ["x0", "number"] in page.rows
+    assert ["x0", "continuous"] in page.rows
     parameters = sum(p.numel() for p in solution.flow.blocks[0].parameters())
     assert ["2", "Affine", f"{parameters:,}"] in page.rows
 

@@ -13,7 +13,9 @@ import wopt
 from wopt.registry import KINDS
 
 ROOT = Path(wopt.__file__).parent.parent
-NEEDED = ("wopt-jko", "wopt-blocks", "wopt-measures", "wopt-testing")
+NEEDED = (
+    "wopt-jko", "wopt-blocks", "wopt-measures", "wopt-testing", "wopt-report", "wopt-evolution",
+)  # fmt: skip
 BASE = """
 [source]
 name = "gaussian"
@@ -32,8 +34,6 @@ name = "affine"
 iterations = 5
 [stop]
 steps = 1
-[certify]
-enabled = false
 """
 PLACE = {
     "objective": "objective",
@@ -102,10 +102,12 @@ def test_new_plugins_of_every_kind(fresh):
     assert len(made) == len(KINDS)
     install(python, folder, made)
     (folder / "base.toml").write_text(BASE)
+    listing = call(*tool, "plugins", cwd=folder)
     for kind in KINDS:
+        assert f"fresh_{kind}" in listing
+        call(*tool, "check", f"fresh_{kind}", cwd=folder)
+    for kind in PLACE:
         name = f"fresh_{kind}"
-        assert name in call(*tool, "plugins", cwd=folder)
-        call(*tool, "check", name, cwd=folder)
         setting = f"{PLACE[kind]}={name}"
         call(*tool, "run", "base.toml", "--set", setting, "--out", f"runs/{kind}", cwd=folder)
         assert f'name = "{name}"' in (folder / f"runs/{kind}/config.toml").read_text()

@@ -152,7 +152,7 @@ class Component:
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
-        # `wopt.config.schema` replaces this marker by a reference to all components of the kind.
+        # `wopt schema` replaces this marker by a reference to all components of the kind.
         return {"x-wopt-kind": cls.kind} if cls.kind else options_model(cls).model_json_schema()
 
 

@@ -12,7 +12,7 @@ CORE = "wopt-core"
 SHIPPED = {
     "wopt-anndata": {"source": "anndata"},
     "wopt-blocks": {
-        "block": "affine autoregressive fitted_mixture icnn mixture particles residual"
+        "block": "affine autoregressive fitted_mixture icnn mixture particles residual stack"
     },
     "wopt-certify": {
         "measurement": "certificate dual first_order lower_side mass resolution two_sample",
@@ -48,13 +48,14 @@ SHIPPED = {
         "source": "array density gaussian idx mixture patches picture rejection sklearn toy",
     },
     "wopt-mlflow": {"tracker": "mlflow"},
+    "wopt-options": {"command": "init schema show"},
     "wopt-posterior": {
         "solver": "chains gaussian variance",
         "measurement": "sampler",
         "function": "chains weights",
         "name": "Posterior sample",
     },
-    "wopt-report": {"command": "report", "function": "report"},
+    "wopt-report": {"command": "cite report", "function": "report"},
     "wopt-schemes": {
         "scheme": "accelerated bdf2 crank_nicolson explicit explicit_midpoint "
         "extragradient forward_backward kl_proximal local_flow_matching midpoint replace sdirk2 "

@@ -15,17 +15,13 @@ READING = {
     "resume": "go on with an interrupted run",
     "sample": "draw samples with their log-density",
     "score": "log-likelihoods of data under a run's model",
-    "cite": "print BibTeX of what a run used",
     "validate": "check a configuration without running it",
     "doctor": "say what is wrong with an installation, or with a run and how to rescue it",
 }
 """Commands that read configurations or run directories."""
 
 OTHERS = {
-    "schema": "print the JSON Schema of all installed options",
-    "init": "write a commented configuration to begin with",
     "plugins": "list plugins and what they bring",
-    "show": "show a component's options",
 }
 
 SOLVERS = {

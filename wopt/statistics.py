@@ -135,10 +135,11 @@ def mixing_weights(log_densities: Tensor, prior: float = 0.0) -> Tensor:
         tensor([2., 1.])
     """
     n, k = log_densities.shape
+    scaled = (log_densities - log_densities.amax(1, keepdim=True)).exp()
     weights = log_densities.new_full((k,), 1 / k)
     for _ in range(_ITERATIONS):
-        posterior = (log_densities + weights.log()).softmax(1)
-        weights = (posterior.sum(0) + prior) / (n + k * prior)
+        rows = weights * (1 / (scaled @ weights) @ scaled)
+        weights = (rows + prior) / (n + k * prior)
     return weights
 
 

@@ -8,7 +8,7 @@ import functools
 import json
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
@@ -46,10 +46,13 @@ class Typed:
         wopt.errors.RunError: x: Input should be a valid number, got 'half'
     """
 
+    in_file: ClassVar[dict[str, str]] = {}
+    """Names that fields have in the file, where they differ."""
+
     def to_dict(self) -> dict[str, Any]:
         """Return a table for ``json``, with ``None`` for numbers that are not finite."""
         names = [field.name for field in dataclasses.fields(self)]  # type: ignore[arg-type]
-        return {self._key(name): _plain(getattr(self, name)) for name in names}
+        return {self.in_file.get(name, name): _plain(getattr(self, name)) for name in names}
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> Self:
@@ -58,11 +61,6 @@ class Typed:
             return of_json(cls, finite(dict(table)))
         except ValueError as error:
             raise RunError(str(error)) from None
-
-    @classmethod
-    def _key(cls, name: str) -> str:
-        """Return the name of a field in the file."""
-        return name
 
 
 def of_json(of: type[T], value: Any) -> T:

@@ -48,7 +48,7 @@ from wopt.seeds import derive, seeded  # noqa: E402
 from wopt.train.refine import Joint  # noqa: E402
 from wopt.train.solver import minimise  # noqa: E402
 from wopt.train.steps import iterate  # noqa: E402
-from wopt_certify.measurements import settings_of  # noqa: E402
+from wopt_certify.options import settings_of  # noqa: E402
 from wopt_certify.run import certify  # noqa: E402
 
 _PILOT = 10

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 from wopt_docstring import markdown
-from wopt_options import option_table
+from wopt_option_table import option_table
 from wopt_uses import in_gallery
 
 from wopt.capabilities import Capability

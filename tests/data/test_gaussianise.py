@@ -15,7 +15,7 @@ from wopt.runs.memory import Rows
 from wopt.runs.preparation import log_density_of, particles_of
 from wopt.seeds import derive
 from wopt.testing import AffineBlock
-from wopt_certify.held_out import _score
+from wopt_certify.evidence import _score
 
 STEEP = QuantileTransform(
     (-3.0, -2.999, 0.0, 50.0), (-2.0, -0.5, 0.5, 2.0), (300.0, 20.0, 0.1, 0.01)

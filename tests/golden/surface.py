@@ -76,8 +76,8 @@ def commands() -> Iterator[tuple[str, str]]:
 
 def options() -> Iterator[tuple[str, str]]:
     """Yield the options of configurations and components, as the JSON Schema has them."""
-    from wopt.config.schema import schema
     from wopt.host import host
+    from wopt_options.schema import schema
 
     for entry in host().registry.entries():
         yield "components", f"{entry.kind}.{entry.name}: {entry.plugin}"

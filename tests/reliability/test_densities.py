@@ -10,7 +10,7 @@ from torch import distributions as laws
 
 import wopt
 from wopt.flow.exact import InexactInverse, exact_inverse
-from wopt_certify.inverse import total_mass
+from wopt_certify.mass import total_mass
 
 
 class Banana:

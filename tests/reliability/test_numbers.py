@@ -154,7 +154,7 @@ def test_values_that_are_no_real_numbers_are_refused(kind):
 def test_parts_of_a_certificate_that_rows_of_sizes_far_apart_break_are_left_out():
     """Equations of some fits are singular: that is said, and the others stand."""
     from wopt.stein import SteinForm
-    from wopt_certify.fields import RadialField
+    from wopt_certify.critic import RadialField
 
     y = torch.full((60, 2), 0.25).double()  # of which rows of size one look beside 1e30
     form = SteinForm(y, y / 2, -torch.ones(60).double(), None)

@@ -145,8 +145,7 @@ def _overflown(flow: Flow, x: Tensor) -> int:
     """Return the number of samples that are not finite, gaps of the data's kind excepted."""
     from wopt.data.rows import completed
 
-    known = x if flow.columns is None else completed(flow.columns, x)
-    return int((~known.isfinite().all(dim=1)).sum())
+    return int((~completed(flow.described, x).isfinite().all(dim=1)).sum())
 
 
 def _tell_times(out: Path, number: int, times: int, rows: int, quiet: bool, as_json: bool) -> None:
@@ -178,7 +177,7 @@ def _drawn(
         )
     if conditions is not None:
         x = torch.cat([x.double(), conditions.to(x.device)], dim=1)
-    if flow.columns is not None and flow.columns.discrete and not log_density.isnan().all():
+    if flow.described.discrete and not log_density.isnan().all():
         log_density = log_mass_bound(flow, x, audit=True)  # of whole cells, as in `wopt score`
     reported = [str(one.message) for one in caught if one.category is InexactInverse]
     if bool(log_density.isnan().all()):
@@ -193,13 +192,10 @@ def _write(out: Path, flow: Flow, x: Tensor, extra_columns: dict[str, Tensor]) -
     from wopt.data.frames import array_of
     from wopt.data.tables import write_frame, write_table
 
-    if flow.columns is None or out.suffix.lower() == ".npy":
-        rows = x.double().cpu() if flow.columns is None else array_of(x, flow.columns)
-        names = flow.names if flow.columns is None else flow.columns.of_table
-        table = torch.cat(
-            [torch.as_tensor(rows), torch.stack([*extra_columns.values()], dim=1)], dim=1
-        )
-        write_table(out, table.numpy(), (*names, *extra_columns))
+    if out.suffix.lower() == ".npy":
+        rows = torch.as_tensor(array_of(x, flow.described))
+        table = torch.cat([rows, torch.stack([*extra_columns.values()], dim=1)], dim=1)
+        write_table(out, table.numpy(), (*flow.described.of_table, *extra_columns))
         return
     made = flow.table(x)
     for name, values in extra_columns.items():
@@ -209,7 +205,7 @@ def _write(out: Path, flow: Flow, x: Tensor, extra_columns: dict[str, Tensor]) -
 
 def _free(name: str, flow: Flow) -> str:
     """Return a name that no column of the data has."""
-    while name in (flow.names if flow.columns is None else flow.columns.of_table):
+    while name in flow.described.of_table:
         name += "_"
     return name
 
@@ -219,7 +215,6 @@ def _conditions(path: Path | None, run: LoadedRun, directory: Path) -> Tensor | 
     if path is None:
         return None
     from wopt.cli.common import rows_of
-    from wopt.data.columns import Columns
     from wopt.data.dataset import check_finite
     from wopt.data.rows import matched
     from wopt.errors import DataError
@@ -228,7 +223,7 @@ def _conditions(path: Path | None, run: LoadedRun, directory: Path) -> Tensor | 
     width = flow.condition
     if not width:
         raise DataError(f"{directory}: is not a conditional model; leave out --conditions")
-    wanted = (flow.columns or Columns.on_the_line(flow.names)).pick(flow.names[-width:])
+    wanted = flow.described.pick(flow.names[-width:])
     table, named = rows_of(run.config.source, path)
     rows = matched(table, wanted, named=named, origin=str(path))
     check_finite(rows, wanted.names, str(path))

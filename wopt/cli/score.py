@@ -51,7 +51,7 @@ def command(
         loaded = load_run(directory)
         flow = precise(loaded.flow)
         x = _rows(loaded, data, key)
-        gaps, bound = x.isnan().any(1), flow.columns is not None and flow.columns.discrete
+        gaps, bound = x.isnan().any(1), flow.described.discrete
         scores, errors = log_marginal(flow, x, audit=True)
         if bound:  # of whole cells
             scores = log_mass_bound(flow, x, audit=True)
@@ -97,12 +97,11 @@ def _tell(lost: int, guessed: Tensor, rows: int) -> None:
 def _rows(loaded: LoadedRun, data: Path, key: str | None) -> Tensor:
     """Return the rows of a file as numbers, NaN where a value is missing."""
     from wopt.cli.common import rows_of
-    from wopt.data.columns import Columns
     from wopt.data.dataset import check_finite
     from wopt.data.rows import matched
 
     flow = loaded.flow
-    columns = flow.columns or Columns.on_the_line(loaded.names, flow.condition)
+    columns = flow.described
     table, named = rows_of(loaded.config.source, data, key)
     last = table.column_names[-1]
     width = len(columns.of_table)

@@ -29,12 +29,13 @@ if TYPE_CHECKING:
     from wopt.data.choices import Weights as Weights
     from wopt.data.choices import Where as Where
     from wopt.data.dataset import Dataset as Dataset
+    from wopt.data.dataset import check_finite as check_finite
     from wopt.data.dataset import smooth_dataset as smooth_dataset
     from wopt.data.dataset import split as split
+    from wopt.data.kinds import column_of as column_of
     from wopt.data.load import chosen_rows as chosen_rows
     from wopt.data.load import from_table as from_table
     from wopt.data.recode import Recode as Recode
-    from wopt.data.stream import streamed as streamed
     from wopt.data.tables import READABLE as READABLE
     from wopt.data.tables import column_names as column_names
     from wopt.data.tables import existing_file as existing_file

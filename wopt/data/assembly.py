@@ -47,6 +47,8 @@ def assemble(
     sample: Draw | None = None,
     images: Callable[[Tensor], Tensor] | None = None,
     columns: Columns | None = None,
+    types: Sequence[str] | None = None,
+    condition: int = 0,
 ) -> Dataset:
     """Fit the preprocessing on the training split and make the dataset.
 
@@ -57,13 +59,15 @@ def assemble(
         sample: Draws fresh rows, shape ``(n, d)``, if possible.
         images: Turns rows into pictures, ``(n, d)`` to ``(n, height, width)``, for rows of pixels.
         columns: Kinds and supports of the columns, if they are not all numbers on the whole line.
+        types: Arrow types of numbers on the whole line; double by default.
+        condition: Number of these that are conditions, the last ones.
 
     Raises:
         DataError: Columns have no density, or there are too few rows to whiten.
     """
     train, valid, test = splits
     names = names or coordinates(train.shape[1])
-    columns = columns or Columns.on_the_line(names)
+    columns = columns or Columns.on_the_line(names, condition, types)
     transform = fit_transform(train, preprocess, columns)
     return Dataset(
         train, valid, test, transform, names, log_density, entropy, sample, images,

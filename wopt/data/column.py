@@ -255,6 +255,10 @@ class Derived:
     step: float = 0.0
     table: tuple[float, ...] = ()
 
+    def words(self) -> str:
+        """Return a description for people."""
+        return f"{self.column.name}: not modelled: it {self.why}"
+
     def values(self, known: Mapping[str, NDArray[np.float64]], n: int) -> NDArray[np.float64]:
         """Return the values, shape ``(n,)``, NaN where they follow from a missing one.
 

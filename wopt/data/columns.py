@@ -49,9 +49,12 @@ class Columns:
     order: tuple[str, ...] = ()
 
     @classmethod
-    def on_the_line(cls, names: Sequence[str], condition: int = 0) -> Columns:
-        """Return columns of numbers on the whole line."""
-        return cls(tuple(Column(name) for name in names), condition)
+    def on_the_line(
+        cls, names: Sequence[str], condition: int = 0, types: Sequence[str] | None = None
+    ) -> Columns:
+        """Return columns of numbers on the whole line, in Arrow types, double by default."""
+        kinds = types or ["double"] * len(names)
+        return cls(tuple(Column(n, type=t) for n, t in zip(names, kinds, strict=True)), condition)
 
     @property
     def names(self) -> tuple[str, ...]:

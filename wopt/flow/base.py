@@ -20,7 +20,7 @@ from wopt.interfaces.target import Law
 from wopt.seeds import derive
 
 if TYPE_CHECKING:
-    from wopt.flow.flow import Flow
+    from wopt.flow.flow import Flow, FlowMap
 
 __all__ = [
     "DistributionLaw",
@@ -148,7 +148,7 @@ def moved_conditions(flow: Flow, conditions: Any) -> Tensor:
     return units.move(asked)
 
 
-def inputs_of(flow: Flow, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, ...]:
+def inputs_of(flow: FlowMap, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, ...]:
     """Return points ``(n, d)`` and conditions ``(n, k)`` in the flow's coordinates for its map."""
     width = 0 if c is None else c.shape[1]
     if x.ndim != 2 or (x.shape[1], width) != (flow.modelled, flow.condition):

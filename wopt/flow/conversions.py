@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from wopt.data.assembly import coordinates
 from wopt.data.rows import completed
 from wopt.errors import DataError
 from wopt.flow.flow import Flow
@@ -68,13 +67,14 @@ def log_mass_bound(
 
     Source: Theis, van den Oord and Bethge (2016), A note on the evaluation of generative models.
     """
-    if flow.columns is None or not flow.columns.discrete:
+    columns = flow.described
+    if not columns.discrete:
         return log_marginal(flow, x, audit=audit)[0]
-    x = completed(flow.columns, x)
+    x = completed(columns, x)
     rng = torch.Generator().manual_seed(seed)
     total = torch.zeros(len(x), dtype=torch.float64)
     for _ in range(draws):
-        total += log_marginal(flow, flow.columns.jitter(x, rng), audit=audit)[0].cpu()
+        total += log_marginal(flow, columns.jitter(x, rng), audit=audit)[0].cpu()
     return total / draws
 
 
@@ -145,14 +145,11 @@ def flow_html(flow: Flow) -> str:
         >>> import torch, wopt
         >>> units = wopt.AffineTransform.fit(torch.randn(100, 2), "none")
         >>> flow = wopt.Flow([units], wopt.build("target", "gaussian"), ("a", "b"))
-        >>> "<td>number</td>" in flow_html(flow)
+        >>> "<td>continuous</td>" in flow_html(flow)
         True
     """
-    names = flow.names or coordinates(flow.dim)
-    if flow.columns is None:
-        kinds = ["number"] * flow.dim
-    else:
-        kinds = [column.words().partition(": ")[2] for column in flow.columns.columns]
+    columns = flow.described
+    kinds = [column.words().partition(": ")[2] for column in columns.columns]
     for j in range(flow.dim - flow.condition, flow.dim):
         kinds[j] += ", condition"
     blocks = [
@@ -160,7 +157,7 @@ def flow_html(flow: Flow) -> str:
         for k, block in enumerate(flow.blocks)
     ]
     parts = [paragraph(repr(flow), bold=True)]
-    parts.append(table(["column", "kind"], _short(list(zip(names, kinds, strict=True)), 2)))
+    parts.append(table(["column", "kind"], _short(list(zip(columns.names, kinds, strict=True)), 2)))
     if blocks:
         parts.append(table(["block", "class", "parameters"], _short(blocks, 3)))
     return "".join(parts)

@@ -40,7 +40,133 @@ Shape = int | Sequence[int]
 Rng = torch.Generator | None
 
 
-class Flow(nn.Module):
+class FlowMap(nn.Module):
+    """The bijections of a flow, the first one first, and the base at which they end.
+
+    Arguments are those of :class:`Flow`.
+
+    Example:
+        >>> import wopt
+        >>> units = AffineTransform.fit(torch.randn(100, 2), "none")
+        >>> flow = Flow([units], wopt.build("target", "gaussian"), ("a", "b"))
+        >>> flow.dim, flow.blocks, flow.pulls_back
+        (2, [], True)
+    """
+
+    @renamed_arguments(map="bijections")
+    def __init__(
+        self,
+        bijections: Chain | Inverse | Iterable[Bijection],
+        base: Law | Distribution | None,
+        names: Sequence[str] = (),
+        frame: FrameType | None = None,
+        conditions: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.names, self.frame = tuple(names), frame
+        self.base = DistributionLaw(base) if isinstance(base, Distribution) else base
+        dim = len(self.names) or (None if self.base is None else self.base.dim)
+        if isinstance(bijections, Inverse):
+            self.map: Chain | Inverse = bijections
+        else:
+            self.map = Chain.from_units(bijections, dim)
+        self.conditions: Tensor | None
+        self.register_buffer("conditions", conditions)
+        self.eval()
+
+    def __repr__(self) -> str:
+        kind = type(self.blocks[0]).__name__ if self.blocks else "no"
+        base = type(getattr(self.base, "source", self.base)).__name__
+        end = "to" if self.pulls_back else "from"
+        return f"Flow({self.dim} columns, {len(self.blocks)} {kind} block(s) {end} {base})"
+
+    @property
+    def chain(self) -> Chain:
+        """The blocks in the order in which they were made."""
+        return self.map if isinstance(self.map, Chain) else self.map.of
+
+    @property
+    def pulls_back(self) -> bool:
+        """Whether the model is the base pulled back by the blocks, not pushed forward by them."""
+        return self.map is self.chain
+
+    @property
+    def normalised(self) -> bool:
+        """Whether the base's density is known with its constant."""
+        return self.base is not None and self.base.normalised
+
+    @property
+    def blocks(self) -> list[FlowBlock]:
+        """Blocks T_1, ..., T_N."""
+        return self.chain.blocks
+
+    @property
+    def transform(self) -> AffineTransform:
+        """The preprocessing."""
+        assert self.chain.transform is not None
+        return self.chain.transform
+
+    @property
+    def dim(self) -> int:
+        """Number of columns, conditions included."""
+        return self.modelled + self.condition
+
+    @property
+    def modelled(self) -> int:
+        """The dimension d, which is the number of columns without the conditions."""
+        return len(self.transform.shift)
+
+    @property
+    def columns(self) -> Columns | None:
+        """Descriptions of the columns; ``None`` for numbers on the whole line."""
+        return self.transform.columns if self.pulls_back else None
+
+    @property
+    def described(self) -> Columns:
+        """Descriptions of the columns, also of numbers on the whole line."""
+        names = self.names or coordinates(self.dim)
+        return self.columns or Columns.on_the_line(names, self.condition)
+
+    @property
+    def condition(self) -> int:
+        """Number of columns, the last ones, that are conditions."""
+        return self.transform.condition
+
+    def forward(
+        self, x: Tensor, c: Tensor | None = None, *, audit: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Return map(x; c), ``(n, d)``, and log |det|, ``(n,)``; c is in the data's units."""
+        return self.map.forward(*inputs_of(self, x, c), audit=audit)
+
+    def inverse(
+        self, z: Tensor, c: Tensor | None = None, *, audit: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Return map^-1(z; c), ``(n, d)``, and log |det|, ``(n,)``, for points of the base."""
+        return self.map.inverse(*inputs_of(self, z, c), audit=audit)
+
+    def table(self, x: Tensor) -> Any:
+        """Return rows as an Arrow table with the data's names, integers and categories.
+
+        Args:
+            x: Rows of :meth:`sample`, shape ``(n, d)``, with or without the conditions.
+
+        Example:
+            >>> import wopt
+            >>> units = AffineTransform.fit(torch.randn(100, 2), "none")
+            >>> flow = Flow([units], wopt.build("target", "gaussian"), ("a", "b"))
+            >>> flow.table(flow.sample(3)).column_names
+            ['a', 'b']
+        """
+        return arrow_table(x, self.described)
+
+    def _carry(self, function: Callable[..., Any], *inputs: Tensor) -> Any:
+        """Return ``function(*inputs)``, in batches where no gradient is needed."""
+        if torch.is_grad_enabled() and any(t.requires_grad for t in (*inputs, *self.parameters())):
+            return function(*inputs)
+        return in_batches(function, *inputs)
+
+
+class Flow(FlowMap):
     """The law of x = F^-1(z), z drawn from the base, F the composition of bijections.
 
         log p(x) = log base(F(x)) + log |det DF(x)|.
@@ -73,53 +199,11 @@ class Flow(nn.Module):
         (torch.Size([3, 4, 2]), torch.Size([5]))
     """
 
-    @renamed_arguments(map="bijections")
-    def __init__(
-        self,
-        bijections: Chain | Inverse | Iterable[Bijection],
-        base: Law | Distribution | None,
-        names: Sequence[str] = (),
-        frame: FrameType | None = None,
-        conditions: Tensor | None = None,
-    ) -> None:
-        super().__init__()
-        self.names, self.frame = tuple(names), frame
-        self.base = DistributionLaw(base) if isinstance(base, Distribution) else base
-        dim = len(self.names) or (None if self.base is None else self.base.dim)
-        if isinstance(bijections, Inverse):
-            self.map: Chain | Inverse = bijections
-        else:
-            self.map = Chain.from_units(bijections, dim)
-        self.conditions: Tensor | None
-        self.register_buffer("conditions", conditions)
-        self.eval()
-
-    def __repr__(self) -> str:
-        kind = type(self.blocks[0]).__name__ if self.blocks else "no"
-        base = type(getattr(self.base, "source", self.base)).__name__
-        end = "to" if self.pulls_back else "from"
-        return f"Flow({self.dim} columns, {len(self.blocks)} {kind} block(s) {end} {base})"
-
     def _repr_html_(self) -> str:
         """Return the columns and the blocks for a notebook."""
         from wopt.flow.conversions import flow_html
 
         return flow_html(self)
-
-    @property
-    def chain(self) -> Chain:
-        """The blocks in the order in which they were made."""
-        return self.map if isinstance(self.map, Chain) else self.map.of
-
-    @property
-    def pulls_back(self) -> bool:
-        """Whether the model is the base pulled back by the blocks, not pushed forward by them."""
-        return self.map is self.chain
-
-    @property
-    def normalised(self) -> bool:
-        """Whether the base's density is known with its constant."""
-        return self.base is not None and self.base.normalised
 
     def inverted(self) -> Flow:
         """Return the flow in the other direction: the law of F(z), z drawn from the base.
@@ -133,49 +217,6 @@ class Flow(nn.Module):
         """
         other = self.map.of if isinstance(self.map, Inverse) else Inverse(self.map)
         return Flow(other, self.base, self.names, self.frame, self.conditions)
-
-    @property
-    def blocks(self) -> list[FlowBlock]:
-        """Blocks T_1, ..., T_N."""
-        return self.chain.blocks
-
-    @property
-    def transform(self) -> AffineTransform:
-        """The preprocessing."""
-        assert self.chain.transform is not None
-        return self.chain.transform
-
-    @property
-    def dim(self) -> int:
-        """Number of columns, conditions included."""
-        return self.modelled + self.condition
-
-    @property
-    def modelled(self) -> int:
-        """The dimension d, which is the number of columns without the conditions."""
-        return len(self.transform.shift)
-
-    @property
-    def columns(self) -> Columns | None:
-        """Descriptions of the columns; ``None`` for numbers on the whole line."""
-        return self.transform.columns if self.pulls_back else None
-
-    @property
-    def condition(self) -> int:
-        """Number of columns, the last ones, that are conditions."""
-        return self.transform.condition
-
-    def forward(
-        self, x: Tensor, c: Tensor | None = None, *, audit: bool = False
-    ) -> tuple[Tensor, Tensor]:
-        """Return map(x; c), ``(n, d)``, and log |det|, ``(n,)``; c is in the data's units."""
-        return self.map.forward(*inputs_of(self, x, c), audit=audit)
-
-    def inverse(
-        self, z: Tensor, c: Tensor | None = None, *, audit: bool = False
-    ) -> tuple[Tensor, Tensor]:
-        """Return map^-1(z; c), ``(n, d)``, and log |det|, ``(n,)``, for points of the base."""
-        return self.map.inverse(*inputs_of(self, z, c), audit=audit)
 
     def log_prob(self, x: Any, conditions: Any = None, *, audit: bool = False) -> Tensor:
         """Return the model's (conditional) log-density, shape ``(...)``, nats.
@@ -306,22 +347,6 @@ class Flow(nn.Module):
 
         return between(self, x, fraction)
 
-    def table(self, x: Tensor) -> Any:
-        """Return rows as an Arrow table with the data's names, integers and categories.
-
-        Args:
-            x: Rows of :meth:`sample`, shape ``(n, d)``, with or without the conditions.
-
-        Example:
-            >>> import wopt
-            >>> units = AffineTransform.fit(torch.randn(100, 2), "none")
-            >>> flow = Flow([units], wopt.build("target", "gaussian"), ("a", "b"))
-            >>> flow.table(flow.sample(3)).column_names
-            ['a', 'b']
-        """
-        names = self.names or coordinates(self.dim)
-        return arrow_table(x, self.columns or Columns.on_the_line(names, self.condition))
-
     def distribution(self) -> FlowDistribution:
         """Return the model as a :class:`torch.distributions.Distribution`."""
         from wopt.flow.conversions import FlowDistribution
@@ -369,9 +394,3 @@ class Flow(nn.Module):
             x = torch.cat([x, self.transform.of_conditions.inverse(part.to(x))[0]], dim=1)
         x = columns.seen(x) if columns else x
         return x.reshape(*size, -1), log_density.reshape(size)
-
-    def _carry(self, function: Callable[..., Any], *inputs: Tensor) -> Any:
-        """Return ``function(*inputs)``, in batches where no gradient is needed."""
-        if torch.is_grad_enabled() and any(t.requires_grad for t in (*inputs, *self.parameters())):
-            return function(*inputs)
-        return in_batches(function, *inputs)

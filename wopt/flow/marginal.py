@@ -94,7 +94,7 @@ def log_marginal(
 @torch.no_grad()
 def imputed(flow: Flow, x: Any, how: Literal["draw", "mean"], rng: torch.Generator | None) -> Any:
     """Return a table with its gaps filled, see :meth:`Flow.impute`."""
-    columns = _columns(flow)
+    columns = flow.described
     rng = rng or torch.Generator().manual_seed(int(torch.randint(2**62, ())))
     rows = as_rows(x, flow.names, None, flow.condition, flow.columns).double().clone()
     moved = len(columns.moved)
@@ -140,7 +140,7 @@ def _completed(
     flow: Flow, x: Tensor, gaps: Tensor, draws: int, rng: torch.Generator, audit: bool = False
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield rows with draws of what is missing, ``(m, K, d)``, and log-weights, ``(m, K)``."""
-    columns = _columns(flow)
+    columns = flow.described
     samples = flow.rsample((_SAMPLES,), generator=rng).double().cpu()
     samples = samples[samples.isfinite().all(1)]
     known, line = ~columns.seen(samples).isnan(), columns.encode(samples)
@@ -165,10 +165,6 @@ def _completed(
         )
         still = (columns.seen(filled).isnan() & missing[:, None]).any(2)
         yield filled, (log_p - log_q).masked_fill(still, -math.inf)
-
-
-def _columns(flow: Flow) -> Columns:
-    return flow.columns or Columns.on_the_line(flow.names or coordinates(flow.dim), flow.condition)
 
 
 class _Proposal:

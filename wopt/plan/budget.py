@@ -73,7 +73,7 @@ class Planning(Component):
         Field(description="what was planned and why; written by wopt, which then keeps to it"),
     ] = ""
     tried: Annotated[
-        dict[str, str] | None,
+        dict[str, Annotated[str, Field(pattern=r"^\d+( \d+)*$")]] | None,
         Field(
             description="candidates whose maps the model mixes, the one that is trained first, and "
             "the iterations in each hundredth of their trials; written by wopt, which repeats them"

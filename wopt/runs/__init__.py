@@ -8,10 +8,6 @@ from wopt.lazy import exports
 
 if TYPE_CHECKING:
     from wopt.runs.building import build as build
-    from wopt.runs.cite import Cited as Cited
-    from wopt.runs.cite import cited as cited
-    from wopt.runs.cite import cited_component as cited_component
-    from wopt.runs.cite import components as components
     from wopt.runs.evaluate import audited as audited
     from wopt.runs.execute import begin as begin
     from wopt.runs.execute import resume as resume

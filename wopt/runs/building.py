@@ -116,6 +116,9 @@ def _tried_again(
     plans = {each.name: each for each in portfolio(planner.facts)}
     trials = []
     for name, counts in tried.items():
+        if name not in plans:
+            known = ", ".join(plans)
+            raise ConfigError(f"plan.tried: no candidate {name!r} is installed; known: {known}")
         plan, made = plans[name], [int(n) for n in counts.split()]
         about = plan, planner.made(plan), TRIAL * _ENDS * planner.facts.budget, made
         trials.append(made_trial(*about))

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from wopt.component import build
-from wopt.data.columns import Columns
 from wopt.data.frames import array_of
 from wopt.data.rows import as_rows
 from wopt.errors import CapabilityError
@@ -140,9 +139,8 @@ class Solution:
             )
         if self.flow.frame is not None:
             return self.flow.frame.frame(self.flow.table(x))
-        columns = self.flow.columns or Columns.on_the_line(self.flow.names, self.flow.condition)
         rows = getattr(self.prepared.config.source, "x", None)
-        return array_of(x, columns) if type(rows) is np.ndarray else x
+        return array_of(x, self.flow.described) if type(rows) is np.ndarray else x
 
     def resume(
         self, stop: Stop | dict[str, Any] | None = None, listener: ListenerLike = None

@@ -8,6 +8,7 @@ from wopt.lazy import exports
 
 if TYPE_CHECKING:
     from wopt.store.checkpoint import load_state as load_state
+    from wopt.store.checkpoint import load_transform as load_transform
     from wopt.store.directory import RunDirectory as RunDirectory
     from wopt.store.documents import SPARE as SPARE
     from wopt.store.documents import damaged as damaged

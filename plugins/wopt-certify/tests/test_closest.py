@@ -1,6 +1,6 @@
 import torch
 
-from wopt_certify.two_sample.closest import closest_record
+from wopt_certify.two_sample.measure import closest_record
 
 
 def _normal(n: int, seed: int, dim: int = 3) -> torch.Tensor:

@@ -11,10 +11,15 @@ import wopt
 from wopt.interfaces.block import FlowBlock
 from wopt.seeds import generator
 from wopt.stein import SteinForm
-from wopt_certify.challenge.mixture import MixtureDensity
-from wopt_certify.critic import TOGETHER, CriticOptions, seen_by_fields
+from wopt_certify.challenge.kinds import MixtureDensity
+from wopt_certify.critic import (
+    TOGETHER,
+    CriticOptions,
+    RadialField,
+    WaveField,
+    seen_by_fields,
+)
 from wopt_certify.estimate import root_mean_square
-from wopt_certify.fields import MixtureScore, RadialField, WaveField
 from wopt_certify.replay import pushed_score, score_of
 from wopt_measures.laws.known import known_laws
 from wopt_measures.laws.spheres import ShellLaw
@@ -202,7 +207,7 @@ def test_fields_depend_on_conditions():
 FIELDS = {
     "waves": lambda form: WaveField(form.rows(slice(600)), form.rows(slice(600, None)), 1.0, 0),
     "radial": lambda form: RadialField(form, form),
-    "mixture": lambda form: MixtureScore(MixtureDensity.best(form.points, form.points, 0)),
+    "mixture": lambda form: MixtureDensity.best(form.points, form.points, 0).score,
 }
 
 

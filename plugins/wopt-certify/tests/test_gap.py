@@ -12,8 +12,7 @@ from wopt_certify.analysis import Analysis, later_fall, refute
 from wopt_certify.bounds import Entry, Floor, Label, StepBounds, chain
 from wopt_certify.certificate import notes_of
 from wopt_certify.estimate import Estimate
-from wopt_certify.gap import Gap, floors_of
-from wopt_certify.lower import EscalationStep, LowerSide
+from wopt_certify.gap import EscalationStep, Gap, LowerSide, floors_of
 
 SIDE = LowerSide(
     1.84, 0.02, 1.81, 0.95, "autoregressive", 2000, (EscalationStep("ode", 3.0, 0.5, 0.1),)

@@ -12,8 +12,7 @@ from wopt.interfaces.listener import Listener
 from wopt.runs.preparation import prepare
 from wopt.runs.solution import advance
 from wopt.testing import AffineBlock
-from wopt_certify.inverse import TotalMass, total_mass
-from wopt_certify.mass import mass_of
+from wopt_certify.mass import TotalMass, mass_of, total_mass
 from wopt_certify.results import Certificate
 from wopt_certify.run import certify
 from wopt_measures.laws.known import known_laws

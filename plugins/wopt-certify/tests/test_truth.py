@@ -15,8 +15,9 @@ from wopt.runs.log import LossLog
 from wopt.runs.preparation import particles_of, prepare
 from wopt.runs.solution import advance
 from wopt.statistics import error_of_mean, mean_and_error
-from wopt_certify.challenge.of_run import Challenge
-from wopt_certify.held_out import can_be_compared, compare_samples, one_of_each
+from wopt_certify.challenge.of_run import Rivals
+from wopt_certify.evidence import one_of_each
+from wopt_certify.held_out import TwoSample, compare_samples
 from wopt_certify.results import Certificate
 from wopt_certify.run import certify
 
@@ -134,7 +135,7 @@ def test_challengers_hear_of_groups(certified):
     for groups in (None, (torch.arange(1000), numbers, numbers)):
         prepared, _ = ready(certified, sample=None, groups=groups, **split)
         state = prepared.problem.begin(prepared.train, prepared.valid)
-        side = Challenge(FinishedRun(prepared, state)).lower_side(Budget(0.5), 0.95)
+        side = Rivals(rows=2000).measure(FinishedRun(prepared, state), Budget(0.5))
         errors.append(side.error)
     assert errors[1] == pytest.approx(2 * errors[0], rel=0.15)
 
@@ -182,7 +183,7 @@ def test_a_sampler_is_compared_with_its_target(certified):
     certified["objective"] = {"name": "kl", "target": target}
     certified["model"] = "push_forward"
     prepared, _ = ready(certified)
-    assert can_be_compared(prepared)
+    assert TwoSample().applies(FinishedRun(prepared, None)) is None
     alike = compare_samples(prepared, [], 0.95)
     assert alike.test.differs
     assert "draws of the target" in alike.notes[0]

@@ -6,10 +6,10 @@ import torch
 import wopt
 from wopt import Capability, Particles
 from wopt.config.model import validate
-from wopt.config.schema import schema
 from wopt.runs.preparation import prepare
 from wopt.train.steps import iterate
 from wopt_functionals import MMD, Entropy, Interaction, Part, Potential, SumOfParts
+from wopt_options.schema import schema
 
 PARTS = [
     {"objective": "entropy"},

@@ -15,9 +15,8 @@ from wopt.store.result import GapKind
 from wopt_certify.bounds import Entry, Floor, Label, StepBounds
 from wopt_certify.effort import Effort
 from wopt_certify.estimate import Estimate, MethodEstimate
-from wopt_certify.gap import Gap
-from wopt_certify.inverse import RoundTrip
-from wopt_certify.lower import EscalationStep, LowerSide
+from wopt_certify.gap import EscalationStep, Gap, LowerSide
+from wopt_certify.replay import RoundTrip
 from wopt_certify.resolution import Resolution
 from wopt_certify.results import Certificate, Energy, Final, Statement, StepCertificate
 from wopt_certify.start import Smoothing, Start
@@ -114,10 +113,10 @@ CERTIFICATE = Certificate(
             effective_step_size=0.5,
             gap=estimate(0.05),
             energy=Energy(1.0, 0.1),
-            residual=MethodEstimate.by_method("critic", estimate(0.0)),
+            residual=MethodEstimate(**vars(estimate(0.0)), by="critic"),
             residuals={"affine": estimate(0.0), "critic": estimate(0.1)},
             movement=estimate(0.3),
-            gradient=MethodEstimate.by_method("critic", estimate(0.3)),
+            gradient=MethodEstimate(**vars(estimate(0.3)), by="critic"),
             inversion_error=1e-6,
             transport=None,
             not_optimal="",

@@ -11,7 +11,7 @@ from zuko.transforms import DependentTransform, SoftclipTransform
 
 import wopt
 from wopt.testing import LawError, check_block
-from wopt_certify.inverse import total_mass
+from wopt_certify.mass import total_mass
 from wopt_zuko import NAFBlock, from_zuko
 
 DEPTH = 22.0

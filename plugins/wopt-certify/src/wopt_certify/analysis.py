@@ -23,8 +23,7 @@ from wopt_certify.bounds import (
     with_transport_entropy,
 )
 from wopt_certify.estimate import Estimate
-from wopt_certify.gap import floors_of
-from wopt_certify.lower import LowerSide
+from wopt_certify.gap import LowerSide, floors_of
 from wopt_certify.measure import StepMeasure, second_moment
 from wopt_certify.replay import EvaluationData
 from wopt_certify.results import StepCertificate
@@ -73,18 +72,13 @@ def refute(
                 reported[name] = why
                 if name not in LOCAL:
                     earlier[name] = dataclasses.replace(why, step=step)
-        marked = StepBounds(_marked(row.gap, reported), _marked(row.w2, reported))
-        judged.append(with_transport_entropy(marked, pl))
+        judged.append(with_transport_entropy(row.changed(functools.partial(_marked, reported)), pl))
     return judged
 
 
-def _marked(entries: Mapping[str, Entry], reported: Mapping[str, Floor]) -> dict[str, Entry]:
-    return {
-        name: dataclasses.replace(entry, refuted=reported[name])
-        if name in reported and entry.value is not None
-        else entry
-        for name, entry in entries.items()
-    }
+def _marked(reported: Mapping[str, Floor], name: str, entry: Entry) -> Entry:
+    refuted = name in reported and entry.value is not None
+    return dataclasses.replace(entry, refuted=reported[name]) if refuted else entry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,16 +182,10 @@ class Analysis:
             for m, gap in zip(measures, self.gaps, strict=True)
         ]
         floors[-1] = [*floors_of(self.lower, self.gaps[-1], self.of)]
-        return refute([_by_measured(row) for row in rows], floors, convexity)
+        return refute([row.changed(_by_measured) for row in rows], floors, convexity)
 
 
-def _by_measured(row: StepBounds) -> StepBounds:
-    """Return the bounds with the label of measured errors, which make no bound exact."""
-
-    def shown(table: Mapping[str, Entry]) -> dict[str, Entry]:
-        return {
-            name: dataclasses.replace(e, label=Label.GIVEN_EPS) if e.label is Label.EXACT else e
-            for name, e in table.items()
-        }
-
-    return StepBounds(shown(row.gap), shown(row.w2))
+def _by_measured(_: str, entry: Entry) -> Entry:
+    """Return the entry with the label of measured errors, which make no bound exact."""
+    exact = entry.label is Label.EXACT
+    return dataclasses.replace(entry, label=Label.GIVEN_EPS) if exact else entry

@@ -24,12 +24,10 @@ from wopt_certify.bounds import (
 )
 from wopt_certify.effort import Effort
 from wopt_certify.estimate import Estimate
-from wopt_certify.gap import Gap
-from wopt_certify.inverse import RoundTrip, round_trips
-from wopt_certify.lower import LowerSide
+from wopt_certify.gap import Gap, LowerSide
 from wopt_certify.measure import StepMeasure, measure_step
 from wopt_certify.options import Certify
-from wopt_certify.replay import EvaluationData, replay
+from wopt_certify.replay import EvaluationData, RoundTrip, replay, round_trips
 from wopt_certify.results import Certificate, Final, NamedBound, Statement, StepsWished
 from wopt_certify.start import Smoothing, Start, smoothing_part
 

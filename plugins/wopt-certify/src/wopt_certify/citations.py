@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wopt.config import RunConfig
-from wopt.runs import Cited, cited, cited_component, components
 from wopt.store import RunDirectory, read_document
 from wopt_certify.bounds import RULES
-from wopt_certify.challenge.free_step import FreeSteps
-from wopt_certify.challenge.mixture import Mixtures
-from wopt_certify.challenge.shells import Shells
-from wopt_certify.challenge.tree import TurnedTrees
+from wopt_certify.challenge.kinds import FreeSteps, Mixtures, Shells
 from wopt_certify.results import Certificate
+from wopt_report import Cited, cited, cited_component, components
 
 __all__ = ["CHALLENGERS", "citations"]
 
@@ -20,7 +17,7 @@ _TWO_SAMPLE = (
     "lopezpaz2017", "kim2021", "gretton2012", "schrab2023", "biggs2023", "phipson2010",
 )  # fmt: skip
 
-CHALLENGERS = (Mixtures, Shells, TurnedTrees, FreeSteps)
+CHALLENGERS = (Mixtures, Shells, FreeSteps)
 
 
 def citations(run: RunDirectory, config: RunConfig) -> Iterator[Cited]:

@@ -1,4 +1,4 @@
-"""The critic: test fields for the Stein form, fitted and evaluated on different rows."""
+"""The critic: smooth test fields for the Stein form, fitted and evaluated on different rows."""
 
 from __future__ import annotations
 
@@ -9,13 +9,234 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from wopt.seeds import derive
+from wopt.bijection import given
+from wopt.capabilities import Capability
+from wopt.component import Spec
+from wopt.errors import CapabilityError
+from wopt.interfaces import FlowBlock, Training, new_block
+from wopt.particles import split_conditions
+from wopt.seeds import derive, generator, seeded
 from wopt.stein import AffineField, SteinForm
-from wopt_certify.challenge.mixture import MixtureDensity
+from wopt.train import Adam, minimise
+from wopt_certify.challenge.kinds import MixtureDensity
 from wopt_certify.estimate import Estimate, combine
-from wopt_certify.fields import CriticOptions, MixtureScore, NetField, RadialField, WaveField
 
-__all__ = ["TOGETHER", "CriticOptions", "seen_by_fields"]
+__all__ = [
+    "TOGETHER",
+    "CriticOptions",
+    "NetField",
+    "RadialField",
+    "WaveField",
+    "seen_by_fields",
+]
+
+_WAVES = 300
+_ROWS = 8000
+_RIDGES = (1e-8, 1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+"""Ridges that are tried, in multiples of the functions' mean square."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CriticOptions:
+    """The options of the search for test fields.
+
+    Attributes:
+        net: A block that provides VELOCITY: its velocity is a field, with exact divergence.
+        iterations: Adam iterations of the net; 0 leaves affine fields alone.
+        mixtures: Mixtures fitted so far, with their rows ``(n, d)`` and seed: the critics of a step
+            and of the gradient after it share the same particles.
+    """
+
+    net: Spec
+    iterations: int = 300
+    learning_rate: float = 5e-3
+    batch_size: int = 1000
+    level: float = 0.95
+    seed: int = 0
+    mixtures: list[tuple[Tensor, int, MixtureDensity]] = dataclasses.field(
+        default_factory=list, repr=False, compare=False
+    )
+
+
+def _ridged(
+    gram: Tensor, linear: Tensor, of: Callable[[Tensor], tuple[Tensor, Tensor]], form: SteinForm
+) -> Tensor:
+    """Return coefficients that maximise  2 <xi, phi> - E|phi|^2 - ridge |c|^2.
+
+    The ridge is the best on other rows, of ``form``, for fields that ``of`` returns there; the
+    coefficients are zero where no field gains.
+    """
+    size, eye = float(gram.diagonal().mean()), torch.eye(len(gram)).to(gram)
+    best, kept = 0.0, torch.zeros_like(linear)
+    for ridge in _RIDGES:
+        found, singular = torch.linalg.solve_ex(gram + ridge * size * eye, linear)
+        if singular:  # all rows are one point in float64
+            continue
+        gain = _gain(form, *of(found))
+        if gain > best:
+            best, kept = gain, found
+    return kept
+
+
+class WaveField:
+    """phi(y) = sum_j c_j sin(w_j . u + b_j),  u = (y - m)/s,  w_j ~ N(0, I/bandwidth^2).
+
+    The coefficients c_j in R^d solve one linear system for all coordinates.
+
+    Source: Rahimi, Recht, *Random features for large-scale kernel machines*, 2007; docs/theory.md
+    (4.1).
+
+    Args:
+        bandwidth: Bandwidth in units of the standard deviation of a coordinate.
+    """
+
+    def __init__(self, fit: SteinForm, validation: SteinForm, bandwidth: float, seed: int) -> None:
+        y = torch.cat(fit.inputs, dim=1)[:_ROWS]
+        self.shift, self.scale = y.mean(0), y.std(0).clamp(min=1e-12)
+        count = max(2, min(_WAVES, len(y) // 4))
+        rng = generator(seed, "waves")
+        waves = torch.randn(y.shape[1], count, generator=rng, dtype=torch.float64) / bandwidth
+        phase = 2 * torch.pi * torch.rand(count, generator=rng, dtype=torch.float64)
+        self.waves, self.phase = waves.to(y), phase.to(y)
+        self.slopes = (self.waves / self.scale[:, None])[: fit.points.shape[1]]
+        fit = fit.rows(slice(_ROWS))
+        sine, cosine = self._angles(*fit.inputs)
+        n = len(sine)
+        linear = sine.T @ fit.by_point / n
+        linear = linear + (cosine.T @ fit.by_log_det / n)[:, None] * self.slopes.T
+        seen = self._angles(*validation.inputs)
+        self.matrix = _ridged(
+            sine.T @ sine / n, linear, lambda matrix: self._of(*seen, matrix), validation
+        )
+
+    def __call__(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return ``(phi, div phi)`` at ``y`` given c, shapes ``(n, d)`` and ``(n,)``."""
+        return self._of(*self._angles(y.double(), c), self.matrix)
+
+    def _angles(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        angle = (torch.cat(given(y, c), dim=1) - self.shift) / self.scale @ self.waves + self.phase
+        return angle.sin(), angle.cos()
+
+    def _of(self, sine: Tensor, cosine: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor]:
+        divergence = cosine @ (self.slopes.T * matrix).sum(1)
+        return sine @ matrix, divergence
+
+
+_CENTRES_OF_RADIUS = 9
+_REACH, _WIDTH = 3.0, 0.75
+"""Reach and width of the bumps, in standard deviations of the logarithm of the distance."""
+
+
+class RadialField:
+    """The best field phi(y) = (y - m) b(t),  t = log |y - m|,  b a sum of bumps.
+
+        b(t) = sum_k c_k exp(-(t - t_k)^2/(2 w^2)) + c,    div phi = d b + b'(t).
+
+    There are ten coefficients in any dimension.
+    """
+
+    def __init__(self, fit: SteinForm, validation: SteinForm) -> None:
+        self.centre = fit.points.mean(0)
+        logs = self._outward(fit.points)[1]
+        self.shift, self.scale = float(logs.mean()), max(float(logs.std()), 1e-6)
+        way, bumps, slopes = self._parts(fit.points)
+        along = (fit.by_point * way).sum(1)
+        each = along[:, None] * bumps
+        each = each + fit.by_log_det[:, None] * (way.shape[1] * bumps + slopes)
+        gram = (bumps * way.square().sum(1, keepdim=True)).T @ bumps / len(way)
+        seen = self._parts(validation.points)
+        self.coefficients = _ridged(gram, fit.mean(each), lambda c: self._of(*seen, c), validation)
+
+    def __call__(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return ``(phi, div phi)`` at ``y``, shapes ``(n, d)`` and ``(n,)``."""
+        return self._of(*self._parts(y.double()), self.coefficients)
+
+    @staticmethod
+    def _of(way: Tensor, bumps: Tensor, slopes: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        b = bumps @ c
+        return way * b[:, None], way.shape[1] * b + slopes @ c
+
+    def _outward(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return y - m and log |y - m|."""
+        way = y - self.centre
+        return way, way.norm(dim=1).clamp(min=1e-12).log()
+
+    def _parts(self, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return y - m, and the functions of t and their derivatives, the last one constant."""
+        way, logs = self._outward(y)
+        centres = torch.linspace(-_REACH, _REACH, _CENTRES_OF_RADIUS).to(logs)
+        u = (((logs - self.shift) / self.scale)[:, None] - centres) / _WIDTH
+        bumps = (-u.square() / 2).exp()
+        slopes = -u * bumps / (_WIDTH * self.scale)
+        pad = torch.nn.functional.pad
+        return way, pad(bumps, (0, 1), value=1.0), pad(slopes, (0, 1))
+
+
+class NetField:
+    """phi(y) = s u((y - m)/s) for a block's velocity u, trained to maximise (4.1) of the theory."""
+
+    def __init__(self, train: SteinForm, validation: SteinForm, options: CriticOptions) -> None:
+        y, d = torch.cat(train.inputs, dim=1), train.points.shape[1]
+        self.shift = train.mean(y)
+        self.scale = train.mean((y - self.shift).square()).sqrt().clamp(min=1e-12)
+        with seeded(options.seed), torch.enable_grad():
+            self.net: FlowBlock = new_block(options.net, d, y.shape[1] - d)
+            if Capability.VELOCITY not in self.net.provides:
+                raise CapabilityError(
+                    f"block {type(self.net).__name__} cannot be the critic: it provides no "
+                    "VELOCITY; choose another certify.critic, such as ode"
+                )
+            self.net.to(dtype=torch.float32, device=y.device)
+            solver = Adam(
+                iterations=options.iterations,
+                learning_rate=options.learning_rate,
+                batch_size=options.batch_size,
+                warmup=0.1,
+                check_every=0.1,
+                patience=0.99,  # the best of these checks is kept
+            )
+            minimise(
+                solver,
+                Training(
+                    self.net,
+                    self._loss(train),
+                    len(y),
+                    held_out=lambda _: -_gain(validation, *self(*validation.inputs)),
+                ),
+            )
+        self.net.freeze()
+
+    def __call__(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return ``(phi, div phi)`` at ``y`` given c, shapes ``(n, d)`` and ``(n,)``."""
+        # Scaling by s outside and 1/s inside leaves the divergence unchanged.
+        with torch.no_grad():
+            v, divergence = self.net.velocity(*self._inside(y, c))
+        return self.scale[: y.shape[1]] * v.double(), divergence.double()
+
+    def _inside(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, ...]:
+        inside = ((torch.cat(given(y, c), dim=1) - self.shift) / self.scale).float()
+        return split_conditions(inside, inside.shape[1] - y.shape[1])
+
+    def _loss(self, train: SteinForm) -> Callable[[FlowBlock, Tensor | None], Tensor]:
+        """Return a function for  E|phi|^2 - 2 <xi, phi>  on rows."""
+        inside, scale = self._inside(*train.inputs), self.scale[: train.points.shape[1]]
+        by_point, scale = (train.by_point * scale).float(), scale.float()
+        by_log_det, n = train.by_log_det.float(), len(train.points)
+        shares = torch.ones(n) if train.weights is None else (train.weights * n).float()
+
+        def loss(net: FlowBlock, chosen: Tensor | None) -> Tensor:
+            rows = slice(None) if chosen is None else chosen
+            v, divergence = net.velocity(*(part[rows] for part in inside))
+            along = (by_point[rows] * v).sum(1) + by_log_det[rows] * divergence
+            return (shares.to(v)[rows] * ((scale * v).square().sum(1) - 2 * along)).mean()
+
+        return loss
+
+
+def _gain(form: SteinForm, phi: Tensor, divergence: Tensor) -> float:
+    """Return  2 <xi, phi> - E|phi|^2."""
+    return float(form.mean(2 * form.along(phi, divergence) - phi.square().sum(1)))
+
 
 Field = Callable[..., tuple[Tensor, Tensor]]
 """A test field: from points ``(n, d)``, and their context ``(n, k)`` if any, to ``(phi, div phi)``,
@@ -80,48 +301,30 @@ def _weights(validation: SteinForm, values: list[tuple[Tensor, Tensor]]) -> Tens
     # three times their standard error.
     sizes = [validation.size(*value) for value in values]
     used = [k for k, (size, error) in enumerate(sizes) if not k or size > 3 * error]
-    linear, gram = _system(validation, [values[k] for k in used])
+    some = [values[k] for k in used]
+    linear = torch.stack([validation.mean(validation.along(*value)) for value in some])
+    rows = [[validation.mean((a * b).sum(1)) for a, _ in some] for b, _ in some]
+    gram = torch.stack([torch.stack(row) for row in rows])
     # A field that is zero (an exact step can leave nothing to find) makes the matrix singular.
-    some = torch.linalg.lstsq(gram, linear[:, None], driver="gelsd").solution[:, 0]
+    best = torch.linalg.lstsq(gram, linear[:, None], driver="gelsd").solution[:, 0]
     weights = linear.new_zeros(len(values))
-    weights[used] = some if float(some @ linear) > 0 else torch.ones_like(some)
+    weights[used] = best if float(best @ linear) > 0 else torch.ones_like(best)
     return weights
-
-
-def _system(validation: SteinForm, values: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    linear = torch.stack([validation.mean(validation.along(*value)) for value in values])
-    gram = torch.stack(
-        [torch.stack([validation.mean((a * b).sum(1)) for a, _ in values]) for b, _ in values]
-    )
-    return linear, gram
 
 
 def _fields(train: SteinForm, validation: SteinForm, options: CriticOptions) -> dict[str, Field]:
     """Return fields fitted on ``train``, their states chosen on ``validation``."""
     fields: dict[str, Field] = {"affine": AffineField(train)}
-    if not options.iterations:
-        return fields
-    if train.weights is None:
-        fields |= _closed_forms(train, validation, options)
-    fields[f"net {options.iterations}"] = NetField(train, validation, options)
-    return fields
-
-
-def _closed_forms(
-    train: SteinForm, validation: SteinForm, options: CriticOptions
-) -> dict[str, Field]:
-    seed = options.seed
-    d = train.points.shape[1]
-    fields: dict[str, Field] = {
-        f"waves {fraction:g}": WaveField(
-            train, validation, fraction * math.sqrt(d), derive(seed, k)
-        )
-        for k, fraction in enumerate(_BANDWIDTHS)
-    }
-    fields["radial"] = RadialField(train, validation)
-    if train.context is not None:
-        return fields
-    fields["mixture score"] = MixtureScore(_mixture(train, validation, options))
+    if options.iterations and train.weights is None:
+        size = math.sqrt(train.points.shape[1])
+        for k, fraction in enumerate(_BANDWIDTHS):
+            waves = WaveField(train, validation, fraction * size, derive(options.seed, k))
+            fields[f"waves {fraction:g}"] = waves
+        fields["radial"] = RadialField(train, validation)
+        if train.context is None:
+            fields["mixture score"] = _mixture(train, validation, options).score
+    if options.iterations:
+        fields[f"net {options.iterations}"] = NetField(train, validation, options)
     return fields
 
 

@@ -75,11 +75,6 @@ class MethodEstimate(Estimate):
 
     by: Method = dataclasses.field(kw_only=True)
 
-    @classmethod
-    def by_method(cls, method: Method, estimate: Estimate) -> MethodEstimate:
-        """Return the estimate with its method."""
-        return cls(**dataclasses.asdict(estimate), by=method)
-
     @property
     def by_fields(self) -> bool:
         """Whether the estimate contains only what a class of test fields can see."""

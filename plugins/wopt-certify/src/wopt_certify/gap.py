@@ -5,17 +5,74 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from wopt.store import GapKind
-from wopt.typed import Typed
+from wopt.typed import Number, Typed
 from wopt_certify.bounds import Entry, Floor, Label, least
 from wopt_certify.estimate import Estimate
-from wopt_certify.lower import LowerSide
 
-__all__ = ["Gap", "Refuted", "floors_of"]
+__all__ = ["EscalationStep", "Gap", "LowerSide", "Refuted", "floors_of"]
+
+
+@dataclasses.dataclass(frozen=True)
+class EscalationStep(Typed):
+    """The mixture of the model with all challengers so far.
+
+    Attributes:
+        name: Name of the last challenger.
+        seconds: CPU seconds of all fits so far.
+        gain: E[log r - log model] on fresh rows, nats.
+        error: Standard error of the gain, nats.
+    """
+
+    name: str
+    seconds: float
+    gain: Number
+    error: Number
+
+
+@dataclasses.dataclass(frozen=True)
+class LowerSide(Typed):
+    """A lower bound of KL(p | model) without assumptions, on rows that no density was fitted to.
+
+    For any normalised density r,  KL(p | model) >= E_p[log r - log model].
+
+    Attributes:
+        value: What was found so far: the mean on fresh rows, nats.
+        error: Standard error of the mean, nats.
+        low: The lower end of a one-sided interval, nats.
+        by: The challengers of largest weight.
+        rows: Number of fresh rows that evaluated it.
+        escalation: What was found by effort; in the file ``ladder``.
+        tried: Number of densities that were fitted, by which the result repeats.
+        asked: Most rows that were to evaluate it, by which it repeats, too.
+
+    Source: docs/theory.md 4; the chain rule of KL with a density that is not the truth.
+    """
+
+    in_file: ClassVar = {"escalation": "ladder"}
+    value: Number
+    error: Number
+    low: Number
+    level: float
+    by: str
+    rows: int
+    escalation: Annotated[tuple[EscalationStep, ...], Field(validation_alias="ladder")] = ()
+    tried: int | None = None
+    asked: int | None = None
+
+    @property
+    def growth(self) -> str:
+        """How the value grew with effort, in words."""
+        count = len(self.escalation)
+        if count < 2:
+            return f"by {self.by}"
+        shown = {"the first": 1, str(count // 2): count // 2} if count > 3 else {"the first": 1}
+        parts = [f"{max(self.escalation[k - 1].gain, 0.0):.2g} by {n}" for n, k in shown.items()]
+        return f"by {count} densities ({', '.join(parts)})"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +83,7 @@ class Refuted(Typed):
         by: The floor that contradicts it; in the file ``refuted_by``, and in words ``by``.
     """
 
+    in_file: ClassVar = {"by": "refuted_by"}
     name: str
     value: float
     by: Annotated[Floor, Field(validation_alias="refuted_by")]
@@ -33,10 +91,6 @@ class Refuted(Typed):
     def to_dict(self) -> dict[str, Any]:
         """Return the entry of the file."""
         return super().to_dict() | {"by": str(self.by)}
-
-    @classmethod
-    def _key(cls, name: str) -> str:
-        return "refuted_by" if name == "by" else name
 
 
 @dataclasses.dataclass(frozen=True)

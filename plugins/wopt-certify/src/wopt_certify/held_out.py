@@ -1,28 +1,27 @@
-"""Evidence: on which particles a run is certified, and held-out rows against its samples."""
+"""Held-out rows against samples of the model."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.config import RunConfig
+from wopt.component import fields
 from wopt.data import Dataset, smooth_dataset
-from wopt.errors import DataError, WoptError
+from wopt.errors import DataError
 from wopt.flow import Flow, draw
-from wopt.interfaces import FlowBlock, Target, is_truth
-from wopt.memory import check_room
-from wopt.particles import Particles
-from wopt.runs import Prepared, log_density_of, particles_of
+from wopt.interfaces import Budget, FinishedRun, FlowBlock, Measurement, Target, is_truth
+from wopt.runs import Prepared
 from wopt.seeds import derive, generator
-from wopt.store import GapKind
 from wopt.typed import Typed
-from wopt_certify.effort import Effort
-from wopt_certify.options import Certify
-from wopt_certify.replay import EvaluationData, obeys_stein, score_of
+from wopt_certify.effort import doubling, largest
+from wopt_certify.evidence import one_of_each
+from wopt_certify.options import settings_of
 from wopt_certify.two_sample import (
     ConditionalReport,
     TwoSampleReport,
@@ -30,116 +29,10 @@ from wopt_certify.two_sample import (
     two_sample,
 )
 
-__all__ = [
-    "SampleComparison",
-    "as_test",
-    "can_be_compared",
-    "compare_samples",
-    "evidence_of",
-    "is_scored",
-    "one_of_each",
-]
+__all__ = ["SampleComparison", "TwoSample", "compare_samples"]
 
-_COPIES = 6
-"""Number of copies of the particles that exist at a time, at the least."""
-
-_PAIRWISE_ROWS = 4000
-"""Most particles where the energy is not a mean over them, so that its cost may be quadratic."""
-
-
-def evidence_of(
-    prepared: Prepared, particles: Particles | None, effort: Effort, scored: bool
-) -> EvaluationData:
-    """Return the particles of a certificate, shape ``(n, d)``, with their score if asked for.
-
-    Args:
-        particles: Particles to use; ``None`` leaves the choice to the run: held-out rows, or fresh
-            draws of its start.
-        scored: Whether the start's score is pushed through the maps too.
-    """
-    if particles is not None:
-        return _given(prepared, particles, "particles that were given")
-    if prepared.dataset is None:
-        return _given(prepared, prepared.valid, "held-out particles")
-    return _evidence(prepared, prepared.dataset, effort, scored)
-
-
-def _given(prepared: Prepared, at: Particles, origin: str) -> EvaluationData:
-    of = GapKind.of_model(prepared.pushes)
-    return EvaluationData(
-        at, origin, None, prepared.transform, 0.0, at.points, of, prepared.conditions
-    )
-
-
-def _evidence(prepared: Prepared, raw: Dataset, effort: Effort, scored: bool) -> EvaluationData:
-    """Return test rows or, if more are needed, fresh draws or other held-out rows."""
-    # Never training rows: the maps were fitted to them, so their residual is too small.
-    config, count = prepared.config, effort.particles
-    objective = prepared.problem.objective
-    if objective.contributions(prepared.valid.rows(slice(2))) is None:
-        count = min(count, _PAIRWISE_ROWS)
-    drawn, origin = raw.test, "test rows"
-    if count > len(raw.test):
-        if raw.sample is not None:
-            what = f"certifying on {count} particles; set certify.particles lower"
-            check_room(_COPIES * 8.0 * count * raw.dim, what)
-            drawn = raw.sample(count, generator(config.seed, "certify", "particles"))
-            origin = "fresh draws of the start"
-        else:
-            drawn = torch.cat([raw.test, raw.valid])[:count]
-            origin = "test and validation rows"
-    # All rows become particles before some are taken, so that judging rows are equal to the bit.
-    start = as_test(raw, drawn, config)
-    score, remarks = None, tuple[str, ...]()
-    if scored:
-        score, remarks = _score(raw, start.test[: min(count, effort.score_rows)])
-    return EvaluationData(
-        particles=particles_of(start, start.test, config, known=True).rows(slice(count)),
-        origin=origin,
-        score=score,
-        transform=raw.transform,
-        smooth_time=config.smooth_time,
-        data=raw.transform.move(raw.split(drawn[:count])[0]),
-        of=GapKind.of_model(prepared.pushes),
-        conditions=prepared.conditions,
-        remarks=remarks,
-    )
-
-
-def as_test(raw: Dataset, rows: Tensor, config: RunConfig) -> Dataset:
-    """Return the dataset with test rows ``rows``, shape ``(n, d)``, smoothed like the run's."""
-    part = dataclasses.replace(raw, train=rows[:1], valid=rows[:1], test=rows)
-    return smooth_dataset(part, config.smooth_time, derive(config.seed, "certify", "smooth"))
-
-
-def is_scored(prepared: Prepared, options: Certify) -> bool:
-    """Return whether the start's score is known and is pushed through the maps."""
-    wanted = options.score_rows != 0 and prepared.config.smooth_time == 0
-    needed = bool(Capability.LOG_DET & prepared.problem.objective.needs)
-    dataset = prepared.dataset
-    return wanted and needed and dataset is not None and dataset.log_density is not None
-
-
-def _score(dataset: Dataset, rows: Tensor) -> tuple[Tensor | None, tuple[str, ...]]:
-    """Return the start's score in the flow's coordinates at the rows, or a remark on why not."""
-    assert dataset.log_density is not None
-    left_out = "The pushed score is left out, so eps is that of test fields: "
-    density, back = dataset.log_density, dataset.transform.inverse_matrix
-    if dataset.transform.columns is not None:  # no affine map of the score
-        inside = log_density_of(dataset)
-        assert inside is not None
-        density, rows, back = inside, dataset.transform.move(rows), torch.eye(len(back)).to(back)
-    try:
-        score = score_of(density, rows)
-    except (RuntimeError, WoptError) as error:  # a density that autograd cannot follow
-        return None, (f"{left_out}the start's density cannot be differentiated ({error}).",)
-    if score is None:
-        return None, (f"{left_out}the start's density has no finite gradient.",)
-    if not obeys_stein(score, rows):
-        return None, (f"{left_out}the start's density has jumps, its gradient is not its score.",)
-    return score @ back, ()
-
-
+_FEW_ROWS = 600
+"""Rows that two-sample tests compare at the least effort."""
 _ROWS = 5000
 
 
@@ -160,17 +53,42 @@ class SampleComparison(Typed):
     rows: int
 
 
-def can_be_compared(prepared: Prepared) -> bool:
-    """Return whether some rows should have the law of the model's samples."""
-    objective = prepared.problem.objective
-    target = objective.target
-    return (
-        prepared.dataset is not None
-        and prepared.train.weights is None
-        and target is not None
-        and Capability.TARGET_SAMPLES in target.provides
-        and is_truth(objective)
-    )
+@fields
+class TwoSample(Measurement):
+    """Two-sample tests: whether held-out rows and samples of the model come from one law.
+
+    Example:
+        >>> TwoSample(rows=1000).rows
+        1000
+    """
+
+    cites: ClassVar[tuple[str, ...]] = ("lopezpaz2017", "gretton2012")
+    document: ClassVar[type[SampleComparison]] = SampleComparison
+    rows: Annotated[int, Field(ge=20, description="rows of either kind at most")] = 5000
+
+    def applies(self, run: FinishedRun) -> str | None:
+        """Return why samples cannot be compared."""
+        prepared, objective = run.prepared, run.prepared.problem.objective
+        target = objective.target
+        if (
+            prepared.dataset is not None
+            and prepared.train.weights is None
+            and target is not None
+            and Capability.TARGET_SAMPLES in target.provides
+            and is_truth(objective)
+        ):
+            return None
+        return "there are no rows that the samples of the model should look like"
+
+    def measure(
+        self, run: FinishedRun, budget: Budget | None = None, recorded: Any = None
+    ) -> SampleComparison:
+        """Return what the tests say, on as many rows as the budget pays for."""
+        known = None if recorded is None else recorded.effort.two_sample
+        most = min(self.rows, max(len(run.prepared.dataset.test), 1))
+        counts = doubling(_FEW_ROWS, most) if known is None else [known]
+        prepared, blocks, level = run.prepared, run.state.blocks, settings_of(run).level
+        return largest(counts, lambda n: compare_samples(prepared, blocks, level, n), budget)
 
 
 @torch.no_grad()
@@ -256,18 +174,3 @@ def _conditional(flow: Flow, data: Dataset, seed: int, most: int) -> Conditional
     if data.groups is not None:
         rows = rows[one_of_each(data.groups[2], seed)]
     return conditional_evidence(flow, rows[:most], seed=seed)
-
-
-def one_of_each(groups: Tensor, seed: int) -> Tensor:
-    """Return the index of one random row of each group, shape ``(groups,)``, in random order.
-
-    Example:
-        >>> chosen = one_of_each(torch.tensor([7, 7, 7, 2, 2]), seed=0)
-        >>> sorted(torch.tensor([7, 7, 7, 2, 2])[chosen].tolist())
-        [2, 7]
-    """
-    order = torch.randperm(len(groups), generator=torch.Generator().manual_seed(seed))
-    numbers, at = torch.unique(groups[order], return_inverse=True)
-    first = torch.full((len(numbers),), len(groups), dtype=torch.long)
-    first = first.scatter_reduce(0, at, torch.arange(len(groups)), "amin")
-    return order[first.sort()[0]]

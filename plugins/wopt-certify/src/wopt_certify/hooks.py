@@ -18,11 +18,11 @@ def wopt_register(registry: Registry) -> None:
     for name, path, summary in (
         ("certificate", "options:Certify", "lower side, first-order errors, bounds, tests"),
         ("dual", "dual:DualBound", "steps of JKO bounded from both sides"),
-        ("first_order", "measurements:FirstOrder", "first-order errors of the steps, and bounds"),
-        ("lower_side", "measurements:Rivals", "what other densities gain over the model"),
-        ("mass", "measurements:Mass", "the integral of the density of the model"),
-        ("resolution", "measurements:Resolutions", "KL between blurred laws, from both sides"),
-        ("two_sample", "measurements:TwoSample", "held-out rows against samples"),
+        ("first_order", "evidence:FirstOrder", "first-order errors of the steps, and bounds"),
+        ("lower_side", "challenge.of_run:Rivals", "what other densities gain over the model"),
+        ("mass", "mass:Mass", "the integral of the density of the model"),
+        ("resolution", "challenge.of_run:Resolutions", "KL between blurred laws, from both sides"),
+        ("two_sample", "held_out:TwoSample", "held-out rows against samples"),
     ):
         registry.add("measurement", name, f"wopt_certify.{path}", summary=summary)
     registry.add_command(

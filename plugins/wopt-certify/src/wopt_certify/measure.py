@@ -22,15 +22,9 @@ from wopt_certify.estimate import (
     divergence,
     root_mean_square,
 )
-from wopt_certify.optimality import (
-    Optimality,
-    needs_optimal,
-    optimality_of,
-    symmetry_of,
-    why_not_optimal,
-)
 from wopt_certify.replay import ReplayedStep, pushed_score
 from wopt_certify.results import Energy, StepCertificate
+from wopt_certify.transport import optimality_of
 
 __all__ = ["StepMeasure", "base_of", "measure_step", "second_moment"]
 
@@ -91,7 +85,9 @@ def measure_step(
     residuals, moved = _first_order(passage, base, options, pushed)
     residual = _best(residuals) if residuals else None
     gradient, seen = _root_fisher(objective, after, options, pushed)
-    transport, not_optimal = _optimality(passage, objective, residual, plan_rows, options)
+    transport, not_optimal = optimality_of(
+        passage, objective, residual, plan_rows, options.level, options.seed
+    )
     by_particle = objective.contributions(after)
     step = StepCertificate(
         step=passage.record.step,
@@ -138,20 +134,6 @@ def _pushed(passage: ReplayedStep, score: Tensor | None) -> Tensor | None:
     return pushed_score(passage.block, x, score, *c)
 
 
-def _optimality(
-    passage: ReplayedStep,
-    objective: Objective,
-    residual: Estimate | None,
-    plan_rows: int,
-    options: CriticOptions,
-) -> tuple[Optimality | None, str]:
-    """Return the map's distance from the optimal one, and why it is not optimal if it matters."""
-    matters = needs_optimal(objective)
-    looked = symmetry_of(passage) if matters or plan_rows else (None, "")
-    gap = optimality_of(passage, looked, residual, plan_rows, options.level, options.seed)
-    return gap, why_not_optimal(looked[0]) if matters else ""
-
-
 def second_moment(at: Particles) -> float:
     """Return E|x|^2, in float64."""
     points = at.points.double()
@@ -190,7 +172,7 @@ def _root_fisher(
 
 def _best(residuals: dict[Method, Estimate]) -> MethodEstimate:
     """Return the estimate without a class's bias if there is one, else the largest."""
-    found = [MethodEstimate.by_method(*pair) for pair in residuals.items()]
+    found = [MethodEstimate(**dataclasses.asdict(v), by=k) for k, v in residuals.items()]
     exact = [one for one in found if not one.by_fields]
     return exact[0] if exact else max(found, key=lambda one: one.value)
 

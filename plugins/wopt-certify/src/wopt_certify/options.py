@@ -11,7 +11,7 @@ from wopt.interfaces import Budget, FinishedRun, FlowBlock, Measurement
 from wopt_certify.critic import CriticOptions
 from wopt_certify.results import Certificate
 
-__all__ = ["Certify"]
+__all__ = ["Certify", "settings_of"]
 
 
 @fields
@@ -136,13 +136,15 @@ class Certify(Measurement):
         kept = recorded if records and recorded and fits(recorded, self, records[-1].step) else None
         return certify(self, run, budget, kept)
 
-    @property
-    def net(self) -> Spec:
-        """The choice of the critic's block, which is built once the dimension is known."""
-        # Typed as the interface for the schema; a table is turned into a choice.
-        return cast(Spec, self.critic)
-
     def of_critic(self, iterations: int, seed: int) -> CriticOptions:
         """Return the options of a critic whose net has so many iterations."""
+        # Typed as the interface for the schema; a table is turned into a choice of a block.
+        net = cast(Spec, self.critic)
         how = (self.learning_rate, self.batch_size, self.level)
-        return CriticOptions(self.net, iterations, *how, seed)
+        return CriticOptions(net, iterations, *how, seed)
+
+
+def settings_of(run: FinishedRun) -> Certify:
+    """Return the options of the run's ``[certify]``, or the default ones."""
+    chosen = run.prepared.config.certify
+    return chosen if isinstance(chosen, Certify) else Certify()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from wopt.report import Run
-from wopt_certify.bounds import RULES, Entry
+from wopt_certify.bounds import RULES
 from wopt_certify.estimate import Estimate
 from wopt_certify.results import Certificate, StepCertificate
 from wopt_report import (
@@ -73,25 +73,24 @@ def bound_rows(run: Run) -> list[BoundRow]:
     rows = []
     for rule in RULES:
         gap, w2 = bounds.gap.get(rule.name), bounds.w2.get(rule.name)
-        if gap or w2:
-            rows.append(_row(rule.title, rule.hypotheses, gap, w2))
+        there = [one for one in (gap, w2) if one is not None]
+        if not there:
+            continue
+        known = [one for one in there if one.value is not None]
+        refuted = next((one.refuted for one in known if one.refuted), None)
+        label = (known[0].label or "") if known else "not available"
+        rows.append(
+            BoundRow(
+                rule.title,
+                None if gap is None else gap.value,
+                None if w2 is None else w2.value,
+                "refuted" if refuted else label,
+                str(refuted or (rule.hypotheses if known else there[0].reason)),
+                refuted is not None,
+            )
+        )
     return sorted(
         rows, key=lambda r: (r.refuted, r.gap is None, r.gap or 0.0, r.w2 is None, r.w2 or 0.0)
-    )
-
-
-def _row(name: str, needs: str, gap: Entry | None, w2: Entry | None) -> BoundRow:
-    entries = [entry for entry in (gap, w2) if entry is not None]
-    known = [entry for entry in entries if entry.value is not None]
-    refuted = next((entry.refuted for entry in known if entry.refuted), None)
-    label = (known[0].label or "") if known else "not available"
-    return BoundRow(
-        name,
-        None if gap is None else gap.value,
-        None if w2 is None else w2.value,
-        "refuted" if refuted else label,
-        str(refuted or (needs if known else entries[0].reason)),
-        refuted is not None,
     )
 
 

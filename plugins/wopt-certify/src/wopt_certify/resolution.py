@@ -17,8 +17,7 @@ from wopt.seeds import generator
 from wopt.statistics import mean_and_error, normal_log_prob
 from wopt.targets import gaussian_moments
 from wopt.typed import Number, Typed
-from wopt_certify.challenge.judge import Bet, lower_limit
-from wopt_certify.challenge.rows import Stack
+from wopt_certify.challenge.judge import Stack
 
 __all__ = ["Blurs", "Resolution", "blurred_density", "log_mean_kernel", "resolutions"]
 
@@ -128,16 +127,14 @@ def _at(a: Tensor, b: Tensor, target: Target, sigma: float, level: float, seed: 
 
     def log_p(points: Tensor, centres: Tensor) -> Tensor:
         """Return the log-density of the kernels, shape ``(n,)``."""
-        widths = centres.new_full((len(centres),), math.log(sigma))
-        return log_mean_kernel(points, centres, widths)
+        return log_mean_kernel(points, centres, sigma)
 
     # Lower side: most of A are centres; the rest of A chooses the weight of q_s and the bet.
     cut = max(len(a) * 4 // 5, 1)
     chosen, judged = noisy(a[cut:]), noisy(b)
     log_ratios = (log_p(chosen, a[:cut]) - log_q(chosen))[:, None]
     stack = Stack.fit(["kernels"], log_ratios, floor=0.01)
-    values = stack.ratio((log_p(judged, a[:cut]) - log_q(judged))[:, None])
-    low = lower_limit(values, Bet.on(stack.ratio(log_ratios), stack.least), level)
+    _, low = stack.limit(log_ratios, (log_p(judged, a[:cut]) - log_q(judged))[:, None], level)
     # Upper side: all rows are centres, with two noises per row to halve the noise's variance.
     both = torch.cat([a, b])
     points = [noisy(both) for _ in range(2)]
@@ -165,20 +162,18 @@ def _chosen(y: Tensor, target: Target, rows: int, seed: int) -> list[float]:
     return sigmas or [scale * _SIGMAS[-1]]
 
 
-def log_mean_kernel(points: Tensor, centres: Tensor, log_widths: Tensor) -> Tensor:
-    """Return log 1/n sum_i N(x; x_i, h_i^2 I) in nats, shape ``(m,)``, at points ``(m, d)``.
+def log_mean_kernel(points: Tensor, centres: Tensor, width: float) -> Tensor:
+    """Return log 1/n sum_i N(x; x_i, h^2 I) in nats, shape ``(m,)``, at points ``(m, d)``.
 
-    Centres x_i have shape ``(n, d)``, ``log_widths`` log h_i shape ``(n,)``. Points are processed
-    in parts of bounded memory.
+    Centres x_i have shape ``(n, d)``. Points are processed in parts of bounded memory.
     """
     n, d = centres.shape
-    constant = -d * log_widths - d / 2 * math.log(2 * math.pi) - math.log(n)
-    halves = (-2 * log_widths).exp() / 2
+    constant = -d * math.log(width) - d / 2 * math.log(2 * math.pi) - math.log(n)
     middle = centres.mean(0)
     centred, squares = centres - middle, (centres - middle).square().sum(1)
     found = []
     for part in torch.split(points - middle, max(1, 4_000_000 // n)):
         distances = torch.addmm(squares, part, centred.T, alpha=-2)
         distances.add_(part.square().sum(1, keepdim=True)).clamp_(min=0)
-        found.append(distances.mul_(-halves).add_(constant).logsumexp(1))
+        found.append(distances.mul_(-1 / (2 * width**2)).add_(constant).logsumexp(1))
     return torch.cat(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor
@@ -15,12 +15,12 @@ from wopt.typed import Number, Typed
 from wopt_certify.bounds import Base, Entry, Label, StepBounds
 from wopt_certify.effort import Effort
 from wopt_certify.estimate import Estimate, MethodEstimate
-from wopt_certify.gap import Gap
-from wopt_certify.inverse import RoundTrip, TotalMass
-from wopt_certify.lower import LowerSide
-from wopt_certify.optimality import Optimality
+from wopt_certify.gap import Gap, LowerSide
+from wopt_certify.mass import TotalMass
+from wopt_certify.replay import RoundTrip
 from wopt_certify.resolution import Resolution
 from wopt_certify.start import Smoothing, Start
+from wopt_certify.transport import Optimality
 from wopt_certify.two_sample import ConditionalReport, TwoSampleReport
 
 __all__ = [
@@ -116,15 +116,12 @@ class StepsWished(Typed):
         residual_needed: The first-order error below which some number suffices.
     """
 
+    in_file: ClassVar = {"target_kl": "wish"}
     target_kl: Annotated[float, Field(validation_alias="wish")]
     steps: int | None
     residual_needed: float | None
     text: str
     label: Label = Label.GIVEN_EPS
-
-    @classmethod
-    def _key(cls, name: str) -> str:
-        return {"target_kl": "wish"}.get(name, name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,6 +179,7 @@ class Certificate(Typed):
         mass: The integral of the model's density; ``None`` if it was not estimated.
     """
 
+    in_file: ClassVar = {"convexity": "lambda"}
     gap: Gap
     resolution: tuple[Resolution, ...]
     particles: int
@@ -238,10 +236,6 @@ class Certificate(Typed):
         """Return the content of ``certificate.json``; ``kl`` repeats the headline."""
         kl = None if self.kl is None else self.kl.to_dict()
         return super().to_dict() | {"of": self.of, "kl": kl}
-
-    @classmethod
-    def _key(cls, name: str) -> str:
-        return "lambda" if name == "convexity" else name
 
     def __repr__(self) -> str:
         return f"Certificate(of {len(self.steps)} step(s): {self.statement.text})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,26 +15,17 @@ from wopt.interfaces import SILENT, Budget, FinishedRun, Listener, Measurement
 from wopt.mapped import memmap_scope
 from wopt.runs import audited, build, check_data, training_threads
 from wopt.runtime import Runtime
-from wopt.store import RunDirectory, load_state, read_document
+from wopt.store import RunDirectory, RunResult, load_state, read_document
 from wopt.train import remembering
 from wopt.typed import Typed
 from wopt_certify.certificate import without_steps
-from wopt_certify.challenge.of_run import rival_of
-from wopt_certify.held_out import SampleComparison
-from wopt_certify.inverse import TotalMass
-from wopt_certify.lower import LowerSide
-from wopt_certify.measurements import (
-    FirstOrder,
-    Mass,
-    ResolutionReport,
-    Resolutions,
-    Rivals,
-    TwoSample,
-    settings_of,
-)
-from wopt_certify.options import Certify
+from wopt_certify.challenge.of_run import ResolutionReport, Resolutions, Rivals, rival_of
+from wopt_certify.evidence import FirstOrder
+from wopt_certify.gap import LowerSide
+from wopt_certify.held_out import SampleComparison, TwoSample
+from wopt_certify.mass import Mass, TotalMass
+from wopt_certify.options import Certify, settings_of
 from wopt_certify.results import Certificate
-from wopt_certify.sampler import with_sampler
 
 __all__ = ["certify", "certify_run", "fits"]
 
@@ -163,33 +155,26 @@ def _measured(
     failed: list[str],
 ) -> Typed | None:
     """Return the document of a part; ``None`` where it does not apply or fails, which is told."""
-    name = type(part).__name__
-    if recorded is not None and not _COUNTS[name](recorded):
+    words, counts = _PARTS[type(part).__name__]
+    if recorded is not None and not counts(recorded):
         return None
     try:
         return None if part.applies(run) else part.measure(run, budget, recorded)
     except Exception as error:  # whatever it is, the run and the other parts stand
         what = str(error) if isinstance(error, WoptError) else f"{type(error).__name__}: {error}"
-        failed.append(f"{_WORDS[name]}: {what[:300]}")
+        failed.append(f"{words}: {what[:300]}")
         run.listener.warn(f"no {failed[-1]}")
         return None
 
 
-_COUNTS: dict[str, Callable[[Certificate], Any]] = {
-    "Rivals": lambda made: made.challengers,
-    "FirstOrder": lambda made: made.effort,
-    "TwoSample": lambda made: made.effort.two_sample,
-    "Mass": lambda made: made.mass,
-    "Resolutions": lambda made: made.effort.resolution,
+_PARTS: dict[str, tuple[str, Callable[[Certificate], Any]]] = {
+    "Rivals": ("challengers", lambda made: made.challengers),
+    "FirstOrder": ("first-order errors", lambda made: made.effort),
+    "TwoSample": ("two-sample tests", lambda made: made.effort.two_sample),
+    "Mass": ("integral of the model's density", lambda made: made.mass),
+    "Resolutions": ("resolutions", lambda made: made.effort.resolution),
 }
-"""Where a certificate keeps the counts of its parts; nothing where a part was not made."""
-_WORDS = {
-    "Rivals": "challengers",
-    "FirstOrder": "first-order errors",
-    "TwoSample": "two-sample tests",
-    "Mass": "integral of the model's density",
-    "Resolutions": "resolutions",
-}
+"""Words for a part, and where a certificate keeps its counts; nothing if it was not made."""
 
 
 def _together(
@@ -221,7 +206,30 @@ def _together(
         left_out="; ".join(failed),
     )
     certificate = certificate.changed(**changes, effort=effort, notes=tuple(notes))
-    return certificate if run.directory is None else with_sampler(certificate, run.directory)
+    return certificate if run.directory is None else _with_sampler(certificate, run.directory)
+
+
+def _with_sampler(certificate: Certificate, directory: RunDirectory) -> Certificate:
+    """Return the certificate with KL(model | target) = log Z - ELBO, if no better one is known.
+
+    log Z is that by importance sampling, so the value is an estimate, and the text says whether the
+    weights can be trusted.
+    """
+    result = read_document(directory.result, RunResult)
+    if result is None or result.sampler is None:
+        return certificate
+    sampler, gap = result.sampler, certificate.gap
+    estimate = sampler.log_z - sampler.elbo
+    false = any(step.gap is not None and step.gap.impossible for step in certificate.steps)
+    if false or gap.estimate is not None or not gap.of.in_nats or not math.isfinite(estimate):
+        return certificate
+    trust = "trusted" if sampler.reliable else "not to be trusted, so it may be far too small"
+    by = (
+        f"log Z by importance sampling less ELBO, {trust}: k-hat {sampler.k_hat_text}, threshold "
+        f"{sampler.k_hat_threshold:.2g}"
+    )
+    reported = dataclasses.replace(gap, estimate=estimate, estimate_by=by)
+    return certificate.changed(gap=reported)
 
 
 def _budget(options: Certify, run: FinishedRun) -> Budget:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.flow import draw
-from wopt.interfaces import Objective
+from wopt.interfaces import Objective, Target
 from wopt.seeds import generator
 from wopt.statistics import mean_and_error
 from wopt.targets import gaussian_moments
@@ -81,10 +81,10 @@ def start_of_run(objective: Objective, evidence: EvaluationData) -> Start:
     if known is not None and not known.impossible:
         return Start(w0, known.value + _SPREAD * known.error, second)
     time = evidence.smooth_time
-    if time and _is_standard(gaussian_moments(target, at.dim)):
+    if time and _is_standard(target, at.dim):
         rows = evidence.data.double().cpu()
-        squares = rows.square().sum(1)
-        moment = _raised(squares)
+        squares = mean_and_error(rows.square().sum(1))
+        moment = squares.value + _SPREAD * squares.error
         bounds = (
             smoothed_kl(moment, at.dim, time),
             smoothed_kl_from_distance(_independent(rows, z), time),
@@ -122,13 +122,9 @@ def _independent(x: Tensor, z: Tensor, weights: Tensor | None = None) -> float:
     return start_distance(mean.value + second.value + _SPREAD * noise, 0.0)
 
 
-def _raised(values: Tensor) -> float:
-    estimate = mean_and_error(values)
-    return estimate.value + _SPREAD * estimate.error
-
-
-def _is_standard(law: tuple[Tensor, Tensor] | None) -> bool:
-    """Return whether a mean and a covariance are those of N(0, I)."""
+def _is_standard(target: Target, dim: int) -> bool:
+    """Return whether a target is N(0, I)."""
+    law = gaussian_moments(target, dim)
     return law is not None and bool(
-        law[0].abs().max() < 1e-6 and (law[1] - torch.eye(len(law[0]))).abs().max() < 1e-6
+        law[0].abs().max() < 1e-6 and (law[1] - torch.eye(dim)).abs().max() < 1e-6
     )

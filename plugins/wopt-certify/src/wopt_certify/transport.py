@@ -1,4 +1,4 @@
-"""The transport gap of a block, and the symmetry of its derivative."""
+"""Is a step's map the optimal one, as the bounds along the run assume: gap, and symmetry of DT."""
 
 from __future__ import annotations
 
@@ -9,13 +9,33 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from wopt.capabilities import Capability
 from wopt.errors import DataError, UserError
+from wopt.interfaces import Objective
 from wopt.jacobian import jacobians
 from wopt.statistics import mean_and_error, optimal_slope
 from wopt.typed import Number, Typed
+from wopt_certify.bounds import optimal_residual
 from wopt_certify.estimate import Estimate, combine
+from wopt_certify.replay import ReplayedStep
 
-__all__ = ["SamplePlans", "Symmetry", "TransportGap", "jacobian_symmetry", "transport_gap"]
+__all__ = [
+    "Optimality",
+    "SamplePlans",
+    "Symmetry",
+    "jacobian_symmetry",
+    "optimality_of",
+    "symmetry_of",
+    "transport_gap",
+    "why_not_optimal",
+]
+
+_TOLERANCE = 0.5
+"""The largest tolerated ratio of the antisymmetric part to DT - I, in root mean square."""
+
+_POINTS = 100
+_MANY = 128
+"""Dimensions up to which DT is computed, one backward pass each."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +59,38 @@ class SamplePlans(Typed):
 
 
 @dataclasses.dataclass(frozen=True)
-class TransportGap(Typed):
-    """E|x - T x|^2 - W_2^2, the gap of a map between the law of x and its image, from both sides.
+class Symmetry(Typed):
+    """The distance of a map's derivative J from that of an optimal map: symmetric and positive.
+
+    Attributes:
+        antisymmetric: Root mean square of |(J - J^T)/2|, Frobenius norms.
+        relative: ``antisymmetric`` over the root mean square of |J - I|, in [0, 1]; 0 for the
+            identity.
+        least_eigenvalue: The least eigenvalue of (J + J^T)/2 at the points.
+    """
+
+    antisymmetric: Number
+    relative: Number
+    least_eigenvalue: Number
+    points: int
+    label: Literal["estimate"] = "estimate"
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimalityResidual(Typed):
+    """A first-order error that allows for the map not being optimal."""
+
+    value: Number
+    label: Literal["estimate"] = "estimate"
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimality(Typed):
+    """Estimates of a map's distance from the optimal one between the law of x and its image.
+
+    The gap E|x - T x|^2 - W_2^2 lies between what plans between samples give (``plans``) and what
+    the best quadratic potential gives (``high``), which is far too large where laws are not
+    Gaussian.
 
     Attributes:
         cost: E|x - T x|^2.
@@ -48,6 +98,7 @@ class TransportGap(Typed):
         high: An upper bound of the gap, cost - dual, up to the sampling error that it states.
         plans: Lower bounds in the mean, at two sizes.
         reason: The parts left out, with reasons, in one line.
+        residual_low, residual_high: The first-order error that allows for the gap.
     """
 
     cost: Estimate
@@ -55,6 +106,9 @@ class TransportGap(Typed):
     high: Estimate
     plans: tuple[SamplePlans, ...] = ()
     reason: str = ""
+    symmetry: Symmetry | None = None
+    residual_low: OptimalityResidual | None = None
+    residual_high: OptimalityResidual | None = None
 
 
 def transport_gap(
@@ -65,7 +119,7 @@ def transport_gap(
     groups: int = 4,
     level: float = 0.95,
     seed: int = 0,
-) -> TransportGap:
+) -> Optimality:
     """Estimate the gap of a map from its values, without knowing the optimal one.
 
     *From above.* For every convex f,  W_2^2 >= E|x|^2 + E|y|^2 - 2 E f(x) - 2 E f*(y).  Here f is
@@ -87,8 +141,7 @@ def transport_gap(
         size: Rows of the larger subsamples; two of them have to fit into n.
         groups: Number of disjoint pairs of subsamples at most.
 
-    Returns:
-        The gap and its parts, in the squared unit of x.
+    The unit is the squared one of x.
 
     Source: docs/theory.md 4.2 (d), the dual by Gelbrich 1990; the plan by Crouse, *On
     implementing 2D rectangular assignment algorithms*, 2016.
@@ -110,7 +163,7 @@ def transport_gap(
     for k in (0, 1):
         fit, judge = slice(k, None, 2), slice(1 - k, None, 2)
         misfits.append((costs[judge], _misfit(x[fit], y[fit], x[judge], y[judge])))
-    return TransportGap(
+    return Optimality(
         cost=Estimate.of(*mean_and_error(costs), level),
         dual=combine([mean_and_error(cost - misfit) for cost, misfit in misfits], level),
         high=combine([mean_and_error(misfit) for _, misfit in misfits], level),
@@ -156,24 +209,6 @@ def _squared_distance(x: Tensor, y: Tensor) -> float:
     return float(cost[linear_sum_assignment(cost)].mean())
 
 
-@dataclasses.dataclass(frozen=True)
-class Symmetry(Typed):
-    """The distance of a map's derivative J from that of an optimal map: symmetric and positive.
-
-    Attributes:
-        antisymmetric: Root mean square of |(J - J^T)/2|, Frobenius norms.
-        relative: ``antisymmetric`` over the root mean square of |J - I|, in [0, 1]; 0 for the
-            identity.
-        least_eigenvalue: The least eigenvalue of (J + J^T)/2 at the points.
-    """
-
-    antisymmetric: Number
-    relative: Number
-    least_eigenvalue: Number
-    points: int
-    label: Literal["estimate"] = "estimate"
-
-
 def jacobian_symmetry(move: Callable[[Tensor], Tensor], points: Tensor) -> Symmetry:
     """Measure the symmetry of DT at points, by d backward passes.
 
@@ -207,3 +242,80 @@ def jacobian_symmetry(move: Callable[[Tensor], Tensor], points: Tensor) -> Symme
         least_eigenvalue=float(torch.linalg.eigvalsh(even).min()),
         points=len(x),
     )
+
+
+def symmetry_of(passage: ReplayedStep) -> tuple[Symmetry | None, str]:
+    """Return the symmetry of DT at a few points, or the reason why there is none.
+
+    With conditions it is that of the map given each condition.
+    """
+    x, *c = passage.before.rows(slice(_POINTS)).inputs
+    if x.shape[1] > _MANY:
+        return None, f"the derivative is not looked at in more than {_MANY} dimensions"
+
+    try:
+        return jacobian_symmetry(lambda at: passage.block.move(at, *c), x), ""
+    except UserError as error:  # a map that autograd cannot follow
+        return None, str(error)
+
+
+def why_not_optimal(symmetry: Symmetry | None) -> str:
+    """Return why a map is not optimal; empty without evidence against it.
+
+    An optimal map is the gradient of a convex function, so DT is symmetric and has no negative
+    eigenvalue.
+    """
+    if symmetry is None:
+        return ""
+    if symmetry.least_eigenvalue < -1e-3:
+        return (
+            "the map is not optimal, sym(DT) has the negative eigenvalue "
+            f"{symmetry.least_eigenvalue:.3g}"
+        )
+    if symmetry.relative > _TOLERANCE:
+        return (
+            f"the map is not optimal, {symmetry.relative:.0%} of DT - I is antisymmetric "
+            f"(at most {_TOLERANCE:.0%} is tolerated)"
+        )
+    return ""
+
+
+def optimality_of(
+    passage: ReplayedStep,
+    objective: Objective,
+    residual: Estimate | None,
+    rows: int,
+    level: float,
+    seed: int,
+) -> tuple[Optimality | None, str]:
+    """Return a map's distance from the optimal one, and why it is not optimal if it matters.
+
+    Objectives of the points alone are convex along all couplings, so bounds along the run need no
+    optimal maps (docs/theory.md 4.2 (d)).
+
+    Args:
+        residual: The first-order error, with the block as the map.
+        rows: Rows of each plan; 0 leaves all out.
+    """
+    matters = bool(objective.needs & (Capability.LOG_DET | Capability.LOG_DENSITY))
+    symmetry, why = symmetry_of(passage) if matters or rows else (None, "")
+    not_optimal = why_not_optimal(symmetry) if matters else ""
+    x, y = passage.before.points, passage.after.points
+    # With conditions the map is optimal for each of them, which joint plans do not show.
+    weighted = passage.before.weights is not None  # nodes, between which plans are not unbiased
+    if passage.before.condition or weighted or rows == 0 or len(x) < max(8, 4 * (x.shape[1] + 1)):
+        return None, not_optimal
+    gap = transport_gap(x, y, size=max(4, min(rows, len(x) // 2)), level=level, seed=seed)
+    made = dataclasses.replace(gap, reason=why, symmetry=symmetry)
+    if symmetry is None or residual is None or symmetry.least_eigenvalue <= 0:
+        return made, not_optimal
+
+    def corrected(end: float) -> OptimalityResidual:
+        steepest = 1 / symmetry.least_eigenvalue
+        return OptimalityResidual(
+            float(optimal_residual(residual.value, end, passage.step_size, steepest))
+        )
+
+    low = corrected(gap.plans[-1].gap) if gap.plans else None
+    high = corrected(gap.high.value)
+    return dataclasses.replace(made, residual_low=low, residual_high=high), not_optimal

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wopt.config import RunConfig
-from wopt.runs import Cited, cited
 from wopt.store import RunDirectory, RunResult, read_document
+from wopt_report import Cited, cited
 
 __all__ = ["citations"]
 

@@ -1,4 +1,4 @@
-"""The page of a run: data for its pictures, collected once, and one HTML file made of them."""
+"""The page of a run, made of data that are collected once, and BibTeX of what it used."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from wopt_report.charts import line_range as line_range
     from wopt_report.charts import log_range as log_range
     from wopt_report.charts import whole as whole
+    from wopt_report.cite import Cited as Cited
+    from wopt_report.cite import cited as cited
+    from wopt_report.cite import cited_component as cited_component
+    from wopt_report.cite import components as components
     from wopt_report.collection import collect as collect
     from wopt_report.pages import number as number
     from wopt_report.pages import page as page

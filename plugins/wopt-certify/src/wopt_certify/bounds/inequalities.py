@@ -1,10 +1,16 @@
-"""Inequalities at one measure, what is known before the first step, and checks of numbers."""
+"""Inequalities at one measure, what is known before the first step, and checks of numbers.
+
+Those that need a positive lambda (a log-Sobolev constant of q) or a positive time delta raise
+UserError without it. M_2 is E|X|^2 of data of law P, and rho the law of e^-delta X +
+(1 - e^-2delta)^1/2 Z with Z standard normal: the Ornstein-Uhlenbeck process at time delta.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,11 +19,13 @@ from wopt.errors import UserError
 
 __all__ = [
     "Array",
+    "Bound",
     "Numbers",
     "Real",
     "Steps",
-    "each_step",
+    "a_posteriori",
     "log_sobolev",
+    "optimal_residual",
     "require_positive",
     "smoothed_kl",
     "smoothed_kl_from_distance",
@@ -51,19 +59,6 @@ def steps_of(step_sizes: ArrayLike, errors: ArrayLike) -> tuple[Array, Array]:
     return h, (np.broadcast_to(eps, h.shape) if eps.ndim == 0 else eps)
 
 
-def each_step(
-    step: Callable[[Numbers, Numbers, Numbers], Numbers],
-    initial: Numbers,
-    steps: Iterable[tuple[Numbers, Numbers]],
-) -> Array:
-    """Return the values after each step of  x -> step(x, h, eps),  without the initial value."""
-    values, value = [], initial
-    for h, eps in steps:
-        value = step(value, h, eps)
-        values.append(value)
-    return np.array(values, dtype=float)
-
-
 def require_positive(what: str, value: Numbers, who: str, instead: str) -> None:
     """Raise unless ``value`` is positive."""
     if not np.all(np.asarray(value) > 0):
@@ -84,9 +79,6 @@ def log_sobolev(fisher: Real, lam: float) -> Real:
     Args:
         fisher: I(p|q).
 
-    Raises:
-        UserError: lambda is not positive.
-
     Source: docs/theory.md (1.10).
 
     Example:
@@ -103,12 +95,6 @@ def transport_entropy(kl: Real, lam: float) -> Real:
     Conditions are those of :func:`log_sobolev`, which implies it (Otto, Villani); equality for
     shifted Gaussians.
 
-    Args:
-        kl: KL(p|q), or a bound of it.
-
-    Raises:
-        UserError: lambda is not positive.
-
     Source: docs/theory.md 1.6, Theorem Q.
 
     Example:
@@ -117,6 +103,76 @@ def transport_entropy(kl: Real, lam: float) -> Real:
     """
     require_positive("lambda", lam, "the transport-entropy bound", _INSTEAD)
     return np.sqrt(2 * kl / lam)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bound(Generic[Real]):
+    """Upper bounds of the distance to the minimiser q.
+
+    Attributes:
+        w2: Bound of W_2(p, q).
+        kl: Bound of KL(p|q), or of G(p) - G(q) for another objective.
+    """
+
+    w2: Real
+    kl: Real
+
+
+def a_posteriori(moved: Real, step_size: float | Real, error: Real, lam: float) -> Bound[Real]:
+    """Return  KL <= (D/h + eps)^2 / (2 lambda)  and  W_2 <= (D/h + eps) / lambda.
+
+    D/h + eps bounds the norm of the Wasserstein gradient at the new measure, so this is the
+    log-Sobolev inequality without a score. It holds for every scheme that ends with a proximal
+    step, with the base and the effective step of that one; the past does not matter.
+
+    Conditions: KL to a q with a log-Sobolev inequality of constant lambda > 0, or any
+    lambda-convex objective. Shifted Gaussians attain it.
+
+    Args:
+        moved: D = W_2(base, p); the root mean square movement is never below it.
+
+    Source: docs/theory.md (1.11).
+
+    Example:
+        >>> a_posteriori(0.5, 0.5, 0.1, lam=1.0)
+        Bound(w2=1.1, kl=0.6050000000000001)
+    """
+    require_positive("lambda", lam, "the a-posteriori bound", "no distance is certified without")
+    gradient = moved / step_size + error
+    return Bound(w2=gradient / lam, kl=gradient * gradient / (2 * lam))
+
+
+def optimal_residual(residual: Real, gap: Real, step_size: float, lipschitz: Real) -> Real:
+    """Return  eps <= |xi_T| + (Lip * gap)^1/2 / h,  the residual that the theorems use.
+
+    They assume the optimal map from p_n to p_{n+1}; xi_T is computed with the block T. With
+    gap = E|x - T x|^2 - W_2^2(p_n, p_{n+1}) the inverses of the two maps differ by
+    (Lip * gap)^1/2 at most, in L^2(p_{n+1}).
+
+    An objective that is convex along all couplings (potential, interaction energies) does not
+    need it.
+
+    Args:
+        residual: |xi_T|.
+        gap: The gap, or an upper bound (``transport_gap``).
+        lipschitz: A Lipschitz constant of the *optimal* map from p_{n+1} to p_n. That of T^-1 is
+            only a guess of it.
+
+    Raises:
+        UserError: A negative argument, or a step size that is not positive.
+
+    Source: docs/theory.md (4.2).
+
+    Example:
+        >>> float(optimal_residual(0.1, 0.01, step_size=0.5, lipschitz=4.0))
+        0.5
+    """
+    if not step_size > 0 or np.any(np.minimum(np.minimum(residual, gap), lipschitz) < 0):
+        raise UserError(
+            "a residual, a gap and a Lipschitz constant are not negative, and h is positive; got "
+            f"{residual}, {gap}, {lipschitz} and {step_size}"
+        )
+    return residual + np.sqrt(lipschitz * gap) / step_size
 
 
 def tv(kl: Real) -> Real:
@@ -167,16 +223,6 @@ def start_distance(
 def smoothing_distance(second_moment: Real, dim: float, delta: float) -> Real:
     """Return  W_2(P, rho)^2 <= (1 - e^-delta)^2 M_2 + d (1 - e^-2delta),  as a distance.
 
-    rho is the law of e^-delta X + (1 - e^-2delta)^1/2 Z, X of law P, Z standard normal: the
-    Ornstein-Uhlenbeck process at time delta.
-
-    Args:
-        second_moment: M_2 = E|X|^2.
-        delta: Time, positive.
-
-    Raises:
-        UserError: delta is not positive.
-
     Source: docs/theory.md (1.12).
 
     Example:
@@ -194,13 +240,6 @@ def smoothed_kl(second_moment: Real, dim: int, delta: float) -> Real:
     It holds for any data, with equality for a Dirac, and starts Theorem P where the data have no
     density.
 
-    Args:
-        second_moment: M_2 = E|X|^2.
-        delta: Time, positive.
-
-    Raises:
-        UserError: delta is not positive.
-
     Source: docs/theory.md (1.13), by joint convexity of KL.
 
     Example:
@@ -215,15 +254,8 @@ def smoothed_kl(second_moment: Real, dim: int, delta: float) -> Real:
 def smoothed_kl_from_distance(w2: Real, delta: float) -> Real:
     """Return  KL(rho|q) <= W_2(P, q)^2 / (2 (e^{2 delta} - 1)),  q = N(0, I).
 
-    rho is that of :func:`smoothing_distance`. The proof is one line: from Diracs at x and z the
-    flow is at two Gaussians with KL |x - z|^2 / (2 (e^2delta - 1)), and KL is jointly convex.
-
-    Args:
-        w2: W_2(P, q), or a bound of it.
-        delta: Time, positive.
-
-    Raises:
-        UserError: delta is not positive.
+    The proof is one line: from Diracs at x and z the flow is at two Gaussians with KL
+    |x - z|^2 / (2 (e^2delta - 1)), and KL is jointly convex.
 
     Source: docs/theory.md (1.14), the sharper form (Bobkov, Gentil, Ledoux 2001; Wang 2010).
 

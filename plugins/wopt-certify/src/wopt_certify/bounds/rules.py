@@ -5,16 +5,29 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import AliasChoices, BeforeValidator, Field
 
 from wopt.typed import Typed
-from wopt_certify.bounds.inequalities import Array, log_sobolev, start_distance
-from wopt_certify.bounds.paper import paper_distance, paper_gap
-from wopt_certify.bounds.steps import a_priori, theorem_p, theorem_s, theorem_s_gap
-from wopt_certify.bounds.variants import Bound, a_posteriori, convex_last, forward_backward
+from wopt_certify.bounds.inequalities import (
+    Array,
+    Bound,
+    a_posteriori,
+    log_sobolev,
+    start_distance,
+)
+from wopt_certify.bounds.steps import (
+    a_priori,
+    convex_last,
+    forward_backward,
+    paper_distance,
+    paper_gap,
+    theorem_p,
+    theorem_s,
+    theorem_s_gap,
+)
 
 __all__ = ["RULES", "Base", "Entry", "Floor", "Inputs", "Label", "Rule", "least"]
 
@@ -74,6 +87,7 @@ class Entry(Typed):
             words ``refuted``.
     """
 
+    in_file: ClassVar = {"refuted": "refuted_by"}
     value: float | None
     label: Label | None = None
     reason: str = ""
@@ -89,10 +103,6 @@ class Entry(Typed):
     def to_dict(self) -> dict[str, Any]:
         """Return the entry of the file."""
         return super().to_dict() | {"refuted": str(self.refuted or "")}
-
-    @classmethod
-    def _key(cls, name: str) -> str:
-        return "refuted_by" if name == "refuted" else name
 
 
 def least(table: Mapping[str, Entry]) -> tuple[str, float] | None:
@@ -127,27 +137,13 @@ class Inputs:
     moved: Array
     fisher: Array
     second_moments: Array
-    w0: float
-    kl0: float
-    target_second_moment: float
+    w0: Array
+    kl0: Array
+    target_second_moment: Array
     lam: float
     pl: float
-    smoothness: float
+    smoothness: Array
     base: Base
-
-    def posterior(self) -> Bound[Array]:
-        """Return Theorem Q after each step."""
-        return a_posteriori(self.moved, self.h, self.errors, self.pl)
-
-    def split(self) -> Bound[Array]:
-        """Return the forward-backward bounds."""
-        return forward_backward(self.w0, self.h, self.errors, self.lam, self.smoothness)
-
-    def coupled(self) -> Array:
-        """Return the distances of independent couplings."""
-        return np.array(
-            [start_distance(m, self.target_second_moment) for m in self.second_moments[1:]]
-        )
 
 
 def _holds(_: Inputs) -> str:
@@ -218,6 +214,19 @@ def _proximal(run: Inputs) -> str:
     return "needs h <= 2/L for the explicit part" if np.any(run.h * run.smoothness > 2) else ""
 
 
+def _last(r: Inputs) -> Bound[Array]:
+    return a_posteriori(r.moved, r.h, r.errors, r.pl)
+
+
+def _both(r: Inputs) -> Bound[Array]:
+    return forward_backward(r.w0, r.h, r.errors, r.lam, r.smoothness)
+
+
+def _coupled(r: Inputs) -> Array:
+    target = float(r.target_second_moment)
+    return np.array([start_distance(m, target) for m in r.second_moments[1:]])
+
+
 _START = ("w0", "errors")
 _ALONG = "optimal maps, the true eps of all steps"
 _FROM_W2 = f"lambda, {_ALONG}, W2 at the start"
@@ -237,8 +246,8 @@ RULES = (
     ),
     Rule(
         "theorem_q", "Theorem Q", "lambda, the true eps of the last step",
-        ("bakry1985", "otto2000"), ("moved", "errors"), lambda r: r.posterior().kl,
-        lambda r: r.posterior().w2, _proximal, local=True,
+        ("bakry1985", "otto2000"), ("moved", "errors"), lambda r: _last(r).kl,
+        lambda r: _last(r).w2, _proximal, local=True,
     ),
     Rule(
         "log_sobolev", "log-Sobolev", "lambda, the gradient's true norm", ("bakry1985",),
@@ -255,12 +264,12 @@ RULES = (
     ),
     Rule(
         "forward_backward", "forward-backward", "lambda and L of the explicit part, true eps",
-        ("salim2020",), (*_START, "smoothness"), lambda r: r.split().kl, lambda r: r.split().w2,
+        ("salim2020",), (*_START, "smoothness"), lambda r: _both(r).kl, lambda r: _both(r).w2,
         _splits,
     ),
     Rule(
         "moments", "moments", "second moments", (), ("second_moments", "target_second_moment"),
-        None, Inputs.coupled, local=True,
+        None, _coupled, local=True,
     ),
     # Of the smallest bound of the gap: computed last, and again where facts refute that.
     Rule("transport_entropy", "from KL (T2)", "lambda, the best bound of KL", local=True),

@@ -14,14 +14,10 @@ from wopt.errors import DataError
 from wopt.interfaces import Budget, Target
 from wopt.seeds import derive
 from wopt.statistics import error_of_mean, mean_and_error
-from wopt_certify.challenge.challenger import Challenger, Density
-from wopt_certify.challenge.free_step import FreeSteps, block_for
-from wopt_certify.challenge.judge import Bet, lower_limit
-from wopt_certify.challenge.mixture import Mixtures
-from wopt_certify.challenge.rows import ChallengeRows, Stack
-from wopt_certify.challenge.shells import Shells
-from wopt_certify.challenge.tree import TurnedTrees
-from wopt_certify.lower import EscalationStep, LowerSide
+from wopt_certify.challenge.challenger import Challenger, ChallengeRows, Density
+from wopt_certify.challenge.judge import Stack
+from wopt_certify.challenge.kinds import FreeSteps, Mixtures, Shells, block_for
+from wopt_certify.gap import EscalationStep, LowerSide
 
 __all__ = ["challenge", "portfolio"]
 
@@ -36,7 +32,7 @@ def portfolio(target: Target, condition: int = 0) -> tuple[Challenger, ...]:
     """
     block = block_for()
     steps = () if block is None else (FreeSteps(block, target, condition),)
-    return Shells(), Mixtures(), TurnedTrees(), *steps
+    return Shells(), Mixtures(), *steps
 
 
 def challenge(
@@ -99,17 +95,16 @@ def challenge(
     found = [one for _, one in zip(budget.clock(recorded), fits, strict=False)]
     if not found:
         raise DataError("no challenger takes part: name a block, or allow densities in closed form")
-    logs = torch.stack([judge.views[one.side].ratio(one.density) for one in found], 1)
+    logs = torch.stack([judge.ratio(one.side, one.density) for one in found], 1)
     chosen = torch.stack([one.logs for one in found], 1)
-    hold_groups, judge_groups = (groups[0][kept], groups[1]) if groups else (None, None)
+    groups = groups and (groups[0][kept], groups[1])
     steps = list[EscalationStep]()
     for k, one in enumerate(found, 1):
         stack = Stack.fit([each.name for each in found[:k]], chosen[:, :k])
         values = stack.ratio(logs[:, :k])
-        gain = float(values.mean()), error_of_mean(values, judge_groups)
+        gain = float(values.mean()), error_of_mean(values, groups and groups[1])
         steps.append(EscalationStep(one.name, one.seconds, *gain))
-    bet = Bet.on(stack.ratio(chosen), stack.least, hold_groups)
-    low = lower_limit(values, bet, level, judge_groups)
+    _, low = stack.limit(chosen, logs, level, groups)
     return LowerSide(*gain, low, level, stack.by(), len(judge), tuple(steps), tried=len(found))
 
 
@@ -139,13 +134,14 @@ def _fits(
     before = torch.zeros(len(hold), dtype=torch.float64)
     for turn in itertools.count():
         count = len(made)
-        for kind, side in _pairs(challengers, fit, turn):
+        taking = [kind for kind in challengers if kind.takes(turn, fit)]
+        for side, kind in itertools.product(("data", "noise"), taking):
             place, lap = f"{kind.name} on the {side}", Stopwatch()
             if budget.left is not None and 2 * took.get(place, 0.0) > budget.left:
                 return  # twice the effort of before does not fit
-            view = hold.views[side]
-            density = kind.fit(fit.views[side].points, view.points, turn, derive(seed, place, turn))
-            made.append(view.ratio(density))
+            place_seed = derive(seed, place, turn)
+            density = kind.fit(fit.points[side], hold.points[side], turn, place_seed)
+            made.append(hold.ratio(side, density))
             took[place] = lap.cpu
             yield _Fitted(place, side, density, made[-1], watch.cpu)
         if turn > 1 and len(made) == count:
@@ -157,14 +153,3 @@ def _fits(
             if turn > 2 and growth <= error:
                 return
             before = gains
-
-
-def _pairs(
-    challengers: Sequence[Challenger], rows: ChallengeRows, turn: int
-) -> Iterator[tuple[Challenger, str]]:
-    """Yield the challengers that take part in a turn, on either side."""
-    for side in ("data", "noise"):
-        for kind in challengers:
-            fits = kind.dims[0] <= rows.moves <= kind.dims[1]
-            if fits and kind.conditional >= (rows.condition > 0) and kind.takes(turn, len(rows)):
-                yield kind, side

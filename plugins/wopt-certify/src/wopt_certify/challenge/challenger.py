@@ -1,14 +1,22 @@
-"""What a challenger is: it fits a normalised density to rows, with an effort that can grow."""
+"""What challengers are given, rows from two sides, and what they are: they fit densities."""
 
 from __future__ import annotations
 
 import abc
+import dataclasses
 from collections.abc import Callable
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
-__all__ = ["FEW", "Challenger", "Density", "rows_of_turn"]
+from wopt.bijection import given
+from wopt.capabilities import Capability, require
+from wopt.errors import CapabilityError, DataError
+from wopt.interfaces import Target
+from wopt.particles import Particles
+
+__all__ = ["FEW", "ChallengeRows", "Challenger", "Density", "rows_of_turn"]
 
 FEW = 2000
 """Rows of the first turn."""
@@ -17,18 +25,86 @@ Density = Callable[[Tensor], Tensor]
 """A normalised log-density: from points ``(n, d)`` to nats ``(n,)``."""
 
 
-class Challenger(abc.ABC):
-    """Fits normalised densities to rows, on the data's side of a flow or on the noise's.
+@dataclasses.dataclass(frozen=True)
+class ChallengeRows:
+    """Rows of p seen from the data's side, from the noise's side, or from both.
+
+    The two views differ by the map F, whose log-det cancels in log r - log model:
+
+        log r(x) - log model(x) = log r'(F x) - log q(F x),    r' the law of F X for X from r.
+
+    So a challenger may be a density on either side, and challengers of both sides can be mixed.
 
     Attributes:
-        dims: Least and largest number of columns.
-        conditional: Whether densities given conditions, the last columns, can be fitted.
+        points: By side, shape ``(n, d)``, float64: ``"data"``, x, and ``"noise"``, F(x).
+        log_model: The model's log-density there, nats, shape ``(n,)``: log_det F(x) + log q(F x)
+            on the data's side, log q(F x) on the noise's.
+        condition: Number of coordinates, the last ones, that are conditions.
+
+    Example:
+        >>> from wopt.testing import GaussianTarget
+        >>> x = torch.tensor([[2.0]], dtype=torch.float64)
+        >>> moved = Particles.start(x).moved(x / 2, torch.tensor([-0.6931]).double())
+        >>> rows = ChallengeRows.of(GaussianTarget([0.0], [[1.0]]), x, moved)
+        >>> [round(float(rows.log_model[side]), 3) for side in ("noise", "data")]
+        [-1.419, -2.112]
     """
+
+    points: dict[str, Tensor]
+    log_model: dict[str, Tensor]
+    condition: int = 0
+
+    @classmethod
+    def of(cls, target: Target, start: Tensor, moved: Particles) -> ChallengeRows:
+        """Return the rows of a flow.
+
+        Args:
+            start: x, shape ``(n, d)``, in the flow's coordinates.
+            moved: F(x) with log_det; the rows have its context as last coordinates.
+
+        Raises:
+            CapabilityError: q is not normalised, or the maps give no log_det.
+            DataError: The particles are weighted.
+        """
+        need = Capability.POTENTIAL | Capability.NORMALISED
+        require("a challenge", need, f"target {type(target).__name__}", target.provides)
+        if moved.log_det is None:
+            raise CapabilityError("a challenge needs LOG_DET of every block on the way")
+        if moved.weights is not None:
+            raise DataError("a challenge judges by samples; these particles are weighted nodes")
+        y, x = (
+            torch.cat(given(points.detach(), moved.context), dim=1).double().cpu()
+            for points in (moved.points, start)
+        )
+        log_q = -target.potential(moved.points.detach()).double().cpu()
+        log_model = moved.log_det.detach().double().cpu() + log_q
+        return cls({"noise": y, "data": x}, {"noise": log_q, "data": log_model}, moved.condition)
+
+    def __len__(self) -> int:
+        return len(self.points["data"])
+
+    def part(self, index: Tensor | slice) -> ChallengeRows:
+        """Return the rows of ``index``, a slice, a mask ``(n,)`` or indices ``(m,)``."""
+        points, logs = (
+            {k: x[index] for k, x in by.items()} for by in (self.points, self.log_model)
+        )
+        return ChallengeRows(points, logs, self.condition)
+
+    def finite(self) -> Tensor:
+        """Return the mask ``(n,)`` of rows with finite points and log-densities on every side."""
+        columns = [*self.points.values(), *(log[:, None] for log in self.log_model.values())]
+        return torch.isfinite(torch.cat(columns, 1)).all(1)
+
+    def ratio(self, side: str, density: Density) -> Tensor:
+        """Return log r - log model in nats, shape ``(n,)``, r being a density on that side."""
+        return density(self.points[side]) - self.log_model[side]
+
+
+class Challenger(abc.ABC):
+    """Fits normalised densities to rows, on the data's side of a flow or on the noise's."""
 
     name: ClassVar[str]
     cites: ClassVar[tuple[str, ...]] = ()
-    dims: ClassVar[tuple[int, float]] = (1, float("inf"))
-    conditional: ClassVar[bool] = False
 
     @abc.abstractmethod
     def fit(self, fit: Tensor, hold: Tensor, turn: int, seed: int) -> Density:
@@ -40,9 +116,9 @@ class Challenger(abc.ABC):
             turn: Number of the turn, from 0; later ones make more effort.
         """
 
-    def takes(self, turn: int, rows: int) -> bool:
-        """Return whether it takes a turn: densities in closed form with a few rows, then all."""
-        return turn == 0 or (turn == 1 and rows > FEW)
+    def takes(self, turn: int, rows: ChallengeRows) -> bool:
+        """Return whether it takes a turn: with a few rows, then with all, but no conditions."""
+        return rows.condition == 0 and (turn == 0 or (turn == 1 and len(rows) > FEW))
 
 
 def rows_of_turn(x: Tensor, turn: int) -> Tensor:

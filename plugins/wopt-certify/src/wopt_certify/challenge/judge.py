@@ -1,23 +1,23 @@
-"""Judging challengers: limits by betting, and rivals that are given."""
+"""Judging challengers: mixtures with the model, limits by betting, and rivals that are given."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from wopt.errors import DataError
-from wopt.statistics import error_of_mean, per_group
-from wopt_certify.challenge.rows import Stack
-from wopt_certify.lower import EscalationStep, LowerSide
+from wopt.statistics import error_of_mean, mixing_weights, per_group
+from wopt_certify.gap import EscalationStep, LowerSide
 
-__all__ = ["Bet", "against", "lower_limit"]
+__all__ = ["Bet", "Stack", "against", "lower_limit"]
 
 _FACTORS = {0.5: 0.1, 1.0: 0.8, 2.0: 0.1}
 """Multiples of the bet that looks best, with their fractions of the capital."""
-_GRID, _PASSES = 10, 3
+_HALVINGS = 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,24 +70,20 @@ def lower_limit(values: Tensor, bet: Bet, level: float, groups: Tensor | None = 
     size = float(counts.mean())
     gains, counts = sums / size, counts / size
     top = float(gains.sum() / counts.sum())
-    if not top > 0:
+
+    def refuted(m: float) -> bool:
+        return _log_capital(gains, counts, m, bet, level) >= math.log(1 / (1 - level))
+
+    if not (top > 0 and refuted(0.0)):
         return 0.0
     low, high = 0.0, top
-    # K falls as m grows, so each pass narrows the place where it crosses to one part of a grid.
-    for _ in range(_PASSES):
-        grid = torch.linspace(low, high, _GRID, dtype=torch.float64)
-        capital = torch.stack([_log_capital(gains, counts, float(m), bet, level) for m in grid])
-        kept = (capital < math.log(1 / (1 - level))).nonzero()
-        if not len(kept):
-            return high
-        first = int(kept[0])
-        if not first:
-            return low
-        low, high = float(grid[first - 1]), float(grid[first])
+    for _ in range(_HALVINGS):  # K falls as m grows
+        middle = (low + high) / 2
+        low, high = (middle, high) if refuted(middle) else (low, middle)
     return low
 
 
-def _log_capital(gains: Tensor, counts: Tensor, m: float, bet: Bet, level: float) -> Tensor:
+def _log_capital(gains: Tensor, counts: Tensor, m: float, bet: Bet, level: float) -> float:
     # The bet is best where the limit will be, sqrt(2 log 20) standard errors below the mean; it
     # needs the variance alone, so a poor guess of the mean costs nothing.
     best = math.sqrt(2 * math.log(1 / (1 - level)) / (len(gains) * bet.variance))
@@ -95,7 +91,81 @@ def _log_capital(gains: Tensor, counts: Tensor, m: float, bet: Bet, level: float
     largest = 0.95 / ((m - bet.floor + 0.01) * float(counts.max()))
     bets = torch.tensor([min(f * best, largest) for f in _FACTORS], dtype=torch.float64)
     each = torch.log1p(bets[:, None] * (gains - counts * m)).sum(1)
-    return (each + torch.tensor(list(_FACTORS.values()), dtype=torch.float64).log()).logsumexp(0)
+    shares = torch.tensor(list(_FACTORS.values()), dtype=torch.float64)
+    return float((each + shares.log()).logsumexp(0))
+
+
+FLOOR = 0.02
+"""Least weight of the model: the loss of a mixture is at most log 50 nats at any point."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Stack:
+    """The density  r = w_0 model + sum_k w_k r_k,  a convex mixture.
+
+    Since r >= w_0 model, log r - log model >= log w_0 at every point, whatever the challengers.
+
+    Attributes:
+        weights: w, the model's first, shape ``(k + 1,)``.
+    """
+
+    names: tuple[str, ...]
+    weights: Tensor
+
+    @classmethod
+    def fit(cls, names: Sequence[str], ratios: Tensor, floor: float = FLOOR) -> Stack:
+        """Find the weights that maximise the mean of log r, with a floor for the model.
+
+        Each law is mixed with so much of the model, and EM weighs these mixtures.
+
+        Args:
+            ratios: log r_k - log model on rows, nats, shape ``(n, k)``.
+            floor: Least weight of the model.
+        """
+        logs = _with_model(ratios)
+        model = logs.new_tensor(math.log(floor))
+        weights = (1 - floor) * mixing_weights(torch.logaddexp(logs + math.log1p(-floor), model))
+        weights[0] += floor
+        return cls(tuple(names), weights)
+
+    @property
+    def least(self) -> float:
+        """log w_0, a lower bound of log r - log model, in nats."""
+        return math.log(float(self.weights[0]))
+
+    def ratio(self, ratios: Tensor) -> Tensor:
+        """Return log r - log model in nats, from shape ``(n, k)`` to ``(n,)``."""
+        return (_with_model(ratios) + self.weights.log()).logsumexp(1)
+
+    def limit(
+        self,
+        chosen: Tensor,
+        judged: Tensor,
+        level: float,
+        groups: tuple[Tensor, Tensor] | None = None,
+    ) -> tuple[Tensor, float]:
+        """Return log r - log model at rows that judge, and a lower limit of its mean, nats.
+
+        Args:
+            chosen, judged: log r_k - log model at the rows that chose the weights, by which bets
+                are laid, ``(m, k)``, and at those that judge, ``(n, k)``.
+            groups: Group numbers of both, shapes ``(m,)`` and ``(n,)``.
+        """
+        of_chosen, of_judged = groups or (None, None)
+        values = self.ratio(judged)
+        bet = Bet.on(self.ratio(chosen), self.least, of_chosen)
+        return values, lower_limit(values, bet, level, of_judged)
+
+    def by(self, count: int = 3) -> str:
+        """Return the names of the challengers of largest weight, or ``model`` if none has 0.01."""
+        order = self.weights[1:].argsort(descending=True).tolist()
+        named = [self.names[k] for k in order[:count] if float(self.weights[k + 1]) >= 0.01]
+        return ", ".join(named) or "model"
+
+
+def _with_model(ratios: Tensor) -> Tensor:
+    ratios = ratios.double().nan_to_num(nan=-math.inf, posinf=-math.inf)
+    return torch.cat([ratios.new_zeros(len(ratios), 1), ratios], dim=1)
 
 
 _LEAST_ROWS = 40
@@ -137,13 +207,12 @@ def against(
     stacks, limits = [], []
     for chosen in (first, ~first):
         stack = Stack.fit([f"{name} {k + 1}" for k in range(logs.shape[1])], logs[chosen])
-        values[~chosen] = stack.ratio(logs[~chosen])
         stacks.append(stack)
-        parts = (None, None) if groups is None else (groups[chosen], groups[~chosen])
-        bet = Bet.on(stack.ratio(logs[chosen]), stack.least, parts[0])
+        parts = None if groups is None else (groups[chosen], groups[~chosen])
         # The larger of two limits is used, so each has half the error probability.
         half = 1 - (1 - level) / 2
-        limits.append(lower_limit(values[~chosen], bet, half, parts[1]))
+        values[~chosen], limit = stack.limit(logs[chosen], logs[~chosen], half, parts)
+        limits.append(limit)
     error = error_of_mean(values, groups)
     value = float(values.mean())
     by = name if logs.shape[1] == 1 else stacks[0].by()

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, Any, ClassVar
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from wopt.capabilities import Capability
+from wopt.component import fields
 from wopt.data import READABLE, read_table
 from wopt.errors import CapabilityError, DataError
-from wopt.interfaces import Budget, FinishedRun, FlowBlock
+from wopt.interfaces import Budget, FinishedRun, FlowBlock, Measurement
 from wopt.particles import Particles
 from wopt.push import push_all
 from wopt.runs import Prepared, load, particles_of
 from wopt.seeds import derive, generator
+from wopt.typed import Typed
 from wopt_certify.challenge import ChallengeRows, against, challenge, portfolio
-from wopt_certify.held_out import as_test, one_of_each
-from wopt_certify.lower import LowerSide
+from wopt_certify.effort import doubling, largest
+from wopt_certify.evidence import as_test, one_of_each
+from wopt_certify.gap import LowerSide
+from wopt_certify.options import settings_of
 from wopt_certify.resolution import Resolution, resolutions
 
-__all__ = ["Challenge", "can_be_challenged", "rival_of"]
+__all__ = ["ResolutionReport", "Resolutions", "Rivals", "rival_of"]
 
 _MOST = 20_000
 """Largest numbers of rows that fit challengers, and that judge them."""
@@ -31,94 +35,149 @@ _MOST = 20_000
 _FEW = 1_000
 """If there are fewer test rows, and the source can be sampled, this many draws judge."""
 
-
-def can_be_challenged(prepared: Prepared) -> bool:
-    """Return whether challengers apply: the model has a density and is a model of data."""
-    target = prepared.problem.objective.target
-    normalised = target is not None and Capability.NORMALISED in target.provides
-    weighted = prepared.train.weights is not None
-    return bool(
-        normalised
-        and prepared.dataset is not None
-        and prepared.problem.objective.gap_is_kl
-        and not prepared.pushes
-        and not weighted
-        and prepared.train.log_det is not None
-    )
+_JUDGES = 2000, 20_000
+"""Rows that judge challengers at most: with a budget, and without."""
+_BLURRED = 750, 6000
+"""Rows that are compared at resolutions, the least and the most; time grows with their square."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Challenge:
-    """A run that can be challenged, and densities fitted to its particles that may beat its model.
+@fields
+class Rivals(Measurement):
+    """A lower side of KL(data | model): what other densities, fitted to the data, gain over it.
+
+    Source: docs/theory.md 4; the chain rule of KL with a density that is not the truth.
+
+    Example:
+        >>> Rivals().document.__name__
+        'LowerSide'
+    """
+
+    cites: ClassVar[tuple[str, ...]] = ("waudby2024",)
+    document: ClassVar[type[LowerSide]] = LowerSide
+    rows: Annotated[
+        int | None,
+        Field(
+            ge=20,
+            description="rows that judge, at most; by default 2,000 with a budget, else 20,000",
+        ),
+    ] = None
+
+    def applies(self, run: FinishedRun) -> str | None:
+        """Return why a run cannot be challenged."""
+        prepared, objective = run.prepared, run.prepared.problem.objective
+        if (
+            prepared.dataset is not None
+            and objective.target is not None
+            and objective.target.normalised
+            and objective.gap_is_kl
+            and not prepared.pushes
+            and prepared.train.weights is None
+            and prepared.train.log_det is not None
+        ):
+            return None
+        return (
+            "it needs a model of data with a normalised density, which others can be compared "
+            "with, and this is not one"
+        )
+
+    def measure(
+        self, run: FinishedRun, budget: Budget | None = None, recorded: Any = None
+    ) -> LowerSide:
+        """Return the lower side that challengers find in the budget."""
+        known = None if recorded is None else recorded.challengers
+        limited = budget is not None and budget.left is not None and not run.fresh
+        asked = self.rows or _JUDGES[not limited]
+        rows = asked if known is None else known.asked or known.rows
+        tried = None if known is None else known.tried
+        return dataclasses.replace(_lower_side(run, rows, budget, tried), asked=rows)
+
+
+def _lower_side(run: FinishedRun, rows: int, budget: Budget | None, tried: int | None) -> LowerSide:
+    """Return a lower bound of KL(data | model), in nats, judged by so many rows at most.
 
     Training rows fit, held-out rows choose, and rows that neither training nor any choice has seen
     judge: fresh draws where the source can be drawn from, else test rows.
+    """
+    prepared, state = run.prepared, run.state
+    target, judges = prepared.problem.objective.target, _judges(run, rows)
+    pairs = (
+        (prepared.train.rows(slice(_MOST)), state.train.first(_MOST)),
+        (prepared.valid, state.valid.particles),
+        judges,
+    )
+    fit, hold, judge = (ChallengeRows.of(target, start.points, moved) for start, moved in pairs)
+    seed = derive(prepared.config.seed, "challenge", state.step)
+    return challenge(
+        fit, hold, judge, portfolio(target, fit.condition), budget=budget, recorded=tried,
+        level=settings_of(run).level, seed=seed, groups=_groups(run, len(judges[0])),
+    )  # fmt: skip
 
-    Attributes:
-        rows: Largest number of rows that judge.
+
+@torch.no_grad()
+def _judges(run: FinishedRun, rows: int) -> tuple[Particles, Particles]:
+    """Return rows that judge, before and after the audited maps."""
+    data, config = run.prepared.dataset, run.prepared.config
+    points, count = data.test, min(rows, _MOST)
+    if data.sample is not None and (run.fresh or len(points) < _FEW):
+        rng = generator(config.seed, "challenge", "judge", run.state.step)
+        # Repeated draws of this many decide as test rows would.
+        points = data.sample(min(count, max(len(points), _FEW)), rng)
+    smoothed = as_test(data, points, config)
+    start = particles_of(smoothed, smoothed.test, config, known=False).rows(slice(count))
+    return start, push_all(run.maps, start, audit=True)
+
+
+def _groups(run: FinishedRun, judges: int) -> tuple[Tensor, Tensor] | None:
+    """Return the groups of the rows that choose and of those that judge."""
+    data = run.prepared.dataset
+    if data.groups is None or data.sample is not None:
+        return None
+    return data.groups[1], data.groups[2][:judges]
+
+
+@dataclasses.dataclass(frozen=True)
+class ResolutionReport(Typed):
+    """KL of the blurred laws from both sides, and the rows that were compared."""
+
+    each: tuple[Resolution, ...]
+    rows: int
+
+
+@fields
+class Resolutions(Measurement):
+    """KL(data | model) at resolutions: both laws are blurred, with limits from either side.
+
+    Example:
+        >>> Resolutions().document.__name__
+        'ResolutionReport'
     """
 
-    run: FinishedRun
-    rows: int = _MOST
+    cites: ClassVar[tuple[str, ...]] = ()
+    document: ClassVar[type[ResolutionReport]] = ResolutionReport
 
-    def lower_side(
-        self, budget: Budget | None, level: float, recorded: int | None = None
-    ) -> LowerSide:
-        """Return a lower bound of KL(data | model), in nats.
+    def applies(self, run: FinishedRun) -> str | None:
+        """Return why there are no resolutions."""
+        return Rivals().applies(run)
 
-        Args:
-            budget: CPU seconds for the challengers.
-            recorded: Number of challengers, instead of those that there is time for.
-        """
-        prepared, state = self.run.prepared, self.run.state
-        target = prepared.problem.objective.target
-        pairs = (
-            (prepared.train.rows(slice(_MOST)), state.train.first(_MOST)),
-            (prepared.valid, state.valid.particles),
-            self._judges,
-        )
-        fit, hold, judge = (ChallengeRows.of(target, start.points, moved) for start, moved in pairs)
-        seed = derive(prepared.config.seed, "challenge", state.step)
-        return challenge(
-            fit, hold, judge, portfolio(target, fit.condition), budget=budget, recorded=recorded,
-            level=level, seed=seed, groups=self._groups(),
-        )  # fmt: skip
-
-    def at_resolutions(self, level: float, rows: int) -> tuple[Resolution, ...]:
-        """Return both sides of KL between the blurred laws, where the target's blur is known.
-
-        Args:
-            rows: Largest number of rows that are compared; time grows with its square.
-        """
-        prepared, groups = self.run.prepared, self._groups()
+    def measure(
+        self, run: FinishedRun, budget: Budget | None = None, recorded: Any = None
+    ) -> ResolutionReport:
+        """Return both sides at a few resolutions."""
+        known = None if recorded is None else recorded.effort.resolution
+        prepared, level = run.prepared, settings_of(run).level
         if prepared.train.condition:
-            return ()
-        y, seed = self._judges[1].points, derive(prepared.config.seed, "resolution")
+            return ResolutionReport((), known or _BLURRED[1])
+        start, moved = _judges(run, _BLURRED[1])
+        y, groups = moved.points, _groups(run, len(start))
+        seed, target = derive(prepared.config.seed, "resolution"), prepared.problem.objective.target
         if groups is not None:  # the limits are for independent rows
             y = y[one_of_each(groups[1], seed).to(y.device)]
-        target = prepared.problem.objective.target
-        return tuple(resolutions(y[:rows], target, level=level, rows=rows // 3, seed=seed) or ())
 
-    @functools.cached_property
-    @torch.no_grad()
-    def _judges(self) -> tuple[Particles, Particles]:
-        """Rows that judge, before and after the audited maps."""
-        data, config = self.run.prepared.dataset, self.run.prepared.config
-        rows, count = data.test, min(self.rows, _MOST)
-        if data.sample is not None and (self.run.fresh or len(rows) < _FEW):
-            rng = generator(config.seed, "challenge", "judge", self.run.state.step)
-            # Repeated draws of this many decide as test rows would.
-            rows = data.sample(min(count, max(len(rows), _FEW)), rng)
-        smoothed = as_test(data, rows, config)
-        start = particles_of(smoothed, smoothed.test, config, known=False).rows(slice(count))
-        return start, push_all(self.run.maps, start, audit=True)
+        def made(rows: int) -> ResolutionReport:
+            found = resolutions(y[:rows], target, level=level, rows=rows // 3, seed=seed)
+            return ResolutionReport(tuple(found or ()), rows)
 
-    def _groups(self) -> tuple[Tensor, Tensor] | None:
-        """Return the groups of the rows that choose and of those that judge."""
-        data = self.run.prepared.dataset
-        if data.groups is None or data.sample is not None:
-            return None
-        return data.groups[1], data.groups[2][: len(self._judges[0])]
+        return largest(doubling(*_BLURRED) if known is None else [known], made, budget)
 
 
 def rival_of(prepared: Prepared, blocks: Sequence[FlowBlock], path: Path) -> LowerSide:
@@ -129,8 +188,7 @@ def rival_of(prepared: Prepared, blocks: Sequence[FlowBlock], path: Path) -> Low
             rival's log-density at each test row, in the data's units and in the data's order.
     """
     dataset, target = prepared.dataset, prepared.problem.objective.target
-    known = target is not None and Capability.NORMALISED in target.provides
-    if dataset is None or prepared.pushes or not known:
+    if dataset is None or prepared.pushes or target is None or not target.normalised:
         raise CapabilityError(
             "a rival challenges models of data with a density, and this is not one: no test "
             "rows can be scored by both"

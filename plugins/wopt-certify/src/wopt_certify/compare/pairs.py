@@ -17,7 +17,7 @@ from wopt.runs import check_data, load_run
 from wopt.seeds import derive
 from wopt.store import RunDirectory
 from wopt_certify.challenge import against
-from wopt_certify.lower import LowerSide
+from wopt_certify.gap import LowerSide
 
 __all__ = ["PairwiseComparison", "pairwise_comparison"]
 
@@ -57,15 +57,11 @@ _LEVEL = 0.95
 
 @dataclasses.dataclass(frozen=True)
 class _Scored:
-    """A run's log-densities at its first test rows.
-
-    Attributes:
-        split: Source and seed, which determine the test rows.
-        log_density: Log-densities in nats, shape ``(n,)``.
-    """
+    """Nats ``(n,)`` of a run at its first test rows, which source and seed determine."""
 
     split: str
     log_density: Tensor
+    groups: Tensor | None
 
 
 def pairwise_comparison(paths: Sequence[Path], names: Sequence[str]) -> PairwiseComparison:
@@ -76,28 +72,21 @@ def pairwise_comparison(paths: Sequence[Path], names: Sequence[str]) -> Pairwise
     maps, on the first 2000 rows at most.
     """
     data: dict[str, Dataset] = {}
-    scored, reasons = list[_Scored | None](), list[str]()
+    scored, reasons = dict[str, _Scored](), list[str]()
     for path, name in zip(paths, names, strict=True):
         try:
-            scored.append(_scored(path, data))
+            scored[name] = _scored(path, data)
         except (WoptError, UserError) as error:
-            scored.append(None)
             reasons.append(f"the density of {name} challenges none: {error}")
-    if len({one.split for one in scored if one is not None}) > 1:
+    if len({one.split for one in scored.values()}) > 1:
         reasons.append(
             "Runs whose source or seed differs have other test rows, which the other may have been "
             "trained on: they are not compared"
         )
     level = 1 - (1 - _LEVEL) / max(len(paths) - 1, 1)
-    sides = [
-        tuple(
-            None if k == j else _side(model, rival, data, names[j], level)
-            for j, rival in enumerate(scored)
-        )
-        for k, model in enumerate(scored)
-    ]
-    rows = max((len(one.log_density) for one in scored if one is not None), default=0)
-    return PairwiseComparison(tuple(sides), tuple(reasons), rows, level)
+    sides = tuple(tuple(_side(scored, k, j, level) for j in names) for k in names)
+    rows = max((len(one.log_density) for one in scored.values()), default=0)
+    return PairwiseComparison(sides, tuple(reasons), rows, level)
 
 
 @torch.no_grad()
@@ -112,27 +101,17 @@ def _scored(path: Path, data: dict[str, Dataset]) -> _Scored:
         config = validate(table, str(directory.config))
         data[split] = config.source.loaded(derive(config.seed, "source"))
     check_data(directory, run.config.source, data[split])
-    rows = data[split].test[:_ROWS]
-    return _Scored(split, run.flow.log_prob(rows, audit=True).double().cpu())
+    test, groups = data[split].test[:_ROWS], data[split].groups
+    log_density = run.flow.log_prob(test, audit=True).double().cpu()
+    return _Scored(split, log_density, None if groups is None else groups[2][:_ROWS])
 
 
-def _side(
-    model: _Scored | None,
-    rival: _Scored | None,
-    data: dict[str, Dataset],
-    name: str,
-    level: float,
-) -> LowerSide | None:
-    if model is None or rival is None or model.split != rival.split:
+def _side(scored: dict[str, _Scored], name: str, rival_name: str, level: float) -> LowerSide | None:
+    model, rival = scored.get(name), scored.get(rival_name)
+    if name == rival_name or model is None or rival is None or model.split != rival.split:
         return None
-    groups = data[model.split].groups
+    nats = rival.log_density, model.log_density
     try:
-        return against(
-            rival.log_density,
-            model.log_density,
-            level=level,
-            groups=None if groups is None else groups[2][:_ROWS],
-            name=name,
-        )
+        return against(*nats, level=level, groups=model.groups, name=rival_name)
     except WoptError:  # too few rows, or a density with NaN
         return None

@@ -17,9 +17,9 @@ from wopt.data import (
     column_names,
     from_table,
     read_frame,
-    streamed,
 )
 from wopt_measures.options import Dequantise, File, Fractions, Key, Preprocess
+from wopt_measures.sources.stream import streamed
 
 __all__ = ["ArraySource"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -200,10 +200,7 @@ class LostMode(Typed):
     log_density: Number
     fraction: Annotated[Number, Field(validation_alias="share")]
     model_fraction: Annotated[Number, Field(validation_alias="model_share")]
-
-    @classmethod
-    def _key(cls, name: str) -> str:
-        return {"fraction": "share", "model_fraction": "model_share"}.get(name, name)
+    in_file: ClassVar = {"fraction": "share", "model_fraction": "model_share"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -274,10 +271,7 @@ class SamplerReport(Typed):
     truth: SamplerTruth | None = None
     corrected: Corrected | None = None
     figures: dict[str, float] = dataclasses.field(default_factory=dict)
-
-    @classmethod
-    def _key(cls, name: str) -> str:
-        return {"warnings": "doubts"}.get(name, name)
+    in_file: ClassVar = {"warnings": "doubts"}
 
     @property
     def k_hat_text(self) -> str:

@@ -13,7 +13,6 @@ import wopt
 from wopt.config.model import validate
 from wopt.data.choices import Choices
 from wopt.data.load import from_table
-from wopt.data.stream import streamed
 from wopt.data.tables import read_frame
 from wopt.errors import ConfigError, DataError
 from wopt.mapped import IN_MEMORY, bytes_of, memmap_scope
@@ -23,6 +22,7 @@ from wopt.runs.execute import resume, run_config
 from wopt.runtime import Runtime
 from wopt.store.directory import RunDirectory, read_tensors
 from wopt_certify.run import certify_run
+from wopt_measures.sources.stream import streamed
 
 SPLIT = (0.8, 0.1, 0.1)
 ROWS = 140_000

@@ -1,4 +1,4 @@
-"""Sources to cite for a run, by component, bound and test."""
+"""``wopt cite``: sources to cite for a run, by component, bound and test."""
 
 from __future__ import annotations
 
@@ -7,16 +7,44 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import click
 from pydantic import BaseModel
 
 from wopt.citations import Entry, bibtex, find_citations
 from wopt.component import Component, Spec, options_model
-from wopt.config.model import RunConfig, validate
+from wopt.config import RunConfig, validate
+from wopt.files import write_text
 from wopt.host import host
-from wopt.store.checkpoint import load_transform
-from wopt.store.directory import RunDirectory
+from wopt.store import RunDirectory, load_transform
 
-__all__ = ["ALWAYS", "Cited", "as_bibtex", "cited", "cited_by", "cited_component", "components"]
+__all__ = [
+    "ALWAYS",
+    "Cited",
+    "as_bibtex",
+    "cited",
+    "cited_by",
+    "cited_component",
+    "command",
+    "components",
+]
+
+
+@click.command("cite")
+@click.argument("directory", type=click.Path(path_type=Path), required=False)
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="A .bib file to write.")
+def command(directory: Path | None, out: Path | None) -> None:
+    """Print BibTeX of what the run in DIRECTORY used; without one, of wopt and its paper.
+
+    Components, the optimiser, the bounds of the certificate, two-sample tests, software: each entry
+    once, below a comment with what it was used for.
+    """
+    text = as_bibtex(cited_by(directory))
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    write_text(out, text)
+    click.echo(str(out))
+
 
 _APART = ("plan", "certify", "measurements")
 """Parts of a configuration that do not belong to the model; their results are cited instead."""

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import typing
 from collections.abc import Sequence
 from typing import Any
 
+import click
 import tomli_w
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from wopt.component import Component, options_model
-from wopt.config.model import RunConfig
+from wopt.config import RunConfig
 from wopt.errors import WoptError
 from wopt.host import host
 from wopt.registry import KINDS, Kind
 
-__all__ = ["installed_components", "schema", "template"]
+__all__ = ["command", "installed_components", "schema", "template"]
+
+
+@click.command("schema")
+def command() -> None:
+    """Print the JSON Schema of configurations with all installed components."""
+    click.echo(json.dumps(schema(), indent=2))
 
 
 def installed_components(kind: str) -> dict[str, type[Component]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import math
 from collections.abc import Callable, Collection, Sequence
@@ -32,6 +33,11 @@ class StepBounds(Typed):
 
     gap: dict[str, Entry] = dataclasses.field(default_factory=dict)
     w2: dict[str, Entry] = dataclasses.field(default_factory=dict)
+
+    def changed(self, change: Callable[[str, Entry], Entry]) -> StepBounds:
+        """Return the bounds with every entry changed by a function of its name and itself."""
+        gap, w2 = ({k: change(k, e) for k, e in by.items()} for by in (self.gap, self.w2))
+        return StepBounds(gap, w2)
 
     @property
     def best_gap(self) -> Entry:
@@ -114,18 +120,21 @@ def chain(
     h, eps = steps_of(step_sizes, np.asarray(errors, dtype=float))
     if h.ndim != 1:
         raise UserError(f"chain follows one run: one step size a step, got shape {h.shape}")
+    n = len(h)
+    if isinstance(second_moments, int | float):
+        second_moments = [second_moments, *[None] * n]
     run = Inputs(
         h=h,
         errors=eps,
-        moved=_per_step("moved", moved, len(h)),
-        fisher=_per_step("fisher", fisher, len(h)),
-        second_moments=_moments(second_moments, len(h) + 1),
-        w0=_number("w0", w0),
-        kl0=_number("kl0", kl0),
-        target_second_moment=_number("target_second_moment", target_second_moment),
+        moved=_known("moved", moved, n),
+        fisher=_known("fisher", fisher, n),
+        second_moments=_known("second_moments", second_moments, n + 1),
+        w0=_known("w0", w0),
+        kl0=_known("kl0", kl0),
+        target_second_moment=_known("target_second_moment", target_second_moment),
         lam=lam,
         pl=lam if pl is None else pl,
-        smoothness=_number("smoothness", smoothness),
+        smoothness=_known("smoothness", smoothness),
         base=base,
     )
     return _records(*_with_distance(run, set(measured)), not_optimal, frozenset(seen))
@@ -141,12 +150,12 @@ def _check(base: str, measured: Collection[str]) -> None:
 
 def _with_distance(run: Inputs, estimates: set[str]) -> tuple[Inputs, set[str]]:
     """Return inputs whose w0, where it is not known, is bounded by the second moments."""
-    if not math.isnan(run.w0) or math.isnan(run.second_moments[0] + run.target_second_moment):
+    if not np.isnan(run.w0) or np.isnan(run.second_moments[0] + run.target_second_moment):
         return run, estimates
     if estimates & {"second_moments", "target_second_moment"}:
         estimates = estimates | {"w0"}
-    w0 = start_distance(float(run.second_moments[0]), run.target_second_moment)
-    return dataclasses.replace(run, w0=w0), estimates
+    w0 = start_distance(run.second_moments[0], float(run.target_second_moment))
+    return dataclasses.replace(run, w0=np.asarray(w0)), estimates
 
 
 def _records(
@@ -155,22 +164,24 @@ def _records(
     """Return every rule's entry, by step."""
     tables: dict[str, dict[str, list[Entry]]] = {"w2": {}, "gap": {}}
     for rule, of in itertools.product(RULES, tables):
-        values = getattr(rule, of)
-        if values is not None:
-            entries = _apply(rule, values, run, estimates)
-            if rule.along:
-                entries = _withdrawn(entries, not_optimal)
-            tables[of][rule.name] = _seen(rule, entries, seen)
+        formula = getattr(rule, of)
+        if formula is not None:
+            entries = _entries(rule, formula, run, functools.partial(_label, estimates, seen))
+            tables[of][rule.name] = _withdrawn(entries, not_optimal) if rule.along else entries
     records = []
     for n in range(len(run.h)):
         row = {of: {k: column[n] for k, column in table.items()} for of, table in tables.items()}
-        records.append(with_transport_entropy(StepBounds(**row), run.pl))
+        records.append(with_transport_entropy(StepBounds(**row), float(run.pl)))
     return records
 
 
 def with_transport_entropy(bounds: StepBounds, pl: float) -> StepBounds:
     """Return the bounds with that of the distance by the best of the gap: W_2^2 <= 2 KL / pl."""
-    entry = _from_divergence(bounds.best_gap, pl)
+    entry = bounds.best_gap
+    if entry.value is not None and pl > 0:
+        entry = dataclasses.replace(entry, value=float(transport_entropy(entry.value, pl)))
+    elif entry.value is not None:
+        entry = Entry(None, reason=f"needs a log-Sobolev constant, or lambda > 0, got {pl}")
     return dataclasses.replace(bounds, w2={**bounds.w2, "transport_entropy": entry})
 
 
@@ -183,92 +194,60 @@ def _withdrawn(entries: list[Entry], not_optimal: Sequence[str]) -> list[Entry]:
     return entries
 
 
-def _seen(rule: Rule, entries: list[Entry], steps: frozenset[int]) -> list[Entry]:
-    """Return the entries, relabelled where they use errors seen by test fields."""
-    if not {"errors", "fisher"} & set(rule.uses):
-        return entries
-    labelled = []
-    for n, entry in enumerate(entries, 1):
-        looked = {n} if rule.local else set(range(1, n + 1))
-        if entry.value is not None and looked & steps:
-            entry = dataclasses.replace(entry, label=Label.GIVEN_SEEN)
-        labelled.append(entry)
-    return labelled
-
-
-def _apply(
-    rule: Rule, formula: Callable[[Inputs], Array], run: Inputs, estimates: set[str]
+def _entries(
+    rule: Rule,
+    formula: Callable[[Inputs], Array],
+    run: Inputs,
+    label: Callable[[Rule, Inputs, range], Label],
 ) -> list[Entry]:
-    """Return a rule's entry for each step."""
-    reason = rule.blocked(run)
-    if not reason:
-        for key in rule.uses:
-            if np.all(np.isnan(getattr(run, key))):
-                reason = f"{key} is not known"
-                break
+    """Return a rule's entry for each step: its value and label, or why there is none."""
+    unknown = (f"{key} is not known" for key in rule.uses if np.all(np.isnan(getattr(run, key))))
+    reason, values = rule.blocked(run) or next(unknown, ""), np.full(len(run.h), np.nan)
     if not reason:
         try:
             values = formula(run)
         except UserError as error:  # a condition of the theorem fails
             reason = str(error)
-    if reason:
-        return [Entry(None, reason=reason) for _ in run.h]
     entries = []
     for n, value in enumerate(values):
+        used = range(n if rule.local else 0, n + 1)  # the steps that the bound uses
         if np.isnan(value):
-            entries.append(Entry(None, reason=_unknown(rule, run, n)))
-            continue
-        label = Label.EXACT
-        if estimates & set(rule.uses):
-            label = Label.ESTIMATE
-        elif "errors" in rule.uses and np.any(run.errors[n if rule.local else 0 : n + 1] > 0):
-            label = Label.GIVEN_EPS
-        entries.append(Entry(float(value), label))
+            entries.append(Entry(None, reason=reason or _unknown(rule, run, used)))
+        else:
+            entries.append(Entry(float(value), label(rule, run, used)))
     return entries
 
 
-def _unknown(rule: Rule, run: Inputs, n: int) -> str:
-    """Return which input is missing for a bound after step n + 1."""
+def _label(
+    estimates: set[str], seen: frozenset[int], rule: Rule, run: Inputs, used: range
+) -> Label:
+    """Return how a bound is known that uses these steps, counted from 0."""
+    if {"errors", "fisher"} & set(rule.uses) and any(k + 1 in seen for k in used):
+        return Label.GIVEN_SEEN
+    if estimates & set(rule.uses):
+        return Label.ESTIMATE
+    given = "errors" in rule.uses and np.any(run.errors[list(used)] > 0)
+    return Label.GIVEN_EPS if given else Label.EXACT
+
+
+def _unknown(rule: Rule, run: Inputs, used: range) -> str:
+    """Return which input is missing for a bound that uses these steps."""
     for key in rule.uses:
         values = getattr(run, key)
         if np.ndim(values) == 0:
             continue
         values = values[1:] if len(values) > len(run.h) else values
-        for k in range(n if rule.local else 0, n + 1):
+        for k in used:
             if np.isnan(values[k]):
                 return f"{key} of step {k + 1} is not known"
     return "an input is not known"
 
 
-def _from_divergence(kl: Entry, pl: float) -> Entry:
-    if kl.value is None:
-        return kl
-    if not pl > 0:
-        return Entry(None, reason=f"needs a log-Sobolev constant, or lambda > 0, got {pl}")
-    return dataclasses.replace(kl, value=float(transport_entropy(kl.value, pl)))
-
-
-def _per_step(name: str, values: PerStep | float | None, count: int) -> Array:
-    if values is None:
-        return np.full(count, np.nan)
-    numbers = np.asarray(values, dtype=float)
-    if numbers.shape != (count,):
-        raise UserError(f"{name} has {count} numbers here, got shape {numbers.shape}")
+def _known(name: str, value: PerStep | float | None, *shape: int) -> Array:
+    """Return so many numbers of a name, or one; NaN where they are not known."""
+    numbers = np.full(shape, np.nan) if value is None else np.asarray(value, dtype=float)
+    if numbers.shape != shape:
+        raise UserError(f"{name} has {math.prod(shape)} numbers here, got shape {numbers.shape}")
     if np.any(numbers < 0):
-        raise UserError(f"{name} cannot be negative")
-    return numbers
-
-
-def _moments(values: PerStep | float | None, count: int) -> Array:
-    """Return second moments; a single one is that of the start, the others are not known."""
-    if isinstance(values, int | float):
-        values = [values, *[None] * (count - 1)]
-    return _per_step("second_moments", values, count)
-
-
-def _number(name: str, value: float | None) -> float:
-    if value is None:
-        return math.nan
-    if value < 0:
         raise UserError(f"{name} cannot be negative, got {value}")
-    return float(value)
+    return numbers

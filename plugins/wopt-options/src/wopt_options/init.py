@@ -37,9 +37,9 @@ def command(
     FILE is the configuration to write, or a table (npy, npz, csv, parquet, h5ad): its columns are
     read, and the configuration is written beside it, with the suffix toml.
     """
-    from wopt.config.schema import template
     from wopt.errors import ConfigError
     from wopt.files import write_text
+    from wopt_options.schema import template
 
     out, options, about = file, dict[str, Any](), list[str]()
     if file.suffix.lower() != ".toml" and (file.exists() or file.suffix.lower() in _tables()):
@@ -58,7 +58,7 @@ def command(
 
 
 def _tables() -> tuple[str, ...]:
-    from wopt.data.tables import READABLE
+    from wopt.data import READABLE
 
     return (*READABLE, ".h5ad")
 
@@ -67,10 +67,7 @@ def _of_data(
     file: Path, key: str | None, source: str | None
 ) -> tuple[str, dict[str, Any], list[str]]:
     """Return the source that reads a file, its options, and descriptions of its columns."""
-    from wopt.data.choices import Choices
-    from wopt.data.column import Derived
-    from wopt.data.kinds import column_of
-    from wopt.data.tables import existing_file, read_frame
+    from wopt.data import Choices, column_of, existing_file, read_frame
     from wopt.errors import DataError
 
     if file.suffix.lower() == ".h5ad":
@@ -82,12 +79,8 @@ def _of_data(
     )
     for name in Choices().default_columns(table.column_names):
         try:
-            made = column_of(name, table.column(name), None, str(file))
+            words = column_of(name, table.column(name), None, str(file)).words()
             kept.append(name)
-            if isinstance(made, Derived):
-                words = f"{name}: not modelled: it {made.why}"
-            else:
-                words = made.words()
         except DataError as error:
             words = f"{name}: left out: {str(error).removeprefix(f'{file}: ')}"
         missing = table.column(name).null_count

@@ -15,12 +15,12 @@ import wopt_posterior.citations
 from wopt.citations import bibliography, bibtex, citation_in_words, find_citations
 from wopt.errors import PluginError
 from wopt.host import host
-from wopt.runs import cite
 from wopt.testing import check_component
 from wopt_certify.bounds import RULES
 from wopt_certify.citations import CHALLENGERS
 from wopt_certify.results import Certificate
 from wopt_certify.two_sample import two_sample
+from wopt_report import cite
 from wopt_testing.checks import LawError
 
 ENTRIES = [e for e in host().registry.entries() if e.plugin != "session"]

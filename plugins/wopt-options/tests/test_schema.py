@@ -7,9 +7,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from wopt.config.model import to_table, validate
-from wopt.config.schema import schema
 from wopt.host import host
 from wopt.registry import KINDS
+from wopt_options.schema import schema
 
 
 @pytest.fixture(scope="module")

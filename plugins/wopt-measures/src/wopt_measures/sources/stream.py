@@ -1,8 +1,9 @@
-"""Tables read a piece at a time: into a mapped file, or what one process holds of them."""
+"""Files read a piece at a time: into a mapped file, or what one process holds of them."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wopt.data.assembly import assemble
-from wopt.data.choices import Choices
-from wopt.data.columns import Column, Columns
-from wopt.data.dataset import Dataset, check_finite
-from wopt.data.table_transform import fit_transform
-from wopt.data.tables import existing_file
-from wopt.data.transform import How
+from wopt.data import Choices, Dataset, Preprocess, assemble, check_finite, existing_file
 from wopt.errors import DataError
 from wopt.memory import PIECE
 from wopt.runtime import ALONE, Runtime
@@ -31,13 +26,13 @@ def streamed(
     path: str | Path,
     choices: Choices,
     fractions: tuple[float, float, float],
-    preprocess: How,
+    preprocess: Preprocess,
     seed: int,
     runtime: Runtime = ALONE,
 ) -> Dataset | None:
     """Return the dataset of a table that does not fit ``run.memory``; ``None`` if it fits.
 
-    The result equals that of :func:`wopt.data.load.from_table` to the bit. The rows are copied once
+    The result equals that of :func:`wopt.data.from_table` to the bit. The rows are copied once
     from the file, memory-mapped or a row group at a time, to a mapped file in the splits' order.
 
     If each process loads its own training rows (``runtime.by_rows``), the first process, which
@@ -70,7 +65,7 @@ def streamed(
         return None
     if wrong:
         raise _unfit(path, wrong)
-    columns = Columns(tuple(Column(name, type=types[name]) for name in names), len(given))
+    about: dict[str, Any] = {"types": [types[n] for n in names], "condition": len(given)}
 
     def each() -> Iterator[tuple[Tensor, Tensor]]:
         """Yield places, shape ``(p,)``, with their rows, ``(p, d)``."""
@@ -80,12 +75,12 @@ def streamed(
         like = torch.empty(0, len(names), dtype=dtype)
         own, few, valid, test = _part(each(), (*ends, n), of.span(ends[0]), like)
         with contextlib.suppress(DataError):  # a column that varies in few rows
-            transform = fit_transform(few, preprocess, columns)
-            return Dataset(own, valid, test, transform, names, shared=ends[0])
+            made = assemble((few, valid, test), preprocess, names, **about)
+            return dataclasses.replace(made, train=own, shared=ends[0])
     x = runtime.memory.room((n, len(names)), dtype, mapped=of is not None)
     for place, rows in each():
         x[place] = rows
-    return assemble(torch.tensor_split(x, ends), preprocess, names, columns=columns)
+    return assemble(torch.tensor_split(x, ends), preprocess, names, **about)
 
 
 def _part(
