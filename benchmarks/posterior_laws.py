@@ -16,7 +16,7 @@ from wopt_measures.laws.gaussian import GaussianLaw
 from wopt_measures.laws.mixture import MixtureLaw
 from wopt_measures.laws.spheres import StudentLaw
 
-__all__ = ["HELD_OUT", "LAWS", "TUNED", "Law"]
+__all__ = ["FRESH", "HELD_OUT", "LAWS", "TUNED", "Law"]
 
 MANY = 400_000
 LOG_Z = 1.5
@@ -188,6 +188,102 @@ def shell(d, radius, sd):
     )
 
 
+def rosenbrock(count):
+    """Pairs x ~ N(1, 10), y ~ N(x^2, 0.1) side by side: Rosenbrock's function over 20."""
+    z = randn(MANY, 2 * count)
+
+    def log_prob(x):
+        head, tail = x[:, ::2], x[:, 1::2]
+        return LOG_Z + (normal(head, 1.0, 10**0.5) + normal(tail, head**2, 0.1**0.5)).sum(1)
+
+    z[:, ::2] = 1 + 10**0.5 * z[:, ::2]
+    z[:, 1::2] = z[:, ::2] ** 2 + 0.1**0.5 * z[:, 1::2]
+    return Law(log_prob, 2 * count, z)
+
+
+def two_scales(d, fraction, away, sd):
+    """A mixture of N(0, I) and, with a fraction, of N(away e, sd^2 I), e = (1, ..., 1)/sqrt(d)."""
+    centre = torch.full((d,), away / math.sqrt(d)).double()
+
+    def log_prob(x):
+        parts = normal(x).sum(1), normal(x, centre, sd).sum(1)
+        return LOG_Z + torch.logaddexp(
+            math.log(1 - fraction) + parts[0], math.log(fraction) + parts[1]
+        )
+
+    square = (1 - fraction) + fraction * (sd**2 + centre**2)
+    mean = fraction * centre
+    return Law(log_prob, d, moments=(mean, (square - mean**2).sqrt()))
+
+
+def log_gammas(shape, d):
+    """Logarithms of Gamma variables, turned at random: one tail of each is exponential."""
+    q = torch.linalg.qr(randn(d, d, seed=11))[0]
+    a = torch.tensor(shape).double()
+    middle, spread = torch.digamma(a), torch.polygamma(1, a).sqrt()
+
+    def log_prob(x):
+        u = x @ q
+        return LOG_Z + (a * u - u.exp() - torch.lgamma(a)).sum(1)
+
+    return Law(log_prob, d, moments=((q * middle).sum(1), (q.square() @ spread.square()).sqrt()))
+
+
+def student_regression(count):
+    """y ~ a + b x + exp(s) t_4 with two outliers, normal priors; moments on a grid of (a, b, s)."""
+    x = torch.linspace(-1, 1, count).double()
+    y = 0.5 + x + 0.3 * randn(count, seed=12)
+    y[:2] += 4
+
+    def log_prob(p):
+        a, b, s = p[:, :1], p[:, 1:2], p[:, 2:]
+        away = (y - a - b * x) / s.exp()
+        constant = math.lgamma(2.5) - math.lgamma(2.0) - math.log(4 * math.pi) / 2
+        rows = constant - s - 2.5 * torch.log1p(away.square() / 4)
+        return rows.sum(1) + normal(p, 0.0, 2.0).sum(1)
+
+    at = [torch.linspace(low, high, 121).double() for low, high in ((-4, 5), (-5, 5), (-5, 3))]
+    volume = math.prod(float(g[1] - g[0]) for g in at)
+    grid = torch.cartesian_prod(*at)
+    value = torch.cat([log_prob(part) for part in grid.split(100_000)])
+    log_z = float(value.logsumexp(0)) + math.log(volume)
+    w = value.softmax(0)
+    mean = w @ grid
+    return Law(log_prob, 3, moments=(mean, (w @ (grid - mean) ** 2).sqrt()), log_z=log_z)
+
+
+def counts(y):
+    """y_j ~ Poisson(exp(u_j)), u_j ~ N(m, exp(2 s)), m ~ N(0, 4), s ~ N(0, 1): (m, s, u)."""
+    y = torch.tensor(y).double()
+
+    def poisson(u):
+        return y * u - u.exp() - torch.lgamma(y + 1)
+
+    def log_prob(x):
+        m, s, u = x[:, :1], x[:, 1:2], x[:, 2:]
+        prior = normal(m, 0.0, 2.0) + normal(s)
+        return prior[:, 0] + (poisson(u) + normal(u, m, s.exp())).sum(1)
+
+    m, s = torch.linspace(-9, 9, 121).double(), torch.linspace(-5.5, 5.5, 121).double()
+    z = torch.linspace(-9, 9, 361).double()
+    pairs = torch.cartesian_prod(m, s)
+    log_joint = normal(pairs[:, 0], 0.0, 2.0) + normal(pairs[:, 1])
+    first, second = [], []
+    for k in range(len(y)):  # u = m + exp(s) z
+        u = pairs[:, :1] + pairs[:, 1:].exp() * z
+        rows = y[k] * u - u.exp() - torch.lgamma(y[k] + 1) + normal(z)
+        log_joint = log_joint + rows.logsumexp(1) + math.log(float(z[1] - z[0]))
+        w = rows.softmax(1)
+        first.append((w * u).sum(1))
+        second.append((w * u**2).sum(1))
+    log_z = float(log_joint.logsumexp(0)) + math.log(float((m[1] - m[0]) * (s[1] - s[0])))
+    w = log_joint.softmax(0)
+    mean = torch.cat([w @ pairs, torch.stack(first, 1).T @ w])
+    square = torch.cat([w @ pairs**2, torch.stack(second, 1).T @ w])
+    law = (square - mean**2).sqrt()
+    return Law(log_prob, 2 + len(y), moments=(mean, law), log_z=log_z)
+
+
 FOUR = [[-5.0, -4.0], [5.0, -5.0], [4.0, 5.0], [-6.0, 5.0]]
 NINE = [[6.0 * i, 6.0 * j] for i in (-1, 0, 1) for j in (-1, 0, 1)]
 
@@ -216,4 +312,12 @@ HELD_OUT = {
     "Gaussian, condition 1e4, d = 20": lambda: gaussian(20, 1e4),
     "horseshoe, d = 11": lambda: horseshoe([0.2, -0.5, 1.0, 3.0, 8.0], 1.0),
 }
-LAWS = {**TUNED, **HELD_OUT}
+FRESH = {  # written when the sampler was done, to judge it
+    "banana, d = 4, turned": lambda: bananas([1.5, -1.0, 0.7], [0.4] * 3, turn=True),
+    "two scales, d = 20": lambda: two_scales(20, 0.4, 8.0, 0.3),
+    "log gammas, d = 8": lambda: log_gammas([0.3, 0.5, 0.5, 1.0, 1.0, 2.0, 5.0, 20.0], 8),
+    "Student regression, d = 3": lambda: student_regression(20),
+    "counts, d = 8": lambda: counts([0, 1, 1, 3, 8, 30]),
+    "Rosenbrock, d = 10": lambda: rosenbrock(5),
+}
+LAWS = {**TUNED, **HELD_OUT, **FRESH}

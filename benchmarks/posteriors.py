@@ -146,9 +146,8 @@ def line(name, budget, seed):
     found = wopt.sample(law.log_prob, law.dim, budget=budget, seed=seed)
     spent = time.process_time() - began
     mean, sd = law.truth()
-    w, x, report = found.log_weights.exp(), law.of(found.draws), found.report
-    m = w @ x
-    s = (w @ (x - m) ** 2).sqrt()
+    x, report = law.of(found.draws), found.report
+    m, s = x.mean(0), x.std(0)
     return {
         "law": name,
         "d": law.dim,
@@ -164,6 +163,7 @@ def line(name, budget, seed):
         "sd_off": round(float((s / sd - 1).abs().max()), 3),
         "reliable": found.reliable,
         "doubts": [doubt[:60] for doubt in report.warnings],
+        "trajectories": found.drawn.trajectories,
         "how": found.how[:120],
     }
 

@@ -24,7 +24,11 @@ PAGES = [
 ]
 COMMANDS = host().registry.commands
 each = pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
-SMALL = [(r"(budget=)\d+", r"\g<1>1"), (r"(iterations=)(60|100)\b", r"\g<1>20")]
+SMALL = [
+    (r"(budget=)\d+", r"\g<1>1"),
+    (r"(iterations=)(60|100)\b", r"\g<1>20"),
+    (r"(runs=)4\b", r"\g<1>2"),
+]
 """What makes an example quick."""
 
 
@@ -82,28 +86,6 @@ def test_every_component_has_a_page(reference):
             assert f"| `{option}` |" in page, (entry.qualified, option)
             assert field.description, (entry.qualified, option)
         assert f"({entry.name}.md)" in reference[f"{entry.kind}/index.md"]
-
-
-def test_what_has_no_page_is_found(reference):
-    """The checks of pages fail where a line, an option of a command or a whole page is missing."""
-
-    def without(page, pattern):
-        text, count = re.subn(pattern, "", reference[page], count=1, flags=re.M)
-        assert count == 1
-        return {**reference, page: text}
-
-    with pytest.raises(AssertionError):
-        test_every_component_has_a_page(without("block/ode.md", r"^\| `width` \|.*$"))
-    with pytest.raises(AssertionError):
-        test_every_component_has_a_page(without("block/index.md", r"\(ode\.md\)"))
-    with pytest.raises(KeyError):
-        test_every_component_has_a_page({k: v for k, v in reference.items() if "ode" not in k})
-    with pytest.raises(AssertionError):
-        test_every_command_and_option_of_it_has_a_section(without("commands.md", r"`--budget`"))
-    with pytest.raises(AssertionError):
-        test_every_command_and_option_of_it_has_a_section(without("commands.md", r"^## `wopt run`"))
-    with pytest.raises(AssertionError):
-        test_every_option_of_a_run_has_a_line(without("configuration.md", r"^\| `seed` \|.*$"))
 
 
 @pytest.mark.parametrize("plugin", host().plugins, ids=lambda p: p.name)

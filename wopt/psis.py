@@ -77,7 +77,6 @@ def pareto_quantiles(levels: Tensor, k: float, sigma: float) -> Tensor:
 
 
 _SHORTEST_TAIL = 5
-_HEAVIEST = 0.95
 _CONSTANT = 1e-9
 """Log weights that differ by no more are equal: a Pareto law would be fitted to rounding."""
 
@@ -92,13 +91,11 @@ class Smoothed:
             It is 0 where all weights are equal, and infinite where it cannot be estimated.
         threshold: Averages under the weights are not reliable for a larger k-hat at this sample
             size.
-        tail_error: Relative change of the mean weight if k-hat is larger by one standard error.
     """
 
     log_weights: Tensor
     k_hat: float
     threshold: float
-    tail_error: float = 0.0
 
     @property
     def k_hat_error(self) -> float:
@@ -153,8 +150,8 @@ def smoothed_importance_weights(log_weights: Tensor) -> Smoothed:
     x = x - top
     if float(x.min()) > -_CONSTANT:
         return Smoothed(torch.full_like(x, -math.log(n)), 0.0, threshold)
-    smoothed, k_hat, tail_error = _smooth(x)
-    return Smoothed(smoothed - smoothed.logsumexp(0), k_hat, threshold, tail_error)
+    smoothed, k_hat = _smooth(x)
+    return Smoothed(smoothed - smoothed.logsumexp(0), k_hat, threshold)
 
 
 def _tail_length(count: int) -> int:
@@ -168,19 +165,8 @@ def _shape_error(k_hat: float, count: int) -> float:
     return (1 + k_hat) / math.sqrt(max(_tail_length(count), 1))
 
 
-def _tail_error(x: Tensor, k_hat: float, scale: float) -> float:
-    """Return the relative change of the mean weight if k-hat were a standard error larger."""
-    # The tail's M of S weights have the mean excess scale/(1 - k), infinite for k >= 1. The delta
-    # method's error is too small where the rare largest weights are missing from the sample.
-    # Beyond 0.95, k cannot be told from one, and the whole tail is in doubt.
-    fraction = _tail_length(len(x)) / len(x)
-    larger = min(k_hat + _shape_error(k_hat, len(x)), _HEAVIEST)
-    change = scale / (1 - larger) - (scale / (1 - k_hat) if k_hat < _HEAVIEST else 0.0)
-    return fraction * change / float(x.exp().mean())
-
-
-def _smooth(x: Tensor) -> tuple[Tensor, float, float]:
-    """Return log weights (largest 0) with their tail replaced, k-hat, and the tail's error."""
+def _smooth(x: Tensor) -> tuple[Tensor, float]:
+    """Return log weights (largest 0) with their tail replaced, and k-hat."""
     length = _tail_length(len(x))
     values, order = x.sort()
     # Where weights underflow, the threshold must not be zero: the fit would see only one scale.
@@ -189,12 +175,12 @@ def _smooth(x: Tensor) -> tuple[Tensor, float, float]:
     first = int(torch.searchsorted(values, torch.tensor(cutoff, dtype=values.dtype), right=True))
     tail = values[first:].exp() - math.exp(cutoff)
     if len(tail) < _SHORTEST_TAIL:
-        return x, math.inf, 0.0
+        return x, math.inf
     k_hat, scale = fit_pareto(tail)
     if not math.isfinite(k_hat):
-        return x, k_hat, 0.0
+        return x, k_hat
     levels = (torch.arange(len(tail), dtype=x.dtype) + 0.5) / len(tail)
     replaced = (pareto_quantiles(levels, k_hat, scale) + math.exp(cutoff)).log().clamp(max=0.0)
     smoothed = x.clone()
     smoothed[order[first:]] = replaced
-    return smoothed, k_hat, _tail_error(x, k_hat, scale)
+    return smoothed, k_hat

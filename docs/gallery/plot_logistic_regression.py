@@ -36,7 +36,7 @@ print(posterior.text())
 # weights together, the draws and the Gaussian of Laplace's approximation around the mode. The
 # posterior is nearly Gaussian and leans towards large weights.
 
-draws = posterior.resample(4000)
+draws = posterior.draws
 low, high = np.quantile(draws[:, 1:], [0.05, 0.95], axis=0)
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
 order = np.argsort(-np.abs(posterior.means[1:].numpy()))

@@ -141,7 +141,6 @@ def posterior(path: Path) -> None:
     path.mkdir(parents=True)
     found.flow.save(path / "flow.safetensors")
     np.save(path / "samples.npy", found.draws.numpy())
-    np.save(path / "log_weights.npy", found.log_weights.numpy())
     (path / "report.json").write_text(json.dumps(found.report.to_dict()))
 
 

@@ -239,51 +239,6 @@ def test_the_first_plans_for_all(tmp_path):
     assert first[0] == "done"
 
 
-SCRIPT = """
-import os, signal, sys, time
-from wopt.cli.main import main
-from wopt.train.stage import Stage
-before = Stage.train
-def train(self, previous):
-    again = os.environ["TORCHELASTIC_RESTART_COUNT"] != "0"
-    if os.environ["RANK"] == "1" and self.step == 1 and not again:
-        {act}
-    return before(self, previous)
-Stage.train = train
-main()
-"""
-ACTS = {
-    "killed": "os.kill(os.getpid(), signal.SIGKILL)",
-    "hung": "time.sleep(1000)",
-    "interrupted": "os.kill(os.getppid(), signal.SIGINT)",
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("how", ACTS)
-def test_torchrun_ends_all_and_what_it_starts_again_goes_on(how, whole, tmp_path):
-    """The whole way, with the launcher, which gives a process that hangs 30 s of grace."""
-    script, config, out = tmp_path / "task.py", tmp_path / "run.toml", tmp_path / "run"
-    config.write_text(tomli_w.dumps({**TABLE, "run": {"timeout": 5.0}}))
-    script.write_text(SCRIPT.format(act=ACTS[how]))
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    began = time.monotonic()
-    done = subprocess.run(
-        [*launcher, "--max-restarts", "1", str(script), "run", str(config), "--out", str(out)],
-        env={**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    assert time.monotonic() - began < 240
-    if how == "interrupted":
-        assert done.returncode != 0
-        assert json.loads((out / "result.json").read_text())["status"] == "stopped"
-        assert resume(out, report=False).status == "done"
-    else:
-        assert done.returncode == 0, done.stderr[-2000:]
-        assert "go on with `wopt resume" in done.stderr
-    near(whole, out)
-
-
 AGENT = """
 import os, signal
 from wopt.cli.main import main

@@ -35,6 +35,7 @@ METHODS = {
 SMALL = {
     "ode": {"width": 4, "sharpness": 1.0, "steps": 1},
     "autoregressive": {"transforms": 1, "hidden": [4]},
+    "stack": {"members": ["affine", "affine"]},
 }
 SLOW = ("naf", "coupling", "maf", "spline", "barycenter", "entropic_jko")
 """Slow, or zuko's as `zuko` is."""

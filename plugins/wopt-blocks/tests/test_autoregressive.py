@@ -187,45 +187,6 @@ def test_a_radial_map_at_the_origin_and_far_out(dtype):
     assert not log_det.any()
 
 
-def test_a_radial_map_learns_a_spherical_law_with_heavy_tails():
-    """Student's t with 5 degrees of freedom in 8 dimensions, against its known density.
-
-    The mean of log p(x) - log q(x) over 20,000 draws that q has not seen estimates KL(p|q):
-    1.3 when new, 0.0014 (standard error 0.0008) when fitted.
-    """
-    d, nu, n = 8, 5, 20_000
-    x = draws(d, 2 * n) * (nu / draws(nu, 2 * n, seed=1).square().sum(0)).sqrt()
-    known = (
-        math.lgamma((nu + d) / 2)
-        - math.lgamma(nu / 2)
-        - d / 2 * math.log(nu * math.pi)
-        - (nu + d) / 2 * (1 + x.square().sum(0) / nu).log()
-    )
-    made = RadialMap().double()
-
-    def divergence(rows):
-        y, log_det = made(x[:, rows])
-        log_q = log_det - y.square().sum(0) / 2 - d / 2 * math.log(2 * math.pi)
-        return known[rows] - log_q
-
-    seen, unseen = slice(n), slice(n, None)
-    before = float(divergence(unseen).detach().mean())
-    optimiser = torch.optim.LBFGS(made.parameters(), max_iter=60, line_search_fn="strong_wolfe")
-
-    def closure():
-        optimiser.zero_grad()
-        loss = divergence(seen).mean()
-        loss.backward()
-        return loss
-
-    optimiser.step(closure)
-    after = divergence(unseen).detach()
-    error = float(after.std()) / n**0.5
-    assert before > 1
-    assert error < 0.001
-    assert -3 * error < float(after.mean()) < 0.005
-
-
 def test_a_box_follows_the_particles(new):
     x = draws(4000, 2)
     block = new({"name": "autoregressive"}, 2)

@@ -171,33 +171,6 @@ def test_data_without_a_density_get_the_mixed_statement(command, config, certifi
     assert result["nll_gaussian"] is None or kind == "two points"
 
 
-@pytest.mark.slow
-def test_a_coarse_inverse_shows_in_the_round_trip_and_in_the_statement(
-    command, config, certified, tmp_path
-):
-    """The same run with coarser grids: what is sampled is farther from what is certified."""
-    rows = np.full((1000, 2), 0.5)
-    rows[::2] = -1.0
-    found = []
-    for steps in (1, 8):
-        folder = tmp_path / str(steps)
-        folder.mkdir()
-        answer, run = points_run(
-            command, config, certified, folder, rows,
-            block={"steps": steps}, guard={"likelihood_tolerance": 1e9},
-        )  # fmt: skip
-        assert answer.status == 0, answer.err
-        found.append(certificate(run))
-    coarse, fine = found
-    for trip in ("data", "noise"):
-        assert coarse["round_trip"][trip]["value"] > 10 * fine["round_trip"][trip]["value"]
-    cost = fine["smoothing"]["w2_data_units"]
-    assert coarse["statement"]["w2"] - cost > 10 * (fine["statement"]["w2"] - cost)
-    assert coarse["statement"]["w2"] == pytest.approx(
-        cost + coarse["round_trip"]["data_units"]["high"]
-    )
-
-
 def test_smoothing_leaves_no_density_to_push(command, config, certified, tmp_path):
     certified["source"] = {"name": "gaussian", "mean": [0.0, 0.0], "n_train": 200}
     certified["smooth_time"] = 0.1

@@ -117,7 +117,7 @@ enabled = false
 """
 
 
-def test_a_flow_down_what_was_learnt(tmp_path, monkeypatch, capsys):
+def test_a_flow_down_what_was_learnt(tmp_path, monkeypatch, command):
     """Of a quadratic V every JKO step is affine, so the flow meets the populations exactly."""
     monkeypatch.chdir(tmp_path)
     times = (0.0, 0.5, 2.0)
@@ -127,11 +127,11 @@ def test_a_flow_down_what_was_learnt(tmp_path, monkeypatch, capsys):
     ]
     (tmp_path / "cells.csv").write_text("\n".join(["a,b,day", *lines]))
     (tmp_path / "cells.toml").write_text(CONFIG)
-    call(monkeypatch, "run", "cells.toml", "--out", "out", "--quiet")
+    assert command("run", "cells.toml", "--out", "out", "--quiet").status == 0
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     assert result["populations"]["arrival_w2"] == pytest.approx([0, 0], abs=1e-3)
     asked = ("--time", "1.25", "-n", "200", "--quiet", "-o", "x.csv")
-    call(monkeypatch, "sample", "out", *asked)
+    assert command("sample", "out", *asked).status == 0
     made = np.genfromtxt(tmp_path / "x.csv", delimiter=",", names=True)
     middle = (rows[1] + stepped(rows[1], 1.5)) / 2
     assert made["a"].mean() == pytest.approx(float(middle[:, 0].mean()), abs=1e-3)
@@ -139,12 +139,3 @@ def test_a_flow_down_what_was_learnt(tmp_path, monkeypatch, capsys):
     source = SnapshotsSource(path=tmp_path / "cells.csv", time="day", steps=1)
     with pytest.raises(wopt.ConfigError, match=r"step_size = \[0.5, 1.5\]"):
         source.aims(LearntPotential(), scheme, source.load(0))
-
-
-def call(monkeypatch, *words):
-    from wopt.cli.main import main
-
-    monkeypatch.setattr("sys.argv", ["wopt", *words])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 0

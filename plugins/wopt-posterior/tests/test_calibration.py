@@ -33,11 +33,9 @@ def drawn(width, shift, share=0.8):
         y = torch.autograd.grad(density(x).sum(), x)[0] / 4
         rng = torch.Generator().manual_seed(seed)
 
-        def resample(n, seed):
-            noise = torch.randn(n, dim, generator=rng).double()
-            return share * y + math.sqrt(1 - share) * (shift + width * noise)
-
-        return types.SimpleNamespace(resample=resample, names=("a", "b"), reliable=True)
+        noise = torch.randn(99, dim, generator=rng).double()
+        draws = share * y + math.sqrt(1 - share) * (shift + width * noise)
+        return types.SimpleNamespace(draws=draws, names=("a", "b"), reliable=True)
 
     return sample
 

@@ -8,6 +8,13 @@ import torch
 from torch.distributions import Beta, Gamma, Normal, constraints
 
 import wopt
+from wopt.data.transform import AffineTransform
+from wopt.flow import Chain, Flow, Inverse
+from wopt.interfaces import support_of
+from wopt.testing import AffineBlock
+from wopt_measures import Density
+from wopt_posterior.posterior import Posterior
+from wopt_posterior.reference import Reference
 
 
 def correlated(x):
@@ -58,12 +65,22 @@ def test_the_same_seed_gives_the_same_draws():
     assert torch.equal(a.draws, b.draws)
 
 
-def test_resampling_follows_the_weights():
-    found = wopt.sample(lambda x: -x.square().sum(1) / 2, 1, n=100, iterations=5)
-    heavy = found.log_weights.new_full((100,), -math.inf)
-    heavy[7] = 0.0
-    one = type(found)(**{**vars(found), "log_weights": heavy})
-    assert torch.equal(one.resample(5), found.draws[7].expand(5, 1))
+def test_draws_are_right_where_the_weights_of_the_map_are_not():
+    """N(0, 0.16) for N(0, 1): the tail index of the weights is 0.84, their mean has no variance."""
+    narrow = AffineBlock(1).double()
+    narrow.matrix.data = torch.tensor([[0.4]]).double()
+    normal = torch.distributions.MultivariateNormal(torch.zeros(1).double(), torch.eye(1).double())
+    z = torch.randn(2000, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    flow = Flow(Inverse(Chain([narrow], AffineTransform.fit(z, "none"))), normal)
+    density = Density(normal.log_prob, support_of(None, ("a",)), ("a",))
+    made = (density, flow, 4000, 0, "by hand")
+    found = Posterior.of(*made, Reference.exact(z), trajectories=10)
+    assert found.k_hat > 0.7
+    assert found.reliable, found.report.warnings
+    assert abs(found.log_z) < 4 * found.log_z_error < 0.2
+    assert abs(float(found.means[0])) < 0.1
+    assert abs(float(found.sds[0]) - 1) < 0.07
+    assert not Posterior.of(*made, Reference.exact(z + 9), trajectories=1).reliable  # they differ
 
 
 def test_the_flow_lives_in_free_coordinates_and_is_saved(tmp_path):
@@ -113,7 +130,7 @@ def test_a_density_that_is_zero_in_places_is_sampled():
         return torch.where(x[:, 0].abs() > 4, value, -torch.inf)
 
     found = wopt.sample(log_prob, 2, n=1000, iterations=20, start=torch.tensor([5.0, 0.0]))
-    assert bool(log_prob(found.resample()).isfinite().all())
+    assert bool(log_prob(found.draws).isfinite().all())
     exact = math.log(2 * math.exp(-4) * math.sqrt(2 * math.pi))
     assert abs(found.log_z - exact) < 4 * found.log_z_error + 0.1
     with pytest.raises(wopt.ConfigError, match="start"):
@@ -139,9 +156,8 @@ def test_derived_quantities_have_quantiles_and_errors():
     with pytest.raises(wopt.ConfigError, match="a value for each of 4000 draws"):
         found.quantiles(of=lambda v: v["b"][:3])
     u = torch.rand(4000, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    even = torch.full((4000,), -math.log(4000)).double()
     draws = torch.cat([found.draws[:, :1], (math.pi * (u - 0.5)).tan()], 1)
-    cauchy = dataclasses.replace(found, draws=draws, log_weights=even)
+    cauchy = dataclasses.replace(found, draws=draws)
     assert "b[1]: by their tails not all moments are finite" in cauchy.text()
     assert cauchy.text().count("infinite") == 1
 

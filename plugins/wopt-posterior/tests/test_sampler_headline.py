@@ -19,7 +19,7 @@ def test_the_headline_of_a_sampler(zoo):
     assert certificate.gap.of == "KL(model | target)"
     assert certificate.gap.estimate == pytest.approx(sampler["log_z"] - sampler["elbo"])
     assert document["kl"]["estimate"] == certificate.gap.estimate
-    assert "log Z by importance sampling less ELBO" in certificate.statement.text
+    assert "log Z by bridge sampling less ELBO" in certificate.statement.text
     assert "No bound is stated" not in " ".join(certificate.notes)
 
 

@@ -225,7 +225,7 @@ def _with_sampler(certificate: Certificate, directory: RunDirectory) -> Certific
         return certificate
     trust = "trusted" if sampler.reliable else "not to be trusted, so it may be far too small"
     by = (
-        f"log Z by importance sampling less ELBO, {trust}: k-hat {sampler.k_hat_text}, threshold "
+        f"log Z by bridge sampling less ELBO, {trust}: k-hat {sampler.k_hat_text}, threshold "
         f"{sampler.k_hat_threshold:.2g}"
     )
     reported = dataclasses.replace(gap, estimate=estimate, estimate_by=by)

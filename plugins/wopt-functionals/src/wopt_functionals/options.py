@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 import wopt
 
 __all__ = [
+    "FEW_SAMPLES",
     "DensityTarget",
     "Estimator",
     "NormalisedTarget",
@@ -42,6 +43,8 @@ Samples = Annotated[
         description="number of samples of the target, drawn anew at every iteration",
     ),
 ]
+FEW_SAMPLES: dict[str, Any] = {"samples": 200}
+"""What makes a quick example of an objective by samples."""
 Estimator = Annotated[
     Literal["v", "u"],
     Field(

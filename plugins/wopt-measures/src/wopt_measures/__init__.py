@@ -48,7 +48,6 @@ if TYPE_CHECKING:
         log_mean_weight,
         log_weights,
         log_weights_of,
-        weighted_moments,
     )
 
 __all__ = [
@@ -92,7 +91,6 @@ __all__ = [
     "log_weights",
     "log_weights_of",
     "sliced_energy_distance",
-    "weighted_moments",
 ]
 
 __getattr__, __dir__ = exports(__name__, __file__)

@@ -1,9 +1,8 @@
-"""Estimates by importance weights: log Z, the effective sample size, moments of the target."""
+"""Estimates by importance weights: log Z, the effective sample size."""
 
 from __future__ import annotations
 
 import math
-from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -15,12 +14,10 @@ from wopt.interfaces import Target
 from wopt.statistics import mean_and_error
 
 __all__ = [
-    "Moments",
     "effective_size",
     "log_mean_weight",
     "log_weights",
     "log_weights_of",
-    "weighted_moments",
 ]
 
 
@@ -62,46 +59,6 @@ def effective_size(log_weights: Tensor) -> float:
         2.0
     """
     return float((2 * log_weights.logsumexp(0) - (2 * log_weights).logsumexp(0)).exp())
-
-
-class Moments(TypedDict):
-    """Means and standard deviations by coordinate, with their errors."""
-
-    means: tuple[float, ...]
-    means_error: tuple[float, ...]
-    sds: tuple[float, ...]
-    sds_error: tuple[float, ...]
-
-
-def weighted_moments(weights: Tensor, x: Tensor) -> Moments:
-    """Return the target's moments, estimated by weighted draws.
-
-    By the delta method for self-normalised weights: the error of sum w f is the root of
-    sum w^2 (f - mean)^2, and that of a standard deviation s is the variance's over 2 s.
-
-    Args:
-        weights: Weights that sum to one, shape ``(n,)``.
-        x: Draws, shape ``(n, d)``.
-
-    Source: Owen, Monte Carlo theory, methods and examples, 2013, 9.2.
-
-    Example:
-        >>> w = torch.full((4,), 0.25).double()
-        >>> found = weighted_moments(w, torch.tensor([[-1.0], [1.0], [-1.0], [1.0]]).double())
-        >>> found["means"], found["sds"]
-        ((0.0,), (1.0,))
-    """
-    x = torch.where(weights[:, None] > 0, x, 0.0)  # draws without weight may be infinite
-    means = weights @ x
-    squares = (x - means).square()
-    variances = weights @ squares
-    sds = variances.sqrt()
-    squared = weights.square()
-    means_error = (squared @ squares).sqrt()
-    variances_error = (squared @ (squares - variances).square()).sqrt()
-    sds_error = variances_error / (2 * sds.clamp_min(1e-300))
-    m, m_error, s, s_error = (tuple(v.tolist()) for v in (means, means_error, sds, sds_error))
-    return {"means": m, "means_error": m_error, "sds": s, "sds_error": s_error}
 
 
 def log_weights_of(flow: Flow, target: Target | None, x: Tensor, log_q: Tensor) -> Tensor:

@@ -122,7 +122,7 @@ def calibrate(
             return log_prob(x, data)
 
         found = sample(density, len(truth), seed=derive(seed, "posterior", run), **options)
-        x, names = found.resample(draws, seed=run), found.names
+        x, names = found.draws[:draws], found.names
         with torch.no_grad():
             below = [(x < truth).sum(0), (density(x) < density(truth[None])).sum()[None]]
         ranks.append(torch.cat(below))

@@ -111,7 +111,7 @@ def _numbers(found: SamplerReport) -> list[tuple[str, float | None, float | None
         upper = "needs exact draws of the target, which are not available"
     trusted = f"of the weights' tail; trusted up to {found.k_hat_threshold:.2g}"
     return [
-        ("log Z", found.log_z, found.log_z_error, "by importance sampling, nats"),
+        ("log Z", found.log_z, found.log_z_error, "by bridge sampling, nats"),
         ("ELBO", found.elbo, None, "at most log Z, nats"),
         ("EUBO", found.eubo, None, upper),
         ("ESS", found.ess, None, f"of {found.draws:,} draws"),
@@ -134,7 +134,7 @@ def _truth(found: SamplerReport) -> list[tuple[str, float, str]]:
         reference = "" if perfect is None else f"; that of exact draws is {perfect:.2g}"
         samples = f"{truth.draws:,} draws of either"
         rows += [
-            ("log Z, error", truth.log_z_error, "by importance sampling, nats"),
+            ("log Z, error", truth.log_z_error, "by bridge sampling, nats"),
             ("log Z by ELBO, error", truth.elbo_error, "the model's draws alone, nats"),
             ("energy distance", truth.energy_distance, f"{samples}{reference}"),
             ("energy distance by weights", truth.energy_distance_weighted, "drawn again by them"),

@@ -19,15 +19,16 @@ from wopt.runs import Prepared, build, like, with_threads
 from wopt.seeds import derive, generator
 from wopt_posterior.reference import Reference, density_of, mode_of, reference_of
 
-__all__ = ["is_posterior", "planned", "schedules", "wants_plan"]
+__all__ = ["TRAJECTORIES", "is_posterior", "planned", "schedules", "wants_plan"]
 
 _CHOICES = ("scheme", "block", "blocks", "stop", "refine")
 """Options that show that steps are chosen by hand; then only a ``[plan]`` plans."""
-_SECONDS, _OF_REFERENCE, _OF_MAP = 60.0, 0.3, 0.75
+_SECONDS, _OF_REFERENCE, _OF_MAP = 60.0, 0.3, 0.45
 """CPU seconds by default; fraction of a budget for the reference sample, and fraction of what is
-left then for the map: the rest pays for draws and their comparison with the reference."""
-_PASSES = 2
-"""Passes of the reference sample where iterations are given in place of a budget."""
+left then for the map: its draws move for as long, and are then compared with the reference."""
+_PASSES, TRAJECTORIES = 2, 10
+"""Passes of the reference sample, and trajectories of the draws, where iterations are given in
+place of a budget."""
 _APART = 0.03
 """Fraction of the mass outside the largest mode above which modes count as apart."""
 _ITERATIONS = 500
@@ -119,7 +120,7 @@ def _iterations(table: Mapping[str, Any]) -> int | None:
 def _mass_apart(target: Target, reference: Reference, seed: int) -> float:
     """Return the fraction of the mass outside the largest mode; 1 where there are holes."""
     rng, density = generator(seed, "parts"), density_of(target)
-    x = reference.drawn(_ROWS, rng)
+    x = reference.drawn(_ROWS, rng).points
     noise = torch.randn(x.shape, generator=rng, dtype=x.dtype)
     around = x.mean(0) + noise @ torch.linalg.cholesky_ex(torch.atleast_2d(torch.cov(x.T)))[0].T
     if not bool(density(around)[0].isfinite().all()):  # no mean of V at draws of a map is finite

@@ -10,18 +10,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from wopt.clock import Stopwatch
 from wopt.component import build
 from wopt.errors import ConfigError
 from wopt.flow import Flow
 from wopt.html import paragraph, table
+from wopt.interfaces import Budget
 from wopt.psis import smoothed_importance_weights
 from wopt.runs import ListenerLike, Solution
 from wopt.seeds import derive, generator
-from wopt_measures import Density, log_weights, weighted_moments
-from wopt_posterior.diagnostics.measure import measure_sampler, report_within
+from wopt_measures import Density, log_weights
+from wopt_posterior.diagnostics.measure import measure_sampler, weighted
 from wopt_posterior.diagnostics.report import SamplerReport
 from wopt_posterior.reference import Reference
-from wopt_posterior.summary import quantiles, tail_shape, to_arviz, variables
+from wopt_posterior.summary import tail_shape, to_arviz, variables
 
 __all__ = ["Posterior"]
 
@@ -31,13 +33,16 @@ _INFINITE = 0.5
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class Posterior:
-    """Draws of a posterior with weights and diagnostics, returned by :func:`wopt.sample`.
+    """Draws of a posterior with diagnostics, returned by :func:`wopt.sample`.
+
+    The model's draws are drawn again by their importance weights, and then move by Hamiltonian
+    trajectories that leave the posterior as it is. So they have equal weights.
 
     Attributes:
-        draws: Draws of the model, in the coordinates of ``log_prob``, shape ``(n, d)``, float64.
-        log_weights: Pareto-smoothed log-weights, shape ``(n,)``; their exponentials sum to one.
+        draws: The draws, in the coordinates of ``log_prob``, shape ``(n, d)``, float64.
+        drawn: The same in free coordinates; draws of one family descend from one of the model.
         names: Names of the d coordinates.
-        report: Diagnostics of the weights, with means and standard deviations.
+        report: Diagnostics, with means and standard deviations.
         flow: The model in free coordinates, from N(0, I).
         density: log p in free coordinates, and the bijection from them (``density.support``).
         how: How the model was made, in words.
@@ -47,14 +52,14 @@ class Posterior:
     """
 
     draws: Tensor
-    log_weights: Tensor
+    drawn: Reference
     names: tuple[str, ...]
     report: SamplerReport
     flow: Flow
     density: Density
     how: str
     cpu_seconds: float
-    reference: Reference | None = None
+    reference: Reference
     solution: Solution | None = None
 
     @classmethod
@@ -65,21 +70,31 @@ class Posterior:
         n: int,
         seed: int,
         how: str,
-        seconds: float,
-        reference: Reference | None = None,
+        reference: Reference,
+        budget: Budget = Budget(),  # noqa: B008
+        trajectories: int | None = None,
     ) -> Posterior:
-        """Draw from a fitted flow, weigh the draws and compare them with a reference sample.
+        """Draw from a fitted flow; move draws and a reference sample, and compare them.
+
+        Args:
+            budget: CPU seconds of trajectories; one is made, at least.
+            trajectories: Their number, in place of the budget.
 
         Raises:
             DataError: No draw has a finite weight.
         """
-        rng = generator(seed, "posterior")
+        watch, rng = Stopwatch(), generator(seed, "posterior")
         y, log_q = flow.sample_and_log_prob(n, generator=rng, audit=True)
         target = build("target", {"name": "potential", "function": lambda z: -density(z)})
+        smoothed = smoothed_importance_weights(log_weights(target, y, log_q))
+        drawn, part = weighted(y, smoothed).drawn(n, rng), n / (n + len(reference.points))
+        drawn = drawn.travelled(target, budget.share(part), trajectories, rng)
+        reference = reference.travelled(target, budget.share(1 - part), trajectories, rng)
         report = measure_sampler(
             target,
             y,
             log_q,
+            drawn=drawn,
             reference=reference,
             model=flow.log_prob,
             support=density.support,
@@ -87,17 +102,12 @@ class Posterior:
             seed=derive(seed, "measure"),
         )
         with torch.no_grad():
-            x = density.support(y)[0]
-            weights = log_weights(target, y, log_q)
-            report = report_within(density.support, report, y, weights)
-            smoothed = smoothed_importance_weights(weights)
-        return cls(
-            x, smoothed.log_weights, density.names, report, flow, density, how, seconds, reference
-        )
+            x = density.support(drawn.points)[0]
+        return cls(x, drawn, density.names, report, flow, density, how, watch.cpu, reference)
 
     @property
     def k_hat(self) -> float:
-        """Pareto shape of the weights; above ``report.k_hat_threshold`` they are unreliable."""
+        """Pareto shape of the model's weights; 0 where the model is the posterior."""
         return self.report.k_hat
 
     @property
@@ -117,12 +127,12 @@ class Posterior:
 
     @property
     def means(self) -> Tensor:
-        """Means of the posterior by the weights, shape ``(d,)``."""
+        """Means of the posterior, shape ``(d,)``."""
         return torch.tensor(self.report.means, dtype=torch.float64)
 
     @property
     def sds(self) -> Tensor:
-        """Standard deviations of the posterior by the weights, shape ``(d,)``."""
+        """Standard deviations of the posterior, shape ``(d,)``."""
         return torch.tensor(self.report.sds, dtype=torch.float64)
 
     @property
@@ -136,7 +146,7 @@ class Posterior:
         levels: Sequence[float] = (0.05, 0.5, 0.95),
         of: Callable[[dict[str, Tensor]], Tensor] | None = None,
     ) -> Tensor:
-        """Return quantiles by the weights, shape ``(len(levels), d)``.
+        """Return quantiles, shape ``(len(levels), d)``.
 
         Args:
             levels: Levels between 0 and 1.
@@ -151,7 +161,7 @@ class Posterior:
             >>> abs(float(middle) - 1.386) < 0.15
             True
         """
-        return quantiles(self._values(of), self.log_weights.exp(), levels)
+        return self._values(of).quantile(torch.tensor(levels).double(), 0)
 
     def mean_of(self, of: Callable[[dict[str, Tensor]], Tensor]) -> tuple[Tensor, Tensor]:
         """Return the mean of a derived quantity and its standard error, shape ``(k,)`` each.
@@ -159,8 +169,7 @@ class Posterior:
         Args:
             of: From :attr:`variables` to values, shape ``(n,)`` or ``(n, k)``.
         """
-        found = weighted_moments(self.log_weights.exp(), self._values(of))
-        return torch.tensor(found["means"]), torch.tensor(found["means_error"])
+        return self.drawn.mean(self._values(of))
 
     def _values(self, of: Callable[[dict[str, Tensor]], Tensor] | None) -> Tensor:
         values = self.draws if of is None else of(self.variables)
@@ -169,17 +178,18 @@ class Posterior:
                 f"a derived quantity has a value for each of {len(self.draws)} draws, got shape "
                 f"{tuple(values.shape)}"
             )
-        return values.reshape(len(values), -1)
+        return values.reshape(len(values), -1).double()
 
     def redrawn(self, n: int, seed: int = 0) -> Posterior:
-        """Return the posterior with n new weighted draws, measured again.
+        """Return the posterior with n new draws, moved as often and measured again.
 
         Args:
             n: Number of draws.
             seed: Seed of the draws.
         """
-        made = (self.density, self.flow, n, seed, self.how, self.cpu_seconds, self.reference)
-        return dataclasses.replace(Posterior.of(*made), solution=self.solution)
+        made = (self.density, self.flow, n, seed, self.how, self.reference)
+        found = Posterior.of(*made, trajectories=self.drawn.trajectories)
+        return dataclasses.replace(found, cpu_seconds=self.cpu_seconds, solution=self.solution)
 
     def continued(
         self,
@@ -244,22 +254,8 @@ class Posterior:
         y, log_det = self.flow.inverse(z)
         return self.density.support(y)[0], self.density(y) + log_det
 
-    def resample(self, n: int | None = None, seed: int = 0) -> Tensor:
-        """Return equally weighted draws, ``(n, d)``, by systematic resampling, with repetitions.
-
-        Args:
-            n: Number of draws; by default that of ``draws``.
-            seed: Seed of the choice and of the order.
-        """
-        size = len(self.draws) if n is None else n
-        rng = generator(seed, "resample")
-        edges = self.log_weights.exp().cumsum(0)
-        levels = (torch.arange(size) + torch.rand((), generator=rng)) / size
-        rows = torch.searchsorted(edges / edges[-1], levels.to(edges)).clamp_max(len(edges) - 1)
-        return self.draws[rows[torch.randperm(size, generator=rng)]]
-
-    def to_arviz(self, *, seed: int = 0) -> Any:
-        """Return equally weighted draws for ArviZ: ``InferenceData`` (0.x) or a tree (1.x).
+    def to_arviz(self) -> Any:
+        """Return the draws for ArviZ: ``InferenceData`` (0.x) or a tree (1.x).
 
         Attributes hold k-hat and log Z. Names such as ``theta[0]`` become one variable.
 
@@ -273,7 +269,7 @@ class Posterior:
             "log_z_error": self.log_z_error,
             "reliable": int(self.reliable),
         }
-        return to_arviz(self.resample(seed=seed).numpy(), self.names, about)
+        return to_arviz(self.draws.numpy(), self.names, about)
 
     def text(self) -> str:
         """Return the report as a table: one line per coordinate, then the diagnostics."""
@@ -303,7 +299,7 @@ class Posterior:
     @functools.cached_property
     def _shapes(self) -> list[float]:
         """The Pareto shape of the tails of each coordinate."""
-        return [tail_shape(x) for x in self.resample().T]
+        return [tail_shape(x) for x in self.draws.T]
 
     def _tails(self) -> list[str]:
         """Return what is said of moments that do not exist."""

@@ -14,11 +14,11 @@ from wopt.component import build
 from wopt.config import validate
 from wopt.errors import ConfigError, UserError
 from wopt.flow import Flow
-from wopt.interfaces import Listener, support_of
+from wopt.interfaces import Budget, Listener, support_of
 from wopt.runs import ListenerLike, Prepared, Solution, advance, listener_of
 from wopt.seeds import generator
 from wopt_measures import Density
-from wopt_posterior.plan import planned, schedules
+from wopt_posterior.plan import TRAJECTORIES, planned, schedules
 from wopt_posterior.posterior import Posterior
 from wopt_posterior.reference import EMPTY
 from wopt_posterior.targets.given import GivenModel
@@ -46,10 +46,10 @@ def sample(
     budget: it finds modes and what each weighs. Then a map of N(0, I), in free coordinates and
     float64: a Gaussian by L-BFGS, and, unless its importance weights are nearly even, an
     ``autoregressive`` map after it, trained on its own draws and on chains that begin at the
-    reference sample, or on these alone where modes are apart. The weights of the map's draws
-    correct what is left, and the reference sample says whether they miss a part
-    (:mod:`wopt_posterior.diagnostics.compare`). ``wopt run`` does the same for a file with such a
-    target.
+    reference sample, or on these alone where modes are apart. What is left is corrected: the map's
+    draws are drawn again by their weights and move by Hamiltonian trajectories of the density, for
+    as long as the map took. They are reliable if the reference sample agrees with them
+    (:mod:`wopt_posterior.diagnostics.compare`).
 
     Args:
         log_prob: Function of points ``(n, d)`` to log p + const, ``(n,)``, nats, in torch,
@@ -62,7 +62,7 @@ def sample(
             log-dets of the bijections are accounted for: ``log_prob`` is the density of what it
             is given.
         names: Names of the coordinates; ``"theta[0]"``, ``"theta[1]"`` are one variable in ArviZ.
-        budget: Budget of training in CPU seconds; the result then depends on the machine's speed.
+        budget: CPU seconds; the result then depends on the machine's speed.
         iterations: Iterations of the map, in place of the budget: the same seed then gives the same
             result.
         start: Points of the model where the density is not zero, shape ``(k, d)`` or ``(d,)``, from
@@ -73,7 +73,7 @@ def sample(
         listener: Receives messages on progress, as in :func:`wopt.solve`.
 
     Returns:
-        The draws, their weights and diagnostics. An interrupt (Ctrl-C, or a notebook's stop) during
+        The draws and their diagnostics. An interrupt (Ctrl-C, or a notebook's stop) during
         training leaves the draws of the best map so far, and the result says so.
 
     Raises:
@@ -92,7 +92,7 @@ def sample(
         >>> abs(float(posterior.means[0] - law.mean)) < 0.05
         True
     """
-    watch = Stopwatch()
+    watch, whole = Stopwatch(), Budget(budget)
     if isinstance(log_prob, GivenModel):
         dim, names = log_prob.dim, names or log_prob.names
         support = {**log_prob.support, **(support or {})}
@@ -117,10 +117,10 @@ def sample(
     progress.phase("a reference sample of the density, by three tenths of the budget")
     prepared = planned(validate(table), table, start=at)
     assert prepared is not None
-    solution, failed = _solution(prepared, progress)
+    training, (solution, failed) = Stopwatch(), _solution(prepared, progress)
     flow = Flow(solution.flow.map, solution.flow.base, known)
-    reference = prepared.reference
-    found = Posterior.of(density, flow, n, seed, _how(solution) + failed, 0.0, reference)
+    made = (density, flow, n, seed, _how(solution) + failed, prepared.reference)
+    found = Posterior.of(*made, *_moves(whole, training, iterations))
     return dataclasses.replace(found, cpu_seconds=watch.cpu, solution=solution)
 
 
@@ -138,7 +138,7 @@ def continued(
         raise ConfigError("only a posterior of wopt.sample can go on: it holds no training state")
     prepared, step = before.prepared, before.state.step
     last = max(step, (prepared.stop.steps or 1) - 1)
-    own: dict[str, Any] = {"seconds": schedules(budget)}
+    own: dict[str, Any] = {"seconds": schedules(budget / 2)}
     if iterations is not None:
         own = {"seconds": None, "iterations": iterations, "rounds": 1}
     solvers = [prepared.solver.of_step(k) for k in range(last)]
@@ -149,10 +149,16 @@ def continued(
     )
     solution = advance(further, before.state, listener_of(listener))
     flow = Flow(solution.flow.map, solution.flow.base, posterior.names)
-    parts = (posterior.density, flow, n, seed, _how(solution), 0.0)
-    found = Posterior.of(*parts, posterior.reference)
+    made = (posterior.density, flow, n, seed, _how(solution), posterior.reference)
+    found = Posterior.of(*made, *_moves(Budget(budget, watch), watch, iterations))
     seconds = posterior.cpu_seconds + watch.cpu
     return dataclasses.replace(found, cpu_seconds=seconds, solution=solution)
+
+
+def _moves(whole: Budget, training: Stopwatch, iterations: int | None) -> tuple[Budget, int | None]:
+    """Return as much time for trajectories as the map took, or a number where iterations are."""
+    seconds = min(training.cpu, whole.left or 0.0)
+    return Budget(seconds), None if iterations is None else TRAJECTORIES
 
 
 def _solution(prepared: Prepared, progress: Listener) -> tuple[Solution, str]:

@@ -1,4 +1,4 @@
-"""Weighted draws as variables with shapes, quantiles and tails, and as ArviZ wants them."""
+"""Draws as variables with shapes, their tails, and as ArviZ wants them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from wopt.errors import ConfigError
 from wopt.psis import fit_pareto
 
-__all__ = ["quantiles", "tail_shape", "to_arviz", "variables"]
+__all__ = ["tail_shape", "to_arviz", "variables"]
 
 _LEAST = 5
 """Draws of a tail to which a Pareto law is fitted, at least."""
@@ -72,30 +71,11 @@ def to_arviz(draws: Any, names: Sequence[str], about: dict[str, Any]) -> Any:
     return tree
 
 
-def quantiles(x: Tensor, weights: Tensor, levels: Sequence[float]) -> Tensor:
-    """Return weighted quantiles of each column, shape ``(len(levels), k)``.
-
-    Args:
-        x: Draws, shape ``(n, k)``.
-        weights: Their weights, shape ``(n,)``, which sum to one.
-        levels: Levels between 0 and 1.
-
-    Example:
-        >>> x = torch.arange(101.0).double()[:, None]
-        >>> quantiles(x, torch.full((101,), 1 / 101).double(), [0.1, 0.5])[:, 0].tolist()
-        [10.0, 50.0]
-    """
-    values, order = x.double().sort(dim=0)
-    mass = weights[order].cumsum(0)
-    at = torch.tensor(levels, dtype=torch.float64).expand(x.shape[1], -1).contiguous()
-    rows = torch.searchsorted(mass.T.contiguous(), at).clamp_max(len(x) - 1)
-    return values.gather(0, rows.T)
-
-
 def tail_shape(x: Tensor) -> float:
     """Return the Pareto shape k of the heavier tail of draws ``(n,)``: no moment from 1/k on.
 
     Example:
+        >>> import torch
         >>> z = torch.randn(4000, 2, generator=torch.Generator().manual_seed(0)).double()
         >>> tail_shape(z[:, 0]) < 0.3, tail_shape(z[:, 0] / z[:, 1]) > 0.7  # normal, Cauchy
         (True, True)

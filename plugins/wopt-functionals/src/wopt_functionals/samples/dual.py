@@ -13,7 +13,7 @@ import wopt
 from wopt import Capability, Particles
 from wopt.component import fields
 from wopt.interfaces import Draws
-from wopt_functionals.options import SampledTarget, Samples
+from wopt_functionals.options import FEW_SAMPLES, SampledTarget, Samples
 from wopt_functionals.samples.critics import DUALS, DualName
 from wopt_functionals.samples.newton import maximise
 
@@ -48,6 +48,7 @@ class DualFDivergence(wopt.Objective):
     """
 
     cites = ("nguyen2010", "fan2022")
+    example = FEW_SAMPLES
     needs = Capability.TARGET_SAMPLES
     minimum = 0.0
 

@@ -11,7 +11,7 @@ import wopt
 from wopt import Capability, Particles
 from wopt.interfaces import Draws
 from wopt_functionals.means import centred
-from wopt_functionals.options import SampledTarget, Samples
+from wopt_functionals.options import FEW_SAMPLES, SampledTarget, Samples
 from wopt_functionals.pairs.kernels import make_kernel
 from wopt_functionals.pairs.line import distances_on_line
 from wopt_functionals.pairs.mean import kernel_cross_mean, rows_between, rows_within, within
@@ -47,6 +47,7 @@ class EnergyDistance(wopt.Objective):
     """
 
     cites = ("szekely2013", "hertrich2024")
+    example = FEW_SAMPLES
     needs = Capability.TARGET_SAMPLES
     minimum = 0.0
 

@@ -13,7 +13,7 @@ import wopt
 from wopt import Capability, ConfigError, DataError, Particles
 from wopt.interfaces import Draws
 from wopt_functionals.means import centred
-from wopt_functionals.options import Estimator, SampledTarget, Samples
+from wopt_functionals.options import FEW_SAMPLES, Estimator, SampledTarget, Samples
 from wopt_functionals.pairs.kernel import PairKernel
 from wopt_functionals.pairs.kernels import KernelName, frequencies, make_kernel
 from wopt_functionals.pairs.mean import kernel_cross_mean, rows_between, rows_within, within
@@ -66,6 +66,7 @@ class MMD(wopt.Objective):
     """
 
     cites = ("gretton2012", "arbel2019")
+    example = FEW_SAMPLES
     needs = Capability.TARGET_SAMPLES
 
     def __init__(

@@ -12,7 +12,7 @@ import wopt
 from wopt import Capability, Particles
 from wopt.component import fields
 from wopt.interfaces import Draws
-from wopt_functionals.options import SampledTarget, Samples
+from wopt_functionals.options import FEW_SAMPLES, SampledTarget, Samples
 
 __all__ = ["SlicedWasserstein"]
 
@@ -40,6 +40,7 @@ class SlicedWasserstein(wopt.Objective):
     """
 
     cites = ("bonneel2015",)
+    example = FEW_SAMPLES
     needs = Capability.TARGET_SAMPLES
     minimum = 0.0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor
@@ -55,6 +55,7 @@ class Wasserstein(TransportObjective):
     """
 
     cites = ("ambrosio2008", "flamary2021")
+    example: ClassVar[dict[str, Any]] = {"samples": 200}
 
     def __init__(
         self, target: SampledTarget = wopt.named("gaussian"), samples: Samples = 1000

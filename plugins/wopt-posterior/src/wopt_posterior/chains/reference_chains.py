@@ -74,7 +74,7 @@ def _made(problem: Problem, target: Target, step: int, dim: int) -> Tensor:
     if found is None:
         passes, key = max(1, count // POINTS), derive(problem.seed, "reference")
         found = reference_of(target, dim, key, Budget(), passes)
-    return found.drawn(count, generator(problem.seed, "drawn"))
+    return found.drawn(count, generator(problem.seed, "drawn")).points
 
 
 def _parts(problem: Problem) -> tuple[Target, Callable[[Tensor], Tensor]]:

@@ -17,14 +17,8 @@ from wopt.interfaces import Budget, Support, Target
 from wopt.psis import Smoothed, smoothed_importance_weights
 from wopt.seeds import generator
 from wopt.statistics import mean_and_error
-from wopt_measures import (
-    effective_size,
-    log_mean_weight,
-    log_weights,
-    log_weights_of,
-    weighted_moments,
-)
-from wopt_posterior.diagnostics.compare import Comparison, missing_mass
+from wopt_measures import effective_size, log_weights, log_weights_of
+from wopt_posterior.diagnostics.compare import Comparison, Proposals, bridge, bridge_error, compared
 from wopt_posterior.diagnostics.report import (
     LostMode,
     ModeWeight,
@@ -35,7 +29,7 @@ from wopt_posterior.diagnostics.report import (
 )
 from wopt_posterior.reference import Reference, density_of, mode_of, reference_of
 
-__all__ = ["measure_flow", "measure_sampler", "report_within"]
+__all__ = ["measure_flow", "measure_sampler", "weighted"]
 
 _EVEN = 1e-3
 """Nats by which the largest log weight may exceed the mean before the tail of weights matters."""
@@ -48,31 +42,37 @@ _ROWS, _SECONDS = 2000, 3.0
 @torch.no_grad()
 def measure_sampler(
     target: Target,
-    draws: Tensor,
+    proposals: Tensor,
     log_q: Tensor,
     *,
+    drawn: Reference | None = None,
     reference: Reference | None = None,
     model: Callable[[Tensor], Tensor] | None = None,
     support: Support | None = None,
     names: Sequence[str] = (),
     seed: int = 0,
 ) -> SamplerReport:
-    """Return the errors of a model of the target exp(-V)/Z, estimated at draws.
+    """Return the errors of a model of the target exp(-V)/Z, and of draws made by it.
 
         E_q[-V - log q]  <=  log Z  <=  E_p[-V - log q],
 
-    the gaps being KL(q | p) and KL(p | q). Between them log Z is estimated by importance
-    sampling, and moments of the target by Pareto-smoothed weights.
+    the gaps being KL(q | p) and KL(p | q). Between them log Z is estimated by bridge sampling,
+    which for weighted draws is importance sampling. By how much it differs from that by the
+    reference sample counts as an error of it.
 
-    The draws are reliable if the tail of their weights is (k-hat) and a reference sample of the
-    target has no mass where they are not; if log Z is known, it must be found, too.
+    The draws are reliable if a reference sample of the target, made independently, agrees with
+    them; if the tail of the weights that they carry is not too heavy (k-hat); and if log Z, where
+    it is known, is found.
 
     Args:
-        draws: Draws of the model, shape ``(n, d)``.
-        log_q: The model's log-density at the draws, nats, shape ``(n,)``.
+        proposals: Draws of the model, shape ``(n, d)``.
+        log_q: The model's log-density at them, nats, shape ``(n,)``.
+        drawn: Draws of the target that were made of these, family k of the k-th; by default
+            these, with Pareto-smoothed weights. Others need ``model``.
         reference: A reference sample of the target; without one, or without the model's density,
             nothing is said of mass that the draws miss.
         model: log q at any points, from shape ``(n, d)`` to ``(n,)``.
+        support: Bijection from these free coordinates to those of moments and of locations.
 
     Raises:
         DataError: There are too few draws, or none with a finite weight.
@@ -82,58 +82,69 @@ def measure_sampler(
         >>> q = GaussianTarget([0.0], [[1.0]])
         >>> x = q.sample(1000, 1, torch.Generator().manual_seed(0))
         >>> report = measure_sampler(q, x, -q.potential(x))
-        >>> report.log_z, round(report.ess, 6), report.reliable
-        (0.0, 1000.0, True)
+        >>> abs(report.log_z) < 1e-9, round(report.ess, 6), report.reliable
+        (True, 1000.0, True)
     """
-    draws, weights = draws.double().cpu(), _weights(target, draws, log_q)
-    elbo, elbo_error = mean_and_error(weights)
-    eubo, eubo_error = _upper_side(target, reference, model)
-    log_z, log_z_error = log_mean_weight(weights)
-    ess, smoothed = effective_size(weights), smoothed_importance_weights(weights)
-    log_z_error = math.hypot(log_z_error, smoothed.tail_error)
-    found, lost = _compared(target, draws, weights, smoothed, reference, model, seed)
-    move, names = _own(support), names or [f"x{j}" for j in range(draws.shape[1])]
-    warnings = (
-        *_of_weights(smoothed),
-        *_of_constant(known_log_z(target), log_z, log_z_error),
-        *_of_comparison(found, draws, names, move),
-    )
+    proposals, log_w = proposals.double().cpu(), _weights(target, proposals, log_q)
+    smoothed, warnings = smoothed_importance_weights(log_w), list[str]()
+    if drawn is None:
+        drawn, at, warnings = weighted(proposals, smoothed), log_w, _of_weights(smoothed)
+    else:
+        assert model is not None
+        at = _log_ratio(target, model, drawn.points)
+    log_z = bridge(log_w, at, drawn.weights)
+    error = bridge_error(log_w, at, drawn, log_z)
+    own, names = _own(support), names or [f"x{j}" for j in range(proposals.shape[1])]
+    warnings += _of_constant(known_log_z(target), log_z, error)
+    found, lost, upper = None, None, _upper_side(None, log_w)
+    if reference is not None and model is not None:
+        there, rng = _log_ratio(target, model, reference.points), generator(seed, "compare")
+        upper = _upper_side(reference, there)
+        found = compared(drawn, at, reference, there, Proposals(proposals, log_w), rng)
+        lost = _lost_modes(target, drawn, reference, found, own, rng)
+        error = math.hypot(error, log_z - bridge(log_w, there, reference.weights))
+        warnings += _of_comparison(found, drawn, names, own)
+    elbo, elbo_error = mean_and_error(log_w)
     return SamplerReport(
-        *(elbo, eubo, log_z, log_z_error, ess),
+        *(elbo, upper[0], log_z, error, effective_size(log_w)),
+        *(smoothed.k_hat, smoothed.threshold, not warnings, tuple(warnings)),
+        **dataclasses.replace(drawn, points=own(drawn.points)).moments(),
         elbo_error=elbo_error,
-        eubo_error=eubo_error,
-        k_hat=smoothed.k_hat,
-        k_hat_threshold=smoothed.threshold,
-        reliable=not warnings,
-        warnings=warnings,
-        **weighted_moments(smoothed.weights, draws),
-        mode_weights=_mode_weights(target, draws, smoothed.weights),
+        eubo_error=upper[1],
+        mode_weights=_mode_weights(target, proposals, drawn),
         lost_modes=lost,
         missing=None if found is None else found.missing,
         missing_error=None if found is None else found.error,
-        draws=len(draws),
+        draws=len(proposals),
     )
 
 
-def _compared(
-    target: Target,
-    draws: Tensor,
-    log_w: Tensor,
-    smoothed: Smoothed,
-    reference: Reference | None,
-    model: Callable[[Tensor], Tensor] | None,
-    seed: int,
-) -> tuple[Comparison | None, tuple[LostMode, ...] | None]:
-    """Return what a reference sample says of the draws, if there is one."""
-    if reference is None or model is None:
-        return None, None
-    rng = generator(seed, "compare")
+def _upper_side(
+    reference: Reference | None, there: Tensor
+) -> tuple[float, float] | tuple[None, None]:
+    """Return EUBO and its standard error, if there are exact draws."""
+    exact = reference is not None and reference.is_exact
+    return mean_and_error(there) if exact else (None, None)
 
-    def density(x: Tensor) -> Tensor:
-        return -target.potential(x).cpu()
 
-    found = missing_mass(density, model, reference, log_w, smoothed.weights, rng)
-    return found, _lost_modes(target, draws, reference, found, rng)
+def weighted(proposals: Tensor, smoothed: Smoothed) -> Reference:
+    """Return a model's draws with their weights as a sample of the target, each a family.
+
+    Example:
+        >>> made = weighted(torch.ones(2, 1), smoothed_importance_weights(torch.zeros(2)))
+        >>> made.weights.tolist()
+        [0.5, 0.5]
+    """
+    weights = smoothed.weights
+    # A draw without a weight may have overflowed.
+    points = torch.where(weights[:, None] > 0, proposals, 0.0)
+    return Reference(points, weights, torch.arange(len(points)))
+
+
+def _log_ratio(target: Target, model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Return -V - log q at points of the target, infinite where the model has no density."""
+    value = -target.potential(x).double().cpu() - model(x).double().cpu()
+    return torch.where(torch.isnan(value), math.inf, value)
 
 
 def _own(support: Support | None) -> Callable[[Tensor], Tensor]:
@@ -165,49 +176,65 @@ def _of_constant(known: float | None, log_z: float, error: float) -> list[str]:
 
 def _of_comparison(
     found: Comparison | None,
-    draws: Tensor,
+    drawn: Reference,
     names: Sequence[str],
-    move: Callable[[Tensor], Tensor],
+    own: Callable[[Tensor], Tensor],
 ) -> list[str]:
-    """Return a warning where the reference sample has mass that the draws miss."""
-    if found is None or (found.decides and not found.contradicts):
-        return []
-    if not found.contradicts:
-        return [
+    """Return warnings where the reference sample and the draws do not agree."""
+    warnings: list[str] = []
+    if found is None:
+        return warnings
+    if not found.decides:
+        warnings.append(
             f"up to {found.most:.0%} of the target's mass may be missing without a sign of it: the "
             "reference sample is too small or too uneven to say more; give a larger budget"
-        ]
-    where = ""
-    if len(found.where):
-        there, here = move(found.where), move(draws[draws.isfinite().all(1)])
-        spread = here.std(0).clamp_min(1e-300)
-        away = (there.mean(0) - here.mean(0)).abs() / spread
-        j = int(away.nan_to_num(nan=0.0).argmax())
-        low, middle, high = there[:, j].quantile(torch.tensor([0.05, 0.5, 0.95]).to(there)).tolist()
-        where = f", where {names[j]} is {low:.3g} to {high:.3g}, mostly near {middle:.3g}"
-    return [
-        f"the reference sample has {found.missing:.2g} +- {found.error:.1g} of the target's mass "
-        f"where the model has almost no draw{where}: log Z and moments lack that part"
-    ]
+        )
+    if found.lacks:
+        where = ""
+        if len(found.where):
+            there, here = own(found.where), own(drawn.points)
+            away = (there.mean(0) - here.mean(0)).abs() / here.std(0).clamp_min(1e-300)
+            j = int(away.nan_to_num(nan=0.0).argmax())
+            levels = torch.tensor([0.05, 0.5, 0.95]).to(there)
+            low, middle, high = there[:, j].quantile(levels).tolist()
+            where = f", where {names[j]} is {low:.3g} to {high:.3g}, mostly near {middle:.3g}"
+        warnings.append(
+            f"the reference sample has {found.missing:.2g} +- {found.error:.1g} of the target's "
+            f"mass where the model has almost no draw{where}: log Z and moments lack that part"
+        )
+    if found.differs:
+        mean, spread = found.apart.abs()
+        j = int(torch.maximum(mean, spread).argmax())
+        what = "place" if mean[j] > spread[j] else "spread"
+        warnings.append(
+            f"the {what} of {names[j]} among the draws is not that among the reference sample, by "
+            f"{max(float(mean[j]), float(spread[j])):.2g} errors: give a larger budget"
+        )
+    return warnings
 
 
 def _lost_modes(
-    target: Target, draws: Tensor, reference: Reference, found: Comparison, rng: torch.Generator
+    target: Target,
+    drawn: Reference,
+    reference: Reference,
+    found: Comparison,
+    own: Callable[[Tensor], Tensor],
+    rng: torch.Generator,
 ) -> tuple[LostMode, ...]:
     """Return the modes that hold what is missing: parts of the reference without a draw."""
-    if not (found.contradicts and len(found.where)):
+    if not (found.lacks and len(found.where)):
         return ()
     rows = torch.randperm(len(reference.points), generator=rng)[:_ROWS]
     points, density = reference.points[rows], density_of(target)
     part, value = mode_of(density, points, rng), density(points)[0]
     scale = points.std(0).clamp_min(1e-300)
-    some = draws[draws.isfinite().all(1)][:_ROWS]
+    some = drawn.points[drawn.weights > 0][:_ROWS]
     of_draws = part[torch.cdist(some / scale, points / scale).argmin(1)]
     of_lost = part[torch.cdist(found.where[:_ROWS] / scale, points / scale).argmin(1)]
     weights = reference.weights[rows] / reference.weights[rows].sum()
     return tuple(
         LostMode(
-            tuple(points[part == k].mean(0).tolist()),
+            tuple(own(points[part == k].mean(0)[None])[0].tolist()),
             float(value[part == k].max()),
             float(weights[part == k].sum()),
             float((of_draws == k).double().mean()),
@@ -228,28 +255,18 @@ def _weights(target: Target, draws: Tensor, log_q: Tensor) -> Tensor:
     return weights
 
 
-def _upper_side(
-    target: Target, reference: Reference | None, model: Callable[[Tensor], Tensor] | None
-) -> tuple[float, float] | tuple[None, None]:
-    """Return EUBO and its standard error, if there are exact draws."""
-    if reference is None or model is None or not reference.is_exact:
-        return None, None
-    x = reference.points
-    ratio = -target.potential(x).double().cpu() - model(x).double().cpu()
-    return mean_and_error(torch.where(torch.isnan(ratio), math.inf, ratio))
-
-
-def _mode_weights(target: Target, draws: Tensor, of_draws: Tensor) -> tuple[ModeWeight, ...] | None:
-    good = torch.isfinite(draws).all(1)
-    if int(good.sum()) < 2:
+def _mode_weights(
+    target: Target, proposals: Tensor, drawn: Reference
+) -> tuple[ModeWeight, ...] | None:
+    good = proposals[proposals.isfinite().all(1)]
+    known = target.components(good) if len(good) > 1 else None
+    among = target.components(drawn.points)
+    if known is None or among is None:
         return None
-    components = target.components(draws[good])
-    if components is None:
-        return None
-    weights, posterior = components
-    weighted = of_draws[good] @ posterior.double()
+    weights, posterior = known
+    mean, _ = drawn.mean(among[1].double())
     return tuple(
-        ModeWeight(float(weight), *mean_and_error(posterior[:, k].double()), float(weighted[k]))
+        ModeWeight(float(weight), *mean_and_error(posterior[:, k].double()), float(mean[k]))
         for k, weight in enumerate(weights)
     )
 
@@ -309,7 +326,7 @@ def measure_flow(
         draw, known = functools.partial(_drawn, flow, target, again), samples and samples[0]
         better = corrected(target, draw, log_w, known, steps, rate, again)
         report = dataclasses.replace(report, corrected=better)
-    return report_within(target.support, report, y, log_w)
+    return report
 
 
 def _drawn(flow: Flow, target: Target, rng: torch.Generator, number: int) -> tuple[Tensor, Tensor]:
@@ -335,28 +352,3 @@ def _against_truth(
     found = report.log_z, report.elbo
     truth = truth_of(target, y[good], weights[good], found, samples, seed)
     return dataclasses.replace(report, truth=truth, figures=figures)
-
-
-def report_within(
-    support: Support | None, report: SamplerReport, y: Tensor, log_weights: Tensor
-) -> SamplerReport:
-    """Return a report with moments and lost modes in a constrained target's coordinates.
-
-    Args:
-        support: The bijection from free coordinates; ``None`` changes nothing.
-        y: The draws in free coordinates, shape ``(n, d)``.
-        log_weights: Log weights of the draws, nats, shape ``(n,)``.
-    """
-    if support is None:
-        return report
-    x = support(y.double().cpu())[0]
-    found = weighted_moments(smoothed_importance_weights(log_weights).weights, x)
-    lost = report.lost_modes and tuple(
-        dataclasses.replace(mode, location=_mapped(support, mode.location))
-        for mode in report.lost_modes
-    )
-    return dataclasses.replace(report, **found, lost_modes=lost)
-
-
-def _mapped(support: Support, location: tuple[float, ...]) -> tuple[float, ...]:
-    return tuple(support(torch.tensor([location], dtype=torch.float64))[0][0].tolist())

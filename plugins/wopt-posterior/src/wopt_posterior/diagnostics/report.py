@@ -65,7 +65,7 @@ class SamplerTruth(Typed):
     """Errors of a sampler where the truth is known; ``None`` for unknown ones.
 
     Attributes:
-        log_z_error: |log Z by importance sampling - log Z|.
+        log_z_error: |log Z by bridge sampling - log Z|.
         elbo_error: |ELBO - log Z|, also called the error of log Z without correction.
         energy_distance: Between draws of the model and exact ones, of ``draws`` each.
         energy_distance_weighted: To exact draws, after resampling by smoothed importance weights.
@@ -105,7 +105,7 @@ def truth_of(
     Args:
         draws: Draws of the model, in the target's coordinates, shape ``(n, d)``, finite.
         weights: Importance weights of the draws, shape ``(n,)``, which sum to one.
-        estimates: log Z by importance sampling, and ELBO, nats.
+        estimates: log Z by bridge sampling, and ELBO, nats.
         exact: Two samples of the target, shape ``(m, d)`` each, if it can be sampled.
     """
     log_z, modes = known_log_z(target), target.components(draws[:1])
@@ -209,7 +209,7 @@ class ModeWeight(Typed):
 
     Attributes:
         model: The model's weight, the mean posterior probability of the component at its draws.
-        weighted: The weight by smoothed importance weights.
+        weighted: The weight among the draws, with the weights that they carry.
     """
 
     target: Number
@@ -220,19 +220,19 @@ class ModeWeight(Typed):
 
 @dataclasses.dataclass(frozen=True)
 class SamplerReport(Typed):
-    """Two sides of log Z, and estimates of the target's moments by importance weights.
+    """Two sides of log Z, estimates of the target's moments, and whether to rely on them.
 
     Attributes:
         elbo, elbo_error: E_q[-V - log q], at most log Z, and its standard error.
         eubo, eubo_error: E_p[-V - log q], at least log Z; ``None`` without exact draws of p.
-        log_z, log_z_error: log Z by importance sampling, with its standard error: that of the delta
-            method, and the effect of a standard error of k-hat.
+        log_z, log_z_error: log Z by bridge sampling, with its standard error: that of the delta
+            method, and the difference to the value by the reference sample.
         ess: Effective sample size of the raw weights, (sum w)^2 / sum w^2.
         k_hat, k_hat_threshold: Pareto's shape of the weights, and its largest reliable value.
         reliable: Whether there is no warning.
         warnings: Warnings, in words; empty if reliable.
         means, means_error, sds, sds_error: Moments of the target by coordinate, with standard
-            errors, by smoothed importance weights.
+            errors, by the draws with the weights that they carry.
         mode_weights: Weights of the modes of a target with known components.
         lost_modes: Modes of the reference sample without a draw; ``None`` without a comparison.
         missing, missing_error: Fraction of the target's mass where the model has almost no draw, by

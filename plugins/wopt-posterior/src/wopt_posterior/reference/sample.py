@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -30,6 +31,15 @@ _EVEN = 0.5
 """Relative effective size of the weights from one temperature to the next."""
 
 
+class Moments(TypedDict):
+    """Means and standard deviations by coordinate, with their errors."""
+
+    means: tuple[float, ...]
+    means_error: tuple[float, ...]
+    sds: tuple[float, ...]
+    sds_error: tuple[float, ...]
+
+
 @dataclasses.dataclass(frozen=True)
 class Reference:
     """Points of a target, the errors of means over them, and log Z.
@@ -40,6 +50,7 @@ class Reference:
         families: Points of one number descend from one draw, shape ``(m,)``; families are
             independent. Exact draws are families of one.
         log_z, log_z_error: log Z and its standard error, nats; NaN where exact draws say nothing.
+        trajectories: Number of trajectories that the points made last.
     """
 
     points: Tensor
@@ -47,6 +58,7 @@ class Reference:
     families: Tensor
     log_z: float = math.nan
     log_z_error: float = math.nan
+    trajectories: int = 0
 
     @classmethod
     def exact(cls, draws: Tensor) -> Reference:
@@ -79,10 +91,47 @@ class Reference:
         of_family = parts.new_zeros(int(family.max()) + 1, *values.shape[1:])
         return mean, of_family.index_add(0, family, parts).square().sum(0).sqrt()
 
-    def drawn(self, count: int, rng: torch.Generator) -> Tensor:
-        """Return equally weighted points, shape ``(count, d)``."""
+    def moments(self) -> Moments:
+        """Return means and standard deviations of the points, with their standard errors.
+
+        Example:
+            >>> x = torch.tensor([[-1.0], [1.0], [-1.0], [1.0]])
+            >>> found = Reference.exact(x).moments()
+            >>> found["means"], found["sds"]
+            ((0.0,), (1.0,))
+        """
+        means, means_error = self.mean(self.points)
+        variances, error = self.mean((self.points - means).square())
+        sds = variances.sqrt()
+        values = means, means_error, sds, error / (2 * sds.clamp_min(1e-300))
+        m, m_error, s, s_error = (tuple(v.tolist()) for v in values)
+        return {"means": m, "means_error": m_error, "sds": s, "sds_error": s_error}
+
+    def drawn(self, count: int, rng: torch.Generator) -> Reference:
+        """Return equally weighted points, ``count`` of them, by systematic resampling."""
         rows = _drawn_again(self.weights, rng, count)
-        return self.points[rows[torch.randperm(count, generator=rng)]]
+        rows = rows[torch.randperm(count, generator=rng)]
+        even = torch.full((count,), 1 / count).double()
+        return dataclasses.replace(
+            self, points=self.points[rows], weights=even, families=self.families[rows]
+        )
+
+    @torch.no_grad()
+    def travelled(
+        self, target: Target, budget: Budget, count: int | None, rng: torch.Generator
+    ) -> Reference:
+        """Return the points after Hamiltonian trajectories, each half by the other's covariance.
+
+        They fill what is far along arms, where steps are too short and resampling has nothing to
+        draw. Points of one family become independent as they move, and errors become smaller.
+
+        Args:
+            budget: CPU seconds; one trajectory is made, at least.
+            count: Number of trajectories, in place of the budget.
+        """
+        points, made = budget.run(_moved(density_of(target), self.points, rng), recorded=count)
+        assert points is not None
+        return dataclasses.replace(self, points=points, trajectories=made)
 
 
 @torch.no_grad()
@@ -97,8 +146,7 @@ def reference_of(
     """Return a reference sample of a target: exact draws where it has them.
 
     Others get as many passes of a tempered sampler as a third of the budget pays, one at least.
-    Then the points go on by Hamiltonian trajectories: they fill what is far along arms, where steps
-    are too short and resampling has nothing to draw.
+    Then the points go on by Hamiltonian trajectories.
 
     Args:
         budget: CPU seconds.
@@ -123,10 +171,7 @@ def reference_of(
     work = sequence(density, beginning(density, dim, rng, start), POINTS, rng)
     found, _ = budget.share(1 / 3).run(work, recorded=passes)
     assert found is not None
-    count = None if passes is None else 5 * passes
-    points, _ = budget.run(_moved(density, found.points, rng), recorded=count)
-    assert points is not None
-    return dataclasses.replace(found, points=points)
+    return found.travelled(target, budget, None if passes is None else 5 * passes, rng)
 
 
 def sequence(
