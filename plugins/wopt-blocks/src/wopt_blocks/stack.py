@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from wopt import Capability, FlowBlock
 from wopt.bijection import given
-from wopt.component import fields
+from wopt.component import fields, named
 from wopt.data import AffineTransform, Recode
 from wopt.interfaces import new_block
 from wopt.statistics import mixing_weights
@@ -58,11 +58,11 @@ class Stack(FlowBlock):
     folds = True
 
     dim: int
-    members: Annotated[
-        list[FlowBlock],
-        Field(min_length=1, description="blocks whose laws are mixed; the first is trained"),
-    ]
     condition: int = 0
+    members: Annotated[
+        tuple[FlowBlock, ...],
+        Field(min_length=1, description="blocks whose laws are mixed; the first is trained"),
+    ] = (named("affine"),)
 
     def __post_init__(self) -> None:
         super().__init__()

@@ -71,13 +71,13 @@ class Posterior:
         seed: int,
         how: str,
         reference: Reference,
-        budget: Budget = Budget(),  # noqa: B008
+        budget: Budget = Budget(0.0),  # noqa: B008
         trajectories: int | None = None,
     ) -> Posterior:
         """Draw from a fitted flow; move draws and a reference sample, and compare them.
 
         Args:
-            budget: CPU seconds of trajectories; one is made, at least.
+            budget: CPU seconds of trajectories; one is made, at least, and by default.
             trajectories: Their number, in place of the budget.
 
         Raises:
