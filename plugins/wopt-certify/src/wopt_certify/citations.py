@@ -8,6 +8,7 @@ from wopt.config import RunConfig
 from wopt.store import RunDirectory, read_document
 from wopt_certify.bounds import RULES
 from wopt_certify.challenge.kinds import FreeSteps, Mixtures, Shells
+from wopt_certify.challenge.tree import TurnedTrees
 from wopt_certify.results import Certificate
 from wopt_report import Cited, cited, cited_component, components
 
@@ -17,7 +18,7 @@ _TWO_SAMPLE = (
     "lopezpaz2017", "kim2021", "gretton2012", "schrab2023", "biggs2023", "phipson2010",
 )  # fmt: skip
 
-CHALLENGERS = (Mixtures, Shells, FreeSteps)
+CHALLENGERS = (Mixtures, Shells, TurnedTrees, FreeSteps)
 
 
 def citations(run: RunDirectory, config: RunConfig) -> Iterator[Cited]:

@@ -17,6 +17,7 @@ from wopt.statistics import error_of_mean, mean_and_error
 from wopt_certify.challenge.challenger import Challenger, ChallengeRows, Density
 from wopt_certify.challenge.judge import Stack
 from wopt_certify.challenge.kinds import FreeSteps, Mixtures, Shells, block_for
+from wopt_certify.challenge.tree import TurnedTrees
 from wopt_certify.gap import EscalationStep, LowerSide
 
 __all__ = ["challenge", "portfolio"]
@@ -32,7 +33,7 @@ def portfolio(target: Target, condition: int = 0) -> tuple[Challenger, ...]:
     """
     block = block_for()
     steps = () if block is None else (FreeSteps(block, target, condition),)
-    return Shells(), Mixtures(), *steps
+    return Shells(), Mixtures(), TurnedTrees(), *steps
 
 
 def challenge(
