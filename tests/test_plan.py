@@ -153,14 +153,15 @@ def test_a_row_far_out_decides_nothing():
     assert not beats(trial(scores), trial(broken))
 
 
-def test_training_goes_on_from_the_trials_and_their_record_repeats_it():
+@pytest.mark.parametrize("preprocess", ["auto", "standardise"])
+def test_training_goes_on_from_the_trials_and_their_record_repeats_it(preprocess):
     """The run makes the rest of the winner's schedules alone; by the record, the same bits."""
-    solution = wopt.fit(BENT, budget=2)
+    solution = wopt.fit(BENT, budget=2, preprocess=preprocess)
     made, record = solution.prepared, solution.history[-1]
     assert len(record.schedules) == len(made.config.solver.seconds)
     assert record.iterations == sum(map(sum, record.schedules))
     assert len(made.problem.begun()[1]) == 1
-    assert next(iter(made.config.plan.tried)) in made.config.plan.told.replace(" ", "_")
+    assert all((" " in name) == (preprocess == "auto") for name in made.config.plan.tried)
     solver = repeated(made.problem.solver, solution.history)
     problem = dataclasses.replace(build(made.config), solver=solver)
     (state, again), *_ = iterate(problem, problem.begin())

@@ -75,8 +75,9 @@ class Planning(Component):
     tried: Annotated[
         dict[str, Annotated[str, Field(pattern=r"^\d+( \d+)*$")]] | None,
         Field(
-            description="candidates whose maps the model mixes, the one that is trained first, and "
-            "the iterations in each hundredth of their trials; written by wopt, which repeats them"
+            description="candidates whose maps the model mixes, the trained one first, with "
+            "the preprocessing where they chose it, and the iterations in each hundredth of their "
+            "trials; written by wopt, which repeats them"
         ),
     ] = None
 

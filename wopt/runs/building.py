@@ -110,18 +110,20 @@ def _tried_again(
     config: RunConfig, tried: Mapping[str, str], where: str, runtime: Runtime
 ) -> tuple[FlowBlock, tuple[tuple[int, ...], ...]]:
     """Return the map after the trials that a configuration records, and its iterations."""
-    given = {k: getattr(config, k) for k in config.model_fields_set if k not in _CHOSEN}
-    given["source"] = _opened(config.source)
+    given = {k: getattr(config, k) for k in config.model_fields_set if k not in ("plan", *_CHOSEN)}
+    if any(" " in name for name in tried):  # candidates chose the preprocessing, too
+        given["source"] = _opened(config.source)
     planner = _Planner(config, given, where, runtime)
     plans = {each.name: each for each in portfolio(planner.facts)}
     trials = []
-    for name, counts in tried.items():
+    for key, counts in tried.items():
+        name, _, how = key.partition(" ")
         if name not in plans:
             known = ", ".join(plans)
             raise ConfigError(f"plan.tried: no candidate {name!r} is installed; known: {known}")
-        plan, made = plans[name], [int(n) for n in counts.split()]
-        about = plan, planner.made(plan), TRIAL * _ENDS * planner.facts.budget, made
-        trials.append(made_trial(*about))
+        plan = dataclasses.replace(plans[name], table={**plans[name].table, "preprocess": how})
+        seconds, made = TRIAL * _ENDS * planner.facts.budget, [int(n) for n in counts.split()]
+        trials.append(made_trial(plan, planner.made(plan), seconds, made))
     return assembled(config.block_specs[0], [trial for trial in trials if trial is not None])
 
 
@@ -181,7 +183,9 @@ class _Planner:
             table["solver"] = {**table["solver"], "seconds": list(seconds)}
         if told is not None:
             mixed = trials if len(trials) > 1 else ()
-            tried = {each.plan.name: " ".join(map(str, each.counts)) for each in mixed} or None
+            names = (f"{each.plan.name} {self._how(each.plan)}".strip() for each in mixed)
+            counts = (" ".join(map(str, each.counts)) for each in mixed)
+            tried = dict(zip(names, counts, strict=True)) or None
             table["plan"] = Planning(budget=self.facts.budget, told=told.summary, tried=tried)
         dataset, placed = self._placed[how]
         prepared = prepare(validate(table, self.where), dataset, placed, self.runtime)
@@ -216,13 +220,13 @@ class _Planner:
         return how
 
 
-_CHOSEN = ("block", "blocks", "solver", "scheme", "stop", "plan")
-"""Options that candidates choose, and what tells the choice."""
+_CHOSEN = ("block", "blocks", "solver", "scheme", "stop")
+"""Options that candidates choose."""
 
 
 def _free(given: Mapping[str, Any]) -> bool:
     """Return whether no option is given that candidates choose."""
-    return not any(key in given for key in _CHOSEN if key != "plan")
+    return not any(key in given for key in _CHOSEN)
 
 
 def _has(value: Any, option: str) -> bool:

@@ -112,7 +112,7 @@ class _Cell:
     def at(self, inside: Tensor) -> Tensor:
         """Return the numbers at distances from the ends, within the cells, shape ``(n,)``."""
         room = (self.spacing * CELL).clamp_max(CELL / 2)
-        return self.sign * (self.start + inside.clamp(room * 0, CELL - room))
+        return self.sign * (self.start + inside.clamp_min(0).minimum(CELL - room))
 
     def fraction(self, inside: Tensor) -> Tensor:
         """Return the probability below a distance, given the cell, shape ``(n,)``."""
