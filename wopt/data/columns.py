@@ -25,8 +25,9 @@ class Columns:
 
         E(x) = log (x - a) on (a, oo),   log ((x - a) / (b - x)) on (a, b),   x on the line,
 
-    so that no sample leaves a support that is given; after it a column's curve, if it has one. Conditions, the
-    last columns, are not mapped. Rows are numbers here, float64: categories are codes.
+    so that no sample leaves a support that is given; after it a column's curve, if it has one.
+    Conditions, the last columns, are not mapped. Rows are numbers here, float64: categories are
+    codes.
 
     Attributes:
         columns: The columns that a model has, conditions last.
