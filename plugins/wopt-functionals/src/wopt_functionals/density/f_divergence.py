@@ -45,6 +45,7 @@ class RatioObjective(wopt.Objective):
 
     needs = Capability.POTENTIAL | Capability.NORMALISED | Capability.LOG_DENSITY
     minimum = 0.0
+    target: wopt.Target
 
     def __init__(self, target: NormalisedTarget = wopt.named("gaussian")) -> None:
         self.target = target

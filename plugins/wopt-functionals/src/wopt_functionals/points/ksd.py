@@ -73,4 +73,5 @@ class KSD(PairEnergy):
     def pairs(self, particles: Particles) -> tuple[PairKernel, Tensor]:
         """Return k_q, and points and scores side by side, shape ``(n, 2 d)``."""
         x = particles.points
+        assert self.target is not None
         return self.kernel, torch.cat([x, target_score(self.target, x)], dim=1)
