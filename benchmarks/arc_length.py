@@ -4,7 +4,7 @@
 
 Exact proximal steps of KL to N(0, 1) from Gaussians of the line, N of them in a time T: largest
 W2 distance of a step to the exact flow at its time, and KL divergence at the end. No seconds and
-no randomness; docs/theory.md 1.11 has an example.
+no randomness; docs/theory 1.11 has an example.
 """
 
 from __future__ import annotations

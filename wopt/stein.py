@@ -21,7 +21,7 @@ class SteinForm:
     """<xi, phi> = E[<g, phi> + l div phi] for  xi = grad_W G(rho) + (y - a)/h'.
 
     E<grad_W G, phi> = DG(rho)[phi] is the derivative of the energy along (phi, div phi), so it
-    needs the energy alone. For kl, g = grad V + (y - a)/h' and l = -1: docs/theory.md (4.1).
+    needs the energy alone. For kl, g = grad V + (y - a)/h' and l = -1: docs/theory (4.1).
 
     Attributes:
         points: y, shape ``(n, d)``, float64.
@@ -176,7 +176,7 @@ def affine_residual(condition: Stationarity) -> float:
     evaluated on the rest, in both ways, so that a rich class does not bias the estimate upwards;
     weighted particles (quadrature) serve for both.
 
-    Source: docs/theory.md 4.2 (4.1).
+    Source: docs/theory 4.2 (4.1).
     """
     if condition.particles.weights is not None:
         whole = SteinForm.of_condition(condition)

@@ -38,7 +38,7 @@ def _part(title: str, lines: list[str]) -> str:
     if title.startswith("Example"):
         return f"```pycon\n{body}\n```" if body else ""
     body = ROLE.sub(lambda m: f"`{_last(m[1])}`", body).replace("``", "`")
-    body = re.sub(r"\b(?:docs/)?theory\.md\b", "[the mathematics](/theory.md)", body)
+    body = re.sub(r"\bdocs/theory\b", "[the mathematics](/theory/index.md)", body)
     body = re.sub(r"^Source: ", "**Source.** ", body, flags=re.M)
     if title in ("Raises", "Attributes"):
         return f"**{title}**\n\n{_items(body)}"

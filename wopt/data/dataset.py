@@ -200,7 +200,7 @@ def smoothed(z: Tensor, time: float, rng: torch.Generator) -> Tensor:
     Args:
         z: Rows in the flow's coordinates, shape ``(n, d)``.
 
-    Source: docs/theory.md 1.8.
+    Source: docs/theory 1.8.
 
     Example:
         >>> point = torch.ones(20_000, 1, dtype=torch.float64)

@@ -55,7 +55,7 @@ def jko_step(
     With M = I + h S^-1 and B = M^-1/2 C M^-1/2:  Y = (B + 2h I + (B (B + 4h I))^1/2)/2,
     C+ = M^-1/2 Y M^-1/2,  m+ = M^-1 (m + h S^-1 n).
 
-    Source: docs/theory.md 3.1, for covariances that need not commute.
+    Source: docs/theory 3.1, for covariances that need not commute.
 
     Example:
         >>> one = torch.eye(1).double()

@@ -77,7 +77,7 @@ class Guard(Component):
     by the audit must agree. A step that is only inaccurate gets a finer grid; one that fails
     otherwise is trained again, with a finer grid and half the learning rate.
 
-    Source: docs/theory.md 4.1.
+    Source: docs/theory 4.1.
 
     Example:
         >>> Guard(retries=1).retries

@@ -1,4 +1,4 @@
-"""JKO steps between Gaussians: the blocks meet the closed form (docs/theory.md 3.1)."""
+"""JKO steps between Gaussians: the blocks meet the closed form (docs/theory 3.1)."""
 
 import pytest
 import torch

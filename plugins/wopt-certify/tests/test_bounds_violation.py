@@ -57,7 +57,7 @@ def kl(m, c, n, s):
 
 
 def jko(m, c, n, s, h):
-    """docs/theory.md 3.1."""
+    """docs/theory 3.1."""
     eye, h = np.eye(m.shape[-1]), h[..., None, None]
     precision = np.linalg.inv(s)
     slope = eye + h * precision

@@ -2,7 +2,7 @@
 
 Its first-order error is zero, and the affine Stein form says so within its interval.
 
-Source: Cheng, Lu, Tan, Xie 2024 (arXiv 2310.17582); docs/theory.md 1.3 and 4.2.
+Source: Cheng, Lu, Tan, Xie 2024 (arXiv 2310.17582); docs/theory 1.3 and 4.2.
 """
 
 import statistics

@@ -33,7 +33,7 @@ def made(path, **changes):
 
 
 def jko_deviation(steps, sigma=2.0):
-    """Return the standard deviation after exact steps to N(0, 1): docs/theory.md 3.2."""
+    """Return the standard deviation after exact steps to N(0, 1): docs/theory 3.2."""
     for h in steps:
         sigma = (sigma + math.sqrt(sigma**2 + 4 * (1 + h) * h)) / (2 * (1 + h))
     return sigma

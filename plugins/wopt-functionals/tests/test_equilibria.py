@@ -1,4 +1,4 @@
-"""Equilibria in closed form (docs/theory.md 5.4), with the error they are found to."""
+"""Equilibria in closed form (docs/theory 5.4), with the error they are found to."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Energies against closed forms for Gaussians (docs/theory.md 2.1), on exact quadrature nodes."""
+"""Energies against closed forms for Gaussians (docs/theory 2.1), on exact quadrature nodes."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Exact JKO steps outside the Gaussian world (docs/theory.md 2.2), found by ``wopt.solve``."""
+"""Exact JKO steps outside the Gaussian world (docs/theory 2.2), found by ``wopt.solve``."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Distances to samples against closed forms for Gaussians (docs/theory.md 2.1)."""
+"""Distances to samples against closed forms for Gaussians (docs/theory 2.1)."""
 
 import math
 

@@ -33,7 +33,7 @@ def step(particles, scheme, target):
 @pytest.mark.parametrize("epsilon", [0.1, 0.5])
 @pytest.mark.parametrize("variance", [0.5, 1.3, 2.0])
 def test_entropic_step_equals_the_closed_form(epsilon, variance):
-    """docs/theory.md 3.5; the trapezoidal rule is exact to rounding for these smooth plans."""
+    """docs/theory 3.5; the trapezoidal rule is exact to rounding for these smooth plans."""
     h, s, m, n = 0.5, 1.3, 1.0, -0.5
     start = gaussian_grid(m, variance**0.5)
     scheme = wopt.build("scheme", {"name": "entropic_jko", "step_size": h, "epsilon": epsilon})
@@ -46,7 +46,7 @@ def test_entropic_step_equals_the_closed_form(epsilon, variance):
 
 
 def test_entropic_fixed_point_is_smaller_than_the_minimiser():
-    """docs/theory.md 3.5: eps = 0.1, h = 0.5, s = 1.3 leads to 1.236."""
+    """docs/theory 3.5: eps = 0.1, h = 0.5, s = 1.3 leads to 1.236."""
     scheme = wopt.build("scheme", {"name": "entropic_jko", "step_size": 0.5, "epsilon": 0.1})
     start = gaussian_grid(0.0, 1.2360**0.5)
     _, covariance = step(start, scheme, GaussianTarget([0.0], [[1.3]]))

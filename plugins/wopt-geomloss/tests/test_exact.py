@@ -1,4 +1,4 @@
-"""Exact plans: sorting against the simplex, and known JKO steps (docs/theory.md 2.2)."""
+"""Exact plans: sorting against the simplex, and known JKO steps (docs/theory 2.2)."""
 
 import pytest
 import torch

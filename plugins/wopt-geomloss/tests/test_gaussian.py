@@ -1,4 +1,4 @@
-"""Closed forms between Gaussians (docs/theory.md 2.1), without and with sampling noise."""
+"""Closed forms between Gaussians (docs/theory 2.1), without and with sampling noise."""
 
 import math
 
@@ -23,7 +23,7 @@ def monge(s, t):
 
 
 def entropic(m, s, n, t, epsilon):
-    """Return the Sinkhorn divergence for |x - y|^2 (Janati et al. 2020; docs/theory.md 2.1)."""
+    """Return the Sinkhorn divergence for |x - y|^2 (Janati et al. 2020; docs/theory 2.1)."""
 
     def psi(r):
         tau = ((epsilon**2 + 16 * r**2).sqrt() - epsilon) / (4 * r)

@@ -33,7 +33,7 @@ def exact():
 
 
 def label_steps(name, p, step_sizes):
-    """Return labels after steps of these sizes: the formulas of docs/theory.md 3."""
+    """Return labels after steps of these sizes: the formulas of docs/theory 3."""
     x, before, gradient, h_before = p.labels(), None, None, None
     c = 1 - 1 / math.sqrt(2)
     for h in step_sizes:

@@ -38,7 +38,7 @@ def solved(name, h=0.3, steps=3, block=None):
 
 
 def test_affine_maps_make_the_steps_of_jko():
-    """T_3 of the one is the composition of the three blocks of the other: docs/theory.md 3.6."""
+    """T_3 of the one is the composition of the three blocks of the other: docs/theory 3.6."""
     one, three = solved("replace"), solved("jko")
     assert len(one.flow.blocks) == 1
     assert len(three.flow.blocks) == 3

@@ -1,4 +1,4 @@
-"""Steps equal the closed forms of docs/theory.md 3, with step sizes that vary."""
+"""Steps equal the closed forms of docs/theory 3, with step sizes that vary."""
 
 import pytest
 import torch

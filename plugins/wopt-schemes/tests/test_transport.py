@@ -31,7 +31,7 @@ def isotropic(n, dim, mean, deviation):
 
 @pytest.mark.parametrize("dim", [2, 3])
 def test_sliced_step_is_a_jko_step_of_d_times_the_length(dim):
-    """docs/theory.md 3.5; for a dilation it is exact for any particles, not for Gaussians only."""
+    """docs/theory 3.5; for a dilation it is exact for any particles, not for Gaussians only."""
     h, mean = 0.3, torch.full((dim,), 1.5, dtype=torch.float64)
     eye, zero = torch.eye(dim, dtype=torch.float64), torch.zeros(dim, dtype=torch.float64)
     scheme = wopt.build("scheme", {"name": "sliced_jko", "step_size": h, "frames": 4})

@@ -84,7 +84,7 @@ def statement_of(gap: Gap, trips: RoundTrip | None, smoothing: Smoothing | None)
     """Return the statement for the sampled law, whose inverses are inexact.
 
     Let F be the flow from data p to noise and S the computed reverse: the model is S_# q. Whatever
-    S is, for p' = S_# F_# p, without a Lipschitz constant (docs/theory.md (1.17)),
+    S is, for p' = S_# F_# p, without a Lipschitz constant (docs/theory (1.17)),
 
         W_2(p, p') <= (E_p |S(F(x)) - x|^2)^1/2,    KL(p'|S_# q) <= KL(F_# p|q).
     """

@@ -83,7 +83,7 @@ class WaveField:
 
     The coefficients c_j in R^d solve one linear system for all coordinates.
 
-    Source: Rahimi, Recht, *Random features for large-scale kernel machines*, 2007; docs/theory.md
+    Source: Rahimi, Recht, *Random features for large-scale kernel machines*, 2007; docs/theory
     (4.1).
 
     Args:
@@ -267,7 +267,7 @@ def seen_by_fields(form: SteinForm, options: CriticOptions) -> dict[str, Estimat
     Raises:
         CapabilityError: The net has no velocity.
 
-    Source: docs/theory.md 4.2 (b), (4.1).
+    Source: docs/theory 4.2 (b), (4.1).
     """
     if form.weights is not None:
         parts = [_judged(form, _fields(form, form, options), form)]

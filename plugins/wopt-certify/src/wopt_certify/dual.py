@@ -59,7 +59,7 @@ def step_map(
     Args:
         mean, covariance: m, shape ``(d,)``, and C, shape ``(d, d)``.
 
-    Source: docs/theory.md 3.1 and 4.5.
+    Source: docs/theory 3.1 and 4.5.
     """
     eye = torch.eye(len(mean), dtype=mean.dtype)
     end_mean, end = jko_step(mean, covariance, to_mean, to_covariance, h)
@@ -136,7 +136,7 @@ class DualBound(Measurement):
     quadratic that is optimal for Gaussians with the moments of p and q, so the gap is that of the
     map where they are Gaussian, and holds but is wider elsewhere. It needs the start's density.
 
-    Source: docs/theory.md 4.5.
+    Source: docs/theory 4.5.
 
     Example:
         >>> DualBound().document.__name__

@@ -50,7 +50,7 @@ class LowerSide(Typed):
         tried: Number of densities that were fitted, by which the result repeats.
         asked: Most rows that were to evaluate it, by which it repeats, too.
 
-    Source: docs/theory.md 4; the chain rule of KL with a density that is not the truth.
+    Source: docs/theory 4; the chain rule of KL with a density that is not the truth.
     """
 
     in_file: ClassVar = {"escalation": "ladder"}

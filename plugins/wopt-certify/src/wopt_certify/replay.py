@@ -99,7 +99,7 @@ def pushed_score(block: FlowBlock, x: Tensor, score: Tensor, c: Tensor | None = 
     Returns:
         s', shape ``(n, d)``, float64.
 
-    Source: docs/theory.md 4.2 (a).
+    Source: docs/theory 4.2 (a).
     """
     with torch.enable_grad():
         leaf = x.detach().requires_grad_()
@@ -194,7 +194,7 @@ def round_trips(
         target: The law of the noise; if it cannot be sampled there is no trip from noise.
         rows: Rows of either trip, at most.
 
-    Source: docs/theory.md (1.17), (1.18).
+    Source: docs/theory (1.17), (1.18).
     """
     if not invertible(blocks):
         return None

@@ -68,7 +68,7 @@ def start_of_run(objective: Objective, evidence: EvaluationData) -> Start:
 
     Sample moments are raised by two standard errors.
 
-    Source: docs/theory.md 1.6 and 1.8.
+    Source: docs/theory 1.6 and 1.8.
     """
     target, at = objective.target, evidence.particles
     if target is None or Capability.TARGET_SAMPLES not in target.provides:
@@ -99,7 +99,7 @@ def smoothing_part(evidence: EvaluationData) -> Smoothing | None:
         W_2^2 <= (1 - e^-t)^2 E|A^-1 z|^2 + (1 - e^-2t) |A^-1|^2,
 
     z in the flow's coordinates and A the linear part of the preprocessing, so that the distance is
-    in the data's units. Source: docs/theory.md (1.12).
+    in the data's units. Source: docs/theory (1.12).
     """
     time = evidence.smooth_time
     if not time:

@@ -143,7 +143,7 @@ def transport_gap(
 
     The unit is the squared one of x.
 
-    Source: docs/theory.md 4.2 (d), the dual by Gelbrich 1990; the plan by Crouse, *On
+    Source: docs/theory 4.2 (d), the dual by Gelbrich 1990; the plan by Crouse, *On
     implementing 2D rectangular assignment algorithms*, 2016.
     """
     if x.ndim != 2 or x.shape != y.shape:
@@ -219,7 +219,7 @@ def jacobian_symmetry(move: Callable[[Tensor], Tensor], points: Tensor) -> Symme
         move: T, row by row, differentiable by autograd, such as ``block.move``.
         points: A few points, shape ``(m, d)``.
 
-    Source: docs/theory.md 4.2 (d).
+    Source: docs/theory 4.2 (d).
     """
     if points.ndim != 2 or not len(points):
         raise DataError(f"points have shape (m, d), m > 0, got {tuple(points.shape)}")
@@ -291,7 +291,7 @@ def optimality_of(
     """Return a map's distance from the optimal one, and why it is not optimal if it matters.
 
     Objectives of the points alone are convex along all couplings, so bounds along the run need no
-    optimal maps (docs/theory.md 4.2 (d)).
+    optimal maps (docs/theory 4.2 (d)).
 
     Args:
         residual: The first-order error, with the block as the map.

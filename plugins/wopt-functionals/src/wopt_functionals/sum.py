@@ -46,7 +46,7 @@ class SumOfParts(wopt.Sum):
     objective = { name = "interaction", kernel = "quadratic" }
     ```
 
-    Source: docs/theory.md 2, row 21.
+    Source: docs/theory 2, row 21.
 
     Example:
         >>> g = SumOfParts(parts=[{"objective": "entropy"},

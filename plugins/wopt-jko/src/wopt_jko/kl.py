@@ -68,7 +68,7 @@ class KL(wopt.Objective):
         """Return 1/L for an L-smooth V: beyond it even affine explicit steps diverge.
 
         At the minimiser the stiffest mode of affine maps decays at rate 2 L, and explicit Euler is
-        stable below two over that; richer maps have stiffer modes. Source: docs/theory.md 3.1.
+        stable below two over that; richer maps have stiffer modes. Source: docs/theory 3.1.
         """
         assert self.target is not None
         return None if self.target.smoothness is None else 1 / self.target.smoothness

@@ -36,7 +36,7 @@ class Rejection(Typed):
         log_c: log c_k of each step, nats.
         kept: E alpha_k of each step.
 
-    Source: docs/theory.md (3.1); Hertrich, Gruhlke, *Importance corrected neural JKO sampling*,
+    Source: docs/theory (3.1); Hertrich, Gruhlke, *Importance corrected neural JKO sampling*,
     2025.
 
     Example:

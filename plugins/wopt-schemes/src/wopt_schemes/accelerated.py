@@ -31,7 +31,7 @@ class Accelerated(wopt.ProximalScheme):
     order. In curved W_2 no rate is proved: the result is certified a posteriori only.
 
     Source: Nesterov, 2004; Beck, Teboulle, *FISTA*, 2009; O'Donoghue, Candes, *Adaptive restart*,
-    2015; docs/theory.md 3.4.
+    2015; docs/theory 3.4.
 
     Example:
         >>> import torch, wopt

@@ -21,7 +21,7 @@ class Explicit(LimitedScheme):
     with affine maps h <= 1/L, L the largest eigenvalue of S^-1. A larger h is refused where the
     objective knows its limit; where it does not, a step that raises the energy is rejected.
 
-    Source: Ambrosio, Gigli, Savare, *Gradient Flows*, 2008; docs/theory.md 3.1.
+    Source: Ambrosio, Gigli, Savare, *Gradient Flows*, 2008; docs/theory 3.1.
 
     Example:
         >>> import wopt

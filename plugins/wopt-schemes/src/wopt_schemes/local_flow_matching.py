@@ -31,7 +31,7 @@ class LocalFlowMatching(Stepped):
     to a Gaussian only, since only then x_1 can be drawn. It has no order: at any h the minimiser
     meets the exact flow of laws.
 
-    Source: Xu, Cheng, Xie, *Local flow matching*, 2024 (arXiv 2410.02548); docs/theory.md 3.5.
+    Source: Xu, Cheng, Xie, *Local flow matching*, 2024 (arXiv 2410.02548); docs/theory 3.5.
 
     Example:
         >>> import wopt

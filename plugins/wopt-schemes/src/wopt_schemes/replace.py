@@ -28,7 +28,7 @@ class Replace(Stepped):
     made. The maps before the last are not kept: a certificate describes the last law
     and not the steps. Joint training ([refine]) has no effect.
 
-    Source: docs/theory.md 3.6, with proof. Generators are updated so in *A Unifying View of
+    Source: docs/theory 3.6, with proof. Generators are updated so in *A Unifying View of
     Variational Generative Wasserstein Flows* (arXiv 2605.31369).
 
     Example:

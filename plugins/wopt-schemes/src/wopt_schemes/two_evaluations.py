@@ -79,7 +79,7 @@ class ExplicitMidpoint(_TwoEvaluations):
     It is of order 2. It multiplies a mode, z = h mu, by 1 - z + z^2/2, so it is stable for z <= 2,
     like the explicit scheme.
 
-    Source: Runge, 1895; along labels: docs/theory.md 3.2.
+    Source: Runge, 1895; along labels: docs/theory 3.2.
 
     Example:
         >>> ExplicitMidpoint(step_size=0.1).order

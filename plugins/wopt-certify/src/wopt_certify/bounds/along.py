@@ -107,7 +107,7 @@ def chain(
         UserError: The arguments' shapes disagree, a number is negative, or ``base`` or a name in
             ``measured`` is unknown.
 
-    Source: docs/theory.md 1.5 to 1.7, 1.10 and 4.3.
+    Source: docs/theory 1.5 to 1.7, 1.10 and 4.3.
 
     Example:
         >>> last = chain([1.0, 1.0], [0.1, 0.1], lam=1.0, moved=[1.5, 0.8], w0=3.0)[-1]

@@ -79,7 +79,7 @@ def log_sobolev(fisher: Real, lam: float) -> Real:
     Args:
         fisher: I(p|q).
 
-    Source: docs/theory.md (1.10).
+    Source: docs/theory (1.10).
 
     Example:
         >>> log_sobolev(9.0, 1.0)  # N(3, 1) and N(0, 1), whose KL is 9/2
@@ -95,7 +95,7 @@ def transport_entropy(kl: Real, lam: float) -> Real:
     Conditions are those of :func:`log_sobolev`, which implies it (Otto, Villani); equality for
     shifted Gaussians.
 
-    Source: docs/theory.md 1.6, Theorem Q.
+    Source: docs/theory 1.6, Theorem Q.
 
     Example:
         >>> float(transport_entropy(4.5, 1.0))
@@ -131,7 +131,7 @@ def a_posteriori(moved: Real, step_size: float | Real, error: Real, lam: float) 
     Args:
         moved: D = W_2(base, p); the root mean square movement is never below it.
 
-    Source: docs/theory.md (1.11).
+    Source: docs/theory (1.11).
 
     Example:
         >>> a_posteriori(0.5, 0.5, 0.1, lam=1.0)
@@ -161,7 +161,7 @@ def optimal_residual(residual: Real, gap: Real, step_size: float, lipschitz: Rea
     Raises:
         UserError: A negative argument, or a step size that is not positive.
 
-    Source: docs/theory.md (4.2).
+    Source: docs/theory (4.2).
 
     Example:
         >>> float(optimal_residual(0.1, 0.01, step_size=0.5, lipschitz=4.0))
@@ -209,7 +209,7 @@ def start_distance(
         target_second_moment: E|Z|^2 of the target.
         target_mean: E Z; either may be 0, the default.
 
-    Source: docs/theory.md 1.6.
+    Source: docs/theory 1.6.
 
     Example:
         >>> start_distance(2.0, 2.0)
@@ -223,7 +223,7 @@ def start_distance(
 def smoothing_distance(second_moment: Real, dim: float, delta: float) -> Real:
     """Return  W_2(P, rho)^2 <= (1 - e^-delta)^2 M_2 + d (1 - e^-2delta),  as a distance.
 
-    Source: docs/theory.md (1.12).
+    Source: docs/theory (1.12).
 
     Example:
         >>> round(float(smoothing_distance(4.0, 2, 0.01)), 4)
@@ -240,7 +240,7 @@ def smoothed_kl(second_moment: Real, dim: int, delta: float) -> Real:
     It holds for any data, with equality for a Dirac, and starts Theorem P where the data have no
     density.
 
-    Source: docs/theory.md (1.13), by joint convexity of KL.
+    Source: docs/theory (1.13), by joint convexity of KL.
 
     Example:
         >>> round(float(smoothed_kl(4.0, 2, 0.5)), 4)
@@ -257,7 +257,7 @@ def smoothed_kl_from_distance(w2: Real, delta: float) -> Real:
     The proof is one line: from Diracs at x and z the flow is at two Gaussians with KL
     |x - z|^2 / (2 (e^2delta - 1)), and KL is jointly convex.
 
-    Source: docs/theory.md (1.14), the sharper form (Bobkov, Gentil, Ledoux 2001; Wang 2010).
+    Source: docs/theory (1.14), the sharper form (Bobkov, Gentil, Ledoux 2001; Wang 2010).
 
     Example:
         >>> round(float(smoothed_kl_from_distance(2.0, 0.5)), 4)

@@ -155,7 +155,7 @@ class Rule:
     """One bound: what it is called, what it is computed from, and when it holds.
 
     Attributes:
-        cites: Keys of references; those without one follow the paper's (docs/theory.md 1).
+        cites: Keys of references; those without one follow the paper's (docs/theory 1).
         uses: The attributes of :class:`Inputs` that it is computed from.
         gap, w2: Functions that return the bound of the gap, or of the distance, after each step.
         blocked: Function that returns why the bound does not hold for the run, or an empty string.
@@ -178,7 +178,7 @@ class Rule:
         """Whether the bound follows the run from the law before each step, by the optimal maps.
 
         The other rules hold whatever the map: Theorem Q takes |x - Tx|, an upper bound of the
-        distance moved, and the first-order error with the map itself (docs/theory.md 1.6, 4.2);
+        distance moved, and the first-order error with the map itself (docs/theory 1.6, 4.2);
         log-Sobolev uses the law alone. The forward-backward bound needs the optimal map from the
         end of the explicit step, which DT does not show.
         """

@@ -47,7 +47,7 @@ def theorem_s(w0: Numbers, step_sizes: Steps, errors: Steps | float, lam: Number
 
     Shifted Gaussians attain it. Arguments: a start W_2(p_0, q), and the steps ``(steps, ...)``.
 
-    Source: docs/theory.md (1.8).
+    Source: docs/theory (1.8).
 
     Example:
         >>> theorem_s(2.0, [1.0, 1.0], [0.0, 0.4], lam=1.0).tolist()
@@ -64,7 +64,7 @@ def theorem_s_gap(w0: Numbers, step_sizes: Steps, errors: Steps | float, lam: Nu
     start, even for Diracs. The first step of G = E c|x| + lambda |x|^2/2 from a Dirac at x attains
     it, with c = |x| / (h (2 + h lambda)).
 
-    Source: docs/theory.md 1.6, Theorem S'.
+    Source: docs/theory 1.6, Theorem S'.
 
     Example:
         >>> theorem_s_gap(2.0, [1.0], [0.0], lam=0.0).tolist()  # W_0^2 / (4 h)
@@ -103,7 +103,7 @@ def theorem_p(
         gap0: e_0, or a bound of it.
         pl: The Polyak-Lojasiewicz (for KL: log-Sobolev) constant, positive; lambda by default.
 
-    Source: docs/theory.md (1.9); with exact steps Zhu and Chen's (1 + h pl)^-2n.
+    Source: docs/theory (1.9); with exact steps Zhu and Chen's (1 + h pl)^-2n.
 
     Example:
         >>> theorem_p(2.0, [1.0, 1.0], [0.0, 0.0], lam=1.0).tolist()
@@ -140,7 +140,7 @@ def a_priori(
 
     Theorem S' bounds the first step, which makes the gap finite, and Theorem P the others.
 
-    Source: docs/theory.md 1.6, "A-priori certificate".
+    Source: docs/theory 1.6, "A-priori certificate".
 
     Example:
         >>> a_priori(3.0, [1.0, 1.0], 0.0, lam=1.0).round(9).tolist()  # W_0^2 / 6, then / 4
@@ -160,7 +160,7 @@ def paper_distance(w0: Numbers, step_sizes: Steps, errors: Steps | float, lam: N
 
     Conditions: also lambda > 0.
 
-    Source: Cheng, Lu, Tan, Xie 2024 (arXiv 2310.17582), by docs/theory.md (1.5).
+    Source: Cheng, Lu, Tan, Xie 2024 (arXiv 2310.17582), by docs/theory (1.5).
 
     Example:
         >>> paper_distance(3.0, [2.0, 2.0], 0.0, lam=1.0).round(4).tolist()
@@ -181,7 +181,7 @@ def paper_gap(w0: Numbers, step_sizes: Steps, errors: Steps | float, lam: Number
 
     W_{n-1} is bounded by :func:`paper_distance`, whose conditions apply.
 
-    Source: Cheng, Lu, Tan, Xie 2024, by docs/theory.md (1.6).
+    Source: Cheng, Lu, Tan, Xie 2024, by docs/theory (1.6).
 
     Example:
         >>> paper_gap(3.0, [2.0, 2.0], 0.0, lam=1.0).round(4).tolist()
@@ -201,7 +201,7 @@ def convex_last(w0: Numbers, step_sizes: Steps, errors: Steps | float) -> Array:
     which is below the gap before), so the last is near the mean:
     t_n e_n <= sum_k h_k e_k + sum_k t_{k-1} h_k eps_k^2/2.
 
-    Source: docs/theory.md 1.7 for the mean; the last iterate as above.
+    Source: docs/theory 1.7 for the mean; the last iterate as above.
 
     Example:
         >>> convex_last(2.0, [1.0, 1.0], 0.0).tolist()
@@ -232,7 +232,7 @@ def forward_backward(
     Conditions: f lambda-convex, lambda >= 0, with L-Lipschitz gradient; h <= 1/L; H convex along
     generalized geodesics.
 
-    Source: Salim, Korba, Luise 2020 for exact steps; docs/theory.md 1.10 and 3.3, with the growth
+    Source: Salim, Korba, Luise 2020 for exact steps; docs/theory 1.10 and 3.3, with the growth
         of the gap added.
 
     Example:
@@ -291,7 +291,7 @@ def error_needed(kl: float, lam: float) -> float:
     Args:
         kl: The target divergence, nats.
 
-    Source: docs/theory.md 6 and (1.9).
+    Source: docs/theory 6 and (1.9).
 
     Example:
         >>> error_needed(0.005, lam=1.0)
@@ -337,7 +337,7 @@ def steps_needed(
     Args:
         kl0: KL(p_0|q), or a bound of it.
 
-    Source: docs/theory.md 1.6, "Number of steps".
+    Source: docs/theory 1.6, "Number of steps".
 
     Example:
         >>> print(steps_needed(0.01, 1.0, 0.1, lam=1.0, kl0=3.0))

@@ -45,7 +45,7 @@ _BLURRED = 750, 6000
 class Rivals(Measurement):
     """A lower side of KL(data | model): what other densities, fitted to the data, gain over it.
 
-    Source: docs/theory.md 4; the chain rule of KL with a density that is not the truth.
+    Source: docs/theory 4; the chain rule of KL with a density that is not the truth.
 
     Example:
         >>> Rivals().document.__name__

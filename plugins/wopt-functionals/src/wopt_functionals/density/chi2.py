@@ -25,7 +25,7 @@ class Chi2(RatioObjective):
     s); start narrow. Where the constant of q is not known, ``renyi_divergence`` of order 2, its
     logarithm, can be used.
 
-    Source: docs/theory.md 2, row 7, with proof; Ohta, Takatsu, Displacement convexity of
+    Source: docs/theory 2, row 7, with proof; Ohta, Takatsu, Displacement convexity of
     generalized relative entropies, 2011.
 
     Example:

@@ -22,7 +22,7 @@ class Entropy(wopt.Objective):
     known. Convex along generalised geodesics (lambda = 0); without a lower bound, so add a
     potential or an attraction. Its gradient flow is the heat equation.
 
-    Source: Ambrosio, Gigli, Savare, *Gradient Flows*, 2008, Prop. 9.3.9; docs/theory.md 2, row 3.
+    Source: Ambrosio, Gigli, Savare, *Gradient Flows*, 2008, Prop. 9.3.9; docs/theory 2, row 3.
 
     Example:
         >>> import torch

@@ -57,7 +57,7 @@ class FDivergence(RatioObjective):
     is convex and nondecreasing in t: chi2, and alpha > 1; kl is lambda-convex with V; for the
     others nothing is known. It is zero at q.
 
-    Source: docs/theory.md 2, row 9, with proof; Liese, Vajda, On divergences and informations,
+    Source: docs/theory 2, row 9, with proof; Liese, Vajda, On divergences and informations,
     2006.
 
     Example:

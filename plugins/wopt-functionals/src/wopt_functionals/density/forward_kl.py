@@ -26,7 +26,7 @@ class ForwardKL(RatioObjective):
 
     Not geodesically convex, not even between Gaussians; zero at q.
 
-    Source: docs/theory.md 2, row 4.
+    Source: docs/theory 2, row 4.
 
     Example:
         >>> from wopt.testing import GaussianTarget, gaussian_nodes

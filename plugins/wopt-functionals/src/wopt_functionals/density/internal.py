@@ -27,7 +27,7 @@ class Internal(wopt.Objective):
     For m > 1 it is positive, and near 0 for spread out measures.
 
     Source: McCann, A convexity principle for interacting gases, 1997; Otto, The geometry of
-    dissipative evolution equations: the porous medium equation, 2001; docs/theory.md 2, row 5.
+    dissipative evolution equations: the porous medium equation, 2001; docs/theory 2, row 5.
 
     Example:
         >>> half = torch.full((4,), 2.0).log().neg()  # uniform on an interval of length 2

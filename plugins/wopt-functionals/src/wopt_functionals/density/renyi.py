@@ -53,7 +53,7 @@ class RenyiEntropy(_LogMean):
     It is convex along generalised geodesics (lambda = 0) for alpha > 1, which is not known here
     below 1, and has no lower bound.
 
-    Source: docs/theory.md 2, row 6, with proof.
+    Source: docs/theory 2, row 6, with proof.
 
     Example:
         >>> import torch
@@ -81,7 +81,7 @@ class RenyiDivergence(_LogMean):
     log Z is a constant that no map changes, so V may be known up to one. It is convex along
     generalised geodesics (lambda = 0) if V is convex and alpha > 1, and zero at q if Z = 1.
 
-    Source: docs/theory.md 2, row 8; van Erven, Harremoes, Renyi divergence and KL divergence, 2014.
+    Source: docs/theory 2, row 8; van Erven, Harremoes, Renyi divergence and KL divergence, 2014.
 
     Example:
         >>> from wopt.testing import GaussianTarget, gaussian_nodes

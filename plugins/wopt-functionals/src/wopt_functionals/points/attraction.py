@@ -45,7 +45,7 @@ def convexity(name: KernelName, strength: float, power: float) -> float | None:
 
     A convex W gives 0 and not more, because interactions are invariant under translations.
 
-    Source: docs/theory.md 2, row 11, with proof.
+    Source: docs/theory 2, row 11, with proof.
     """
     if name == "quadratic":
         return min(strength, 0.0)

@@ -39,7 +39,7 @@ class FisherInformation(wopt.Objective):
     equation. It is not geodesically convex beyond one dimension, and zero at the target.
 
     Source: Gianazza, Savare, Toscani, The Wasserstein gradient flow of the Fisher information and
-    the quantum drift-diffusion equation, 2009; docs/theory.md 2, rows 18 and 19, and (4.1).
+    the quantum drift-diffusion equation, 2009; docs/theory 2, rows 18 and 19, and (4.1).
 
     Args:
         features: Number of random cosines, the same in every run; 0 leaves affine fields.

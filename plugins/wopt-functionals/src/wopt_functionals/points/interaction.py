@@ -53,7 +53,7 @@ class Interaction(wopt.Objective):
     (estimate ``u``). ``quadratic`` is computed from the variance, O(n); others block by block,
     O(n^2) time in flat memory.
 
-    Source: docs/theory.md 2, row 11; Carrillo, McCann, Villani, Kinetic equilibration rates for
+    Source: docs/theory 2, row 11; Carrillo, McCann, Villani, Kinetic equilibration rates for
     granular media, 2003.
 
     Raises:

@@ -37,7 +37,7 @@ class KSD(wopt.Objective):
     its potential twice.
 
     Source: Gorham, Mackey, Measuring sample quality with kernels, 2017; Korba et al., Kernel Stein
-    discrepancy descent, 2021; docs/theory.md 2, row 20.
+    discrepancy descent, 2021; docs/theory 2, row 20.
 
     Raises:
         CapabilityError: The target's score cannot be differentiated.

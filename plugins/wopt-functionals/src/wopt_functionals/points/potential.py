@@ -23,7 +23,7 @@ class Potential(wopt.Objective):
     alone it collapses the particles there, so it is meant as a part of sums. Its exact JKO
     step is the proximal map of V, applied to each particle.
 
-    Source: Ambrosio, Gigli, Savare, *Gradient Flows*, 2008, Prop. 9.3.2; docs/theory.md 2, row 10.
+    Source: Ambrosio, Gigli, Savare, *Gradient Flows*, 2008, Prop. 9.3.2; docs/theory 2, row 10.
 
     Example:
         >>> import torch

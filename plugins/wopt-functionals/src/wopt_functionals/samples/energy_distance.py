@@ -36,7 +36,7 @@ class EnergyDistance(wopt.Objective):
     flow would spread them.
 
     Source: Szekely, Rizzo, Energy statistics, 2013; Hertrich et al., Generative sliced MMD flows
-    with Riesz kernels, 2023; docs/theory.md 2, row 13, and 2.2.
+    with Riesz kernels, 2023; docs/theory 2, row 13, and 2.2.
 
     Example:
         >>> from wopt.testing import GaussianTarget

@@ -51,7 +51,7 @@ class MMD(wopt.Objective):
     least 0.
 
     Source: Gretton et al., A kernel two-sample test, 2012; Arbel et al., Maximum mean discrepancy
-    gradient flow, 2019; docs/theory.md 2, row 12.
+    gradient flow, 2019; docs/theory 2, row 12.
 
     Raises:
         ConfigError: Random features of the energy kernel, or with the ``u`` estimate.

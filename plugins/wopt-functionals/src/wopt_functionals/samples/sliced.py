@@ -29,7 +29,7 @@ class SlicedWasserstein(wopt.Objective):
 
     It is not geodesically convex, and zero at q. The flow converges if q is Gaussian.
 
-    Source: Bonneel et al., Sliced and Radon Wasserstein barycenters, 2015; docs/theory.md 2, row
+    Source: Bonneel et al., Sliced and Radon Wasserstein barycenters, 2015; docs/theory 2, row
     15.
 
     Example:

@@ -39,7 +39,7 @@ class EntropicJKO(wopt.ProximalScheme):
     coupled in groups of ``rows``, in their order.
 
     Source: Peyre, *Entropic approximation of Wasserstein gradient flows*, 2015; the closed form is
-    docs/theory.md 3.5.
+    docs/theory 3.5.
 
     Example:
         >>> EntropicJKO(step_size=0.5, epsilon=0.01).epsilon

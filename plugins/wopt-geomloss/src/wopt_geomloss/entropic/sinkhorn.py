@@ -49,7 +49,7 @@ class Sinkhorn(TransportObjective):
 
     Source: Genevay, Peyre, Cuturi, Learning generative models with Sinkhorn divergences, 2018;
     Feydy et al., Interpolating between optimal transport and MMD using Sinkhorn divergences, 2019;
-    docs/theory.md 2, row 14.
+    docs/theory 2, row 14.
 
     Raises:
         ConfigError: The plans do not fit into ``memory``.

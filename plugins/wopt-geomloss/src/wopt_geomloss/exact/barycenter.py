@@ -57,7 +57,7 @@ class Barycenter(wopt.Sum):
     ```
 
     Source: Agueh, Carlier, Barycenters in the Wasserstein space, 2011; Alvarez-Esteban et al., A
-    fixed-point approach to barycenters in Wasserstein space, 2016; docs/theory.md 2, row 17.
+    fixed-point approach to barycenters in Wasserstein space, 2016; docs/theory 2, row 17.
 
     Raises:
         CapabilityError: A target cannot be sampled.

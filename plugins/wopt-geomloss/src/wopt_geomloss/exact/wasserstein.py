@@ -41,7 +41,7 @@ class Wasserstein(TransportObjective):
     steps are unstable.
 
     Source: Ambrosio, Gigli, Savare, *Gradient Flows*, 2008, 9.3; Flamary et al., POT, 2021;
-    docs/theory.md 2, row 16, and 2.2.
+    docs/theory 2, row 16, and 2.2.
 
     Raises:
         DivergenceError: The network simplex did not end.

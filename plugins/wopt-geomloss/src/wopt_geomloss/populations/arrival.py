@@ -17,7 +17,7 @@ class Arrival(wopt.StepSize):
     """Step sizes that bring particles to each population of ``snapshots`` at a constant speed.
 
     The exact JKO step of size h for G = c W_2^2(., q)/2 goes to the point at ch/(1 + ch) of the
-    geodesic to q (docs/theory.md 2.2 and 5.7). With m steps to a population the step j = 0, 1,
+    geodesic to q (docs/theory 2.2 and 5.7). With m steps to a population the step j = 0, 1,
     ..., m - 1 must leave m - j - 1 of m - j parts of the way, so
 
         h_j = 1 / (c (m - j - 1)),    h_{m-1} = last,

@@ -60,7 +60,7 @@ class LearntPotential(wopt.Objective):
     and noise of JKOnet* are left out.
 
     Source: Terpin, Lanzetti, Gadea, Dorfler, *Learning diffusion at lightspeed*, 2024;
-    docs/theory.md 5.8.
+    docs/theory 5.8.
 
     Raises:
         ConfigError: There are no populations, or there is not one time for each.

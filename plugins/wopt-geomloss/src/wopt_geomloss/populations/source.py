@@ -59,7 +59,7 @@ class SnapshotsSource(wopt.Source):
     weights are assumptions about these.
 
     Source: Tong, Huang, Wolf, van Dijk, Krishnaswamy, *TrajectoryNet*, 2020 (the question);
-    docs/theory.md 5.7.
+    docs/theory 5.7.
 
     Raises:
         DataError: The column is missing, or the rows have fewer than two times.

@@ -23,7 +23,7 @@ class Barenblatt(ExactSolution):
 
     or s^p = 1 + p K t for k = 0.
 
-    Source: Barenblatt, 1952; Vazquez, *The Porous Medium Equation*, 2007; docs/theory.md 5.3.
+    Source: Barenblatt, 1952; Vazquez, *The Porous Medium Equation*, 2007; docs/theory 5.3.
 
     Example:
         >>> import wopt

@@ -31,7 +31,7 @@ class OrnsteinUhlenbeck(ExactSolution):
     A single Gaussian's points are carried by the optimal map to N(m_t, S_t), which is that of the
     flow where A and S_0 commute.
 
-    Source: docs/theory.md 5.1; Risken, *The Fokker-Planck Equation*, 1989.
+    Source: docs/theory 5.1; Risken, *The Fokker-Planck Equation*, 1989.
 
     Example:
         >>> import wopt

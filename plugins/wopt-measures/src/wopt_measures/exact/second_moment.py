@@ -24,7 +24,7 @@ class SecondMoment(ExactSolution):
     In the plane with attraction a = -chi/(2 pi) and s = 1 it is the model of Keller and Segel of
     mass one: dM/dt = 4 (1 - chi/(8 pi)), so that chi < 8 pi spreads and chi > 8 pi collapses.
 
-    Source: Blanchet, Dolbeault, Perthame, 2006; docs/theory.md 5.6, with proof.
+    Source: Blanchet, Dolbeault, Perthame, 2006; docs/theory 5.6, with proof.
 
     Example:
         >>> import wopt

@@ -17,7 +17,7 @@ class BarenblattTarget(BarenblattLaw):
     The gradient flow of int rho^m/(m-1), the porous medium equation, only dilates it. As a start it
     is given to the source ``density``; the potential is infinite off the ball.
 
-    Source: Barenblatt, 1952; Vazquez, *The Porous Medium Equation*, 2007; docs/theory.md 5.3.
+    Source: Barenblatt, 1952; Vazquez, *The Porous Medium Equation*, 2007; docs/theory 5.3.
 
     Raises:
         DataError: Points have another dimension.
