@@ -115,6 +115,7 @@ def measure_sampler(
         lost_modes=lost,
         missing=None if found is None else found.missing,
         missing_error=None if found is None else found.error,
+        ascents=0 if reference is None else reference.ascents,
         draws=len(proposals),
     )
 

@@ -50,11 +50,8 @@ class StartingMixture:
     def sample(self, count: int, rng: torch.Generator) -> Tensor:
         """Return draws, shape ``(count, d)``, as many of each component but for one."""
         k, d = self.means.shape
-        of = (torch.arange(count) * 2 * k // count + torch.randint(2 * k, (), generator=rng)) % (
-            2 * k
-        )
+        levels = (torch.arange(count) + torch.rand((), generator=rng)) / count
+        of = (2 * k * levels).long().clamp_max(2 * k - 1)
         z = torch.randn(count, d + 1, generator=rng, dtype=self.means.dtype)
-        wide = torch.where(of < k, 1.0, z[:, d].abs())
-        return self.means[of % k] + (self.roots[of % k] @ (z[:, :d] / wide[:, None])[:, :, None])[
-            :, :, 0
-        ]
+        z, wide = z[:, :d, None], torch.where(of < k, 1.0, z[:, d].abs())
+        return self.means[of % k] + (self.roots[of % k] @ z)[:, :, 0] / wide[:, None]
