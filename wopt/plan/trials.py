@@ -77,8 +77,8 @@ def race(
     """Return the plan that held-out rows choose, and how it goes on.
 
     Plans have trials in their order: a complete schedule of a sixth of the budget each, until two
-    fifths of it are spent. The best one on held-out rows leads. It goes on from its map for the
-    time that is left, unless held-out rows gained no more.
+    fifths of it are spent. The best one on held-out rows of those that still gained when their
+    schedules ended goes on from its map for the time that is left.
 
     Args:
         plans: The plans, the one to stay with first.
@@ -107,8 +107,10 @@ def beats(trial: Trial, lead: Trial) -> bool:
 
 
 def _went_on(trials: Sequence[Trial], budget: Budget) -> Outcome:
-    """Return how the leader goes on: for the rest of the budget, while held-out rows gain."""
-    lead, *others = trials
+    """Return how the best trial that still gained goes on, for the rest of the budget."""
+    lead = next((trial for trial in trials if not trial.over), trials[0])
+    others = [trial for trial in trials if trial is not lead]
+    trials = [lead, *others]
     plan, why = lead.plan, list[str]()
     schedules: tuple[float, ...] = (lead.seconds,)
     if others:
