@@ -14,7 +14,8 @@ that was best on held-out rows. The mixture is scikit-learn's, with as many Gaus
 
 Half of the tables, by a hash of their names, are *held*: without ``--held`` they are not run, and
 nothing of wopt was chosen on them. Scores of every run are kept in ``--scores``, and a run that is
-there is not made again.
+there is not made again. ``--record SET`` appends a line a table to ``tables/measured.jsonl``, of
+which the page of likelihoods is made.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import hashlib
+import json
 import os
 import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -246,6 +249,17 @@ def compared(values: dict[str, Tensor]) -> tuple[str, float, float, int]:
     return best, float(gap.mean()), float(gap.std() / len(gap) ** 0.5), far
 
 
+def record(table: Table, values: dict[str, Tensor], told: dict[str, Any]) -> None:
+    """Append a line to what pages show."""
+    _, gap, error, _ = compared(values)
+    rows, columns = table.known.shape
+    nll = {k: round(v.mean().item(), 4) for k, v in values.items()}
+    sizes = {"table": table.name, "rows": rows, "columns": columns}
+    line = told | sizes | {"nll": nll, "gap": round(gap, 4), "error": round(error, 4)}
+    with (HERE / "tables" / "measured.jsonl").open("a") as file:
+        file.write(json.dumps(line) + "\n")
+
+
 def main() -> None:
     """Measure what is asked for and not there yet, and print a line a table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -256,6 +270,7 @@ def main() -> None:
     parser.add_argument("--held", action="store_true", help="run the held half, not the other")
     parser.add_argument("--methods", nargs="*", default=list(METHODS))
     parser.add_argument("--scores", type=Path, default=Path("/tmp/wopt-tables"))
+    parser.add_argument("--record", metavar="SET", help="heading under which a page shows them")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     lines = [s for s in asked.list.read_text().splitlines() if s and not s.startswith("#")]
@@ -274,6 +289,8 @@ def main() -> None:
             if "wopt" not in values or len(values) < 2:
                 continue
             best, gap, error, far = compared(values)
+            if asked.record:
+                record(table, values, {"set": asked.record, "seconds": budget, "seed": asked.seed})
             word = "tie" if abs(gap) <= 2 * error else "win" if gap < 0 else "loss"
             counts[word] += 1
             lost += max(0.0, gap)

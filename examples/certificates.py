@@ -1,4 +1,4 @@
-"""The picture of docs/certificates.md: KL against steps for several inner tolerances.
+"""The picture of docs/bounds.md: KL against steps for several inner tolerances.
 
     python examples/certificates.py [docs/images/certificate-floor.svg]
 

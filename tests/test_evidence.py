@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 NAMES = [
     "laws",
+    "tables",
     "planner",
     "several",
     "light",
@@ -22,7 +23,7 @@ NAMES = [
 ]
 NOT_SHOWN = {
     "evidence/results.jsonl": "evidence.md is made of it by `make evidence`; test_evidence_page.py",
-    "several/certified.jsonl": "likelihoods.md says what it gave",
+    "several/certified.jsonl": "schemes.md says what it gave",
     "short_runs.jsonl": "lower sides of the challengers before; git has the table",
     "front_door.jsonl": "lower sides of the challengers before; git has the table",
     "proximal.jsonl": "samplers.md has its lines",

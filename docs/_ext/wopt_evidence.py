@@ -21,8 +21,8 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from wopt_evidence_cells import cells
 from wopt_evidence_curves import likelihood
-from wopt_evidence_pictures import laws, planner, several
-from wopt_evidence_tables import laws_by_model, of_likelihood
+from wopt_evidence_pictures import laws, planner, several, tables
+from wopt_evidence_tables import laws_by_model, of_likelihood, of_tables
 from wopt_gallery import fresh, save_both, text_of
 
 __all__ = ["EVIDENCE", "Evidence", "part", "table_of", "write", "write_groups"]
@@ -68,6 +68,7 @@ EVIDENCE = (
         laws,
         laws_by_model,
     ),
+    Evidence("tables", "tables/measured.jsonl", (), tables, of_tables),
     Evidence("planner", "planner.jsonl", ("planner.py",), planner),
     Evidence("several", "several/results.jsonl", ("several/several.py",), several),
     *(

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-__all__ = ["gaps_to_reference", "laws", "planner", "several"]
+__all__ = ["gaps_to_reference", "laws", "planner", "several", "tables"]
 
 Row = dict[str, Any]
 Bar = tuple[str, float, float]
@@ -77,6 +77,27 @@ def planner(rows: Sequence[Row]) -> Figure:
     figure.set_label(
         f"The difference of test likelihoods of rivals and wopt on {len(names)} data sets, with "
         f"intervals. The best rival is at or above wopt on {ahead} of them."
+    )
+    return figure
+
+
+def tables(rows: Sequence[Row]) -> Figure:
+    """Draw how far wopt is from the best rival, a dot a table, in falling order."""
+    ordered = sorted(rows, key=lambda row: row["gap"])
+    figure, axes = plt.subplots(figsize=(8, 1 + 0.16 * len(rows)), layout="constrained")
+    bars = [(row["table"], row["gap"], 2 * row["error"]) for row in ordered]
+    _dots(axes, bars, range(len(bars)), "C0", "wopt")
+    axes.axvline(0, color="0.5", lw=1)
+    axes.set_xscale("symlog", linthresh=0.1)
+    names = [f"{row['table']}, {row['seconds']:g} s" for row in ordered]
+    axes.set_yticks(range(len(names)), names, fontsize=7)
+    axes.set(
+        xlabel="test NLL of wopt above the best rival's, nats (two errors); left of 0: wopt wins"
+    )
+    losses = [name for name, (_, gap, two) in zip(names, bars, strict=True) if gap > two]
+    figure.set_label(
+        f"Test NLL of wopt above that of the best rival on {len(rows)} tables, with two standard "
+        f"errors. Above by more than these: {', '.join(losses) or 'none'}."
     )
     return figure
 

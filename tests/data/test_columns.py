@@ -7,6 +7,7 @@ import torch
 
 import wopt
 from wopt.data.columns import Column, Columns
+from wopt.data.description import described
 from wopt.data.table_transform import fit_transform
 from wopt.flow.conversions import log_mass_bound
 from wopt.testing import AffineBlock
@@ -71,6 +72,23 @@ def test_ends_are_finite_and_outside_has_no_density():
     assert bool(torch.isfinite(columns.encode(x)).all())
     assert columns.forward(x)[1][2:].tolist() == [-INF, -INF]
     assert bool(torch.isfinite(columns.forward(x)[1][:2]).all())
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("whole", [False, True])
+def test_an_end_that_is_inferred_has_a_density_beyond_it_and_no_samples(sign, whole):
+    x = 2 * torch.randn(300, generator=torch.Generator().manual_seed(0)).double().abs()
+    x = sign * ((20 * x).round() if whole else x + 0.1)
+    column = described(Column("x"), x)
+    columns = Columns((column,))
+    points = sign * torch.linspace(-50, 30, 400, dtype=torch.float64)[:, None]
+    points.requires_grad_()
+    y, log_det = columns.forward(points)
+    slope = torch.autograd.grad(y.sum(), points)[0][:, 0]
+    assert torch.allclose(slope.log(), log_det, atol=1e-12)
+    assert torch.allclose(columns.inverse(y)[0], points, atol=1e-10)
+    possible = sign * columns.round(points.detach())
+    assert float(possible.min()) == float((sign * x).min())
 
 
 def test_noise_stays_in_the_cell_and_rounding_undoes_it():

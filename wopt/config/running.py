@@ -33,8 +33,6 @@ class Running(Component):
     are trained by adam or muon; log-dets, and maps that are not being trained, stay in float32, and
     the guard, likelihoods and the certificate use maps audited in float64.
 
-    Source: docs/scaling.md.
-
     Example:
         >>> Running(memory="2GB").hold
         'all'

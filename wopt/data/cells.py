@@ -64,7 +64,8 @@ class CellTransform(Bijection):
 
     Attributes:
         cells: The cells.
-        ends: Ends and scale of the :class:`Interval` of what has a density; ``None`` for the line.
+        ends: Ends, scale and least distance of the :class:`Interval` of what has a density;
+            ``None`` for the line.
         gap: The value that stands for a missing one, whose cell has volume one.
 
     Example:
@@ -76,7 +77,7 @@ class CellTransform(Bijection):
     """
 
     cells: Cells
-    ends: tuple[float, float, float] | None = None
+    ends: tuple[float, float, float, float] | None = None
     gap: float | None = None
 
     def __post_init__(self) -> None:

@@ -43,8 +43,8 @@ def _faults(column: Column) -> Iterator[str]:
         yield "a `width`, `origin` or `fill` that is not finite"
     if column.kind != "continuous" and not column.width:
         yield "no `width`"
-    if not column.scale > 0:
-        yield "a `scale` that is not positive"
+    if not column.scale > 0 or not 0 <= column.least < math.inf:
+        yield "a `scale` that is not positive, or a `least` that is negative"
     if column.kind == "categorical" and (
         (column.bounds, column.width) != ((-0.5, len(column.categories) - 0.5), 1)
         or not column.categories
@@ -115,6 +115,8 @@ class Column:
         curve: Map that makes the column's law on the line nearly normal, or ``None``.
         scale: Distance to the only end of the support beyond which the map to the line is nearly
             linear; below it is nearly a logarithm.
+        least: Distance to the only end of the support, if it is inferred, within which nothing was
+            seen; a density goes on beyond the end, samples do not. 0 for an end that is given.
         cells: Values with a probability each, beside the density if there is one, or ``None``.
         unit: Units of the type in one of the column's numbers, such as nanoseconds in a day.
     """
@@ -132,11 +134,17 @@ class Column:
     scale: float = math.inf
     cells: Cells | None = None
     unit: int = 1
+    least: float = 0.0
 
     @property
     def discrete(self) -> bool:
-        """Whether samples are rounded to values that the data can have."""
+        """Whether some values have a probability, not a density."""
         return self.kind != "continuous" or self.cells is not None
+
+    @property
+    def rounded(self) -> bool:
+        """Whether samples are moved to values that the data can have."""
+        return self.discrete or self.least > 0
 
     @property
     def finite(self) -> bool:
@@ -156,7 +164,7 @@ class Column:
     @property
     def maps(self) -> list[Bijection]:
         """Its maps to the whole line: those of its support and its cells, then its curve."""
-        ends = (*self.bounds, self.scale) if self.bounded else None
+        ends = (*self.bounds, self.scale, self.least) if self.bounded else None
         if self.cells is not None:
             first: list[Bijection] = [CellTransform(self.cells, ends, self.fill)]
         else:
@@ -198,7 +206,9 @@ class Column:
 
     def round(self, x: Tensor) -> Tensor:
         """Return the nearest possible values, of the shape of x."""
-        y = x.clamp(*self.bounds)
+        # Beyond an end that is inferred lies what was not seen: the least value seen is near.
+        low, high = self.bounds[0] + self.least, self.bounds[1] - self.least
+        y = torch.where((x < self.bounds[0]) | (x > self.bounds[1]), x.clamp(low, high), x)
         if self.kind != "continuous":
             low, high = (end / self.width for end in self.bounds)
             origin = self.origin / self.width

@@ -25,8 +25,9 @@ class Columns:
 
         E(x) = log (x - a) on (a, oo),   log ((x - a) / (b - x)) on (a, b),   x on the line,
 
-    so that no sample leaves a support; after it a column's curve, if it has one. Conditions, the
-    last columns, are not mapped. Rows are numbers here, float64: categories are codes.
+    so that no sample leaves a support that is given; after it a column's curve, if it has one.
+    Conditions, the last columns, are not mapped. Rows are numbers here, float64: categories are
+    codes.
 
     Attributes:
         columns: The columns that a model has, conditions last.
@@ -87,6 +88,11 @@ class Columns:
         return any(column.discrete for column in self.moved)
 
     @property
+    def rounded(self) -> bool:
+        """Whether samples of a modelled column are moved to possible values."""
+        return any(column.rounded for column in self.moved)
+
+    @property
     def curves(self) -> int:
         """Number of columns with a curve."""
         return sum(column.curve is not None for column in self.columns)
@@ -125,10 +131,10 @@ class Columns:
         return y, total
 
     def round(self, x: Tensor) -> Tensor:
-        """Return rows, shape ``(..., d)``, with discrete columns rounded to possible values."""
+        """Return the nearest possible rows, shape ``(..., d)``."""
         y = x.clone()
         for j, column in enumerate(self.columns[: x.shape[-1]]):
-            if column.discrete:
+            if column.rounded:
                 y[..., j] = column.round(x[..., j])
         return y
 

@@ -151,7 +151,8 @@ def described(column: Column, x: Tensor, missing: int = 0, *, plain: bool = Fals
         elif one_side:
             column = dataclasses.replace(column, bounds=_ends(column, values))
         if column.bounded and math.inf in map(abs, column.bounds):
-            column = dataclasses.replace(column, scale=_scale(column, rest))
+            least = _least(column, rest) if one_side else 0.0
+            column = dataclasses.replace(column, scale=_scale(column, rest), least=least)
     if not missing and not bool(often.any()):
         return column
     width = column.width or _room(values, often)
@@ -172,7 +173,8 @@ def _with_cells(
     masses = (counts.double() + 0.5) / total
     mean = scale = 0.0
     if len(rest):
-        line = Interval(*column.bounds, column.scale).move(rest) if column.bounded else rest
+        ends = (*column.bounds, column.scale, column.least)
+        line = Interval(*ends).move(rest) if column.bounded else rest
         mean, scale = float(line.mean()), (float(line.std()) if len(line) > 1 else 0.0) or 1.0
     cells = Cells(tuple(values.tolist()), tuple(masses.tolist()), width, mean, scale)
     return dataclasses.replace(column, cells=cells)
@@ -279,6 +281,19 @@ def _ends(column: Column, values: Tensor) -> tuple[float, float]:
         end = least - column.width * (math.floor(least / column.width + _ROUNDING) + 0.5)
         end = float(f"{end:.12g}")
     return (end, math.inf) if side > 0 else (-math.inf, -end)
+
+
+def _least(column: Column, x: Tensor) -> float:
+    """Return the distance to the end within which none of n values, or their noise, lies.
+
+    Uniform noise of m values in a cell of width w comes as near as w/(m + 1) to the cell's end.
+    """
+    low, high = column.bounds
+    away = (x - low) if math.isfinite(low) else (high - x)
+    nearest = away.min()
+    width = column.width
+    count = int((away <= nearest).sum())
+    return max(float(nearest) - width / 2, 0.0) + width / (count + 1)
 
 
 def _scale(column: Column, x: Tensor) -> float:

@@ -22,21 +22,28 @@ class Interval(Bijection):
 
     and with a finite scale s, where one end is infinite, log (exp(u/s) - 1) of the distance u to
     the other: nearly log (u/s) below s, and u/s above. It is finite also at the ends and beyond,
-    where its log-slope is minus infinity.
+    where its log-slope is minus infinity. With a positive k and a finite scale it is the map of the
+    whole line: below u = k, and beyond the end, it goes on as y(k) - log (1 + y'(k) (k - u)).
 
     Attributes:
         low, high: The ends a and b, of which one may be infinite.
         scale: The scale s.
+        least: The distance k to the only end within which nothing was seen.
 
     Example:
         >>> y, log_slope = Interval(0.0, 1.0)(torch.tensor([0.5, 0.75, 2.0]))
         >>> y[:2].tolist(), log_slope.exp().tolist()
         ([0.0, 1.0986123085021973], [4.0, 5.333333492279053, 0.0])
+        >>> believed = Interval(0.0, float("inf"), 1.0, least=0.1)
+        >>> y, log_slope = believed(torch.tensor([-0.1, 1.0], dtype=torch.float64))
+        >>> bool(log_slope.isfinite().all()), [round(v, 6) for v in believed.inverse(y)[0].tolist()]
+        (True, [-0.1, 1.0])
     """
 
     low: float
     high: float
     scale: float = math.inf
+    least: float = 0.0
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -46,10 +53,14 @@ class Interval(Bijection):
         outside = (x < self.low) | (x > self.high)
         if math.isfinite(self.scale):
             side, end = (1, self.low) if math.isinf(self.high) else (-1, self.high)
-            v = _distance((x - end) * side, end) / self.scale
+            u = (x - end) * side
+            v = (u.clamp_min(self.least) if self.least else _distance(u, end)) / self.scale
             rise = (-torch.expm1(-v)).log()
-            slope = -rise - math.log(self.scale)
-            return side * (v + rise), torch.where(outside, -math.inf, slope)
+            y, slope = v + rise, -rise - math.log(self.scale)
+            if not self.least:
+                return side * y, torch.where(outside, -math.inf, slope)
+            far = torch.log1p(slope.exp() * (self.least - u).clamp_min(0))
+            return side * (y - far), slope - far
         below, above = (
             torch.zeros_like(x) if math.isinf(end) else _distance((x - end) * sign, end).log()
             for end, sign in ((self.low, 1), (self.high, -1))
@@ -60,7 +71,7 @@ class Interval(Bijection):
         return below - above, torch.where(outside, -math.inf, log_slope)
 
     def inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return x, always in [a, b], and log dx/dy, of the shape of y."""
+        """Return x, in [a, b] unless that is the whole line, and log dx/dy, of the shape of y."""
         if math.isinf(self.high):
             x = self.low + self._away(y)
         elif math.isinf(self.low):
@@ -68,14 +79,20 @@ class Interval(Bijection):
         else:  # from the nearer end, so that digits are kept on either side
             near = (self.high - self.low) * (-y.abs()).sigmoid()
             x = torch.where(y < 0, self.low + near, self.high - near)
-        x = x.clamp(self.low, self.high)
+        x = x if self.least else x.clamp(self.low, self.high)
         return x, -self(x)[1]
 
     def _away(self, y: Tensor) -> Tensor:
         """Return the distance to the only end."""
         if math.isinf(self.scale):
             return y.exp()
-        return self.scale * torch.logaddexp(y, torch.zeros_like(y))
+        u = self.scale * torch.logaddexp(y, torch.zeros_like(y))
+        if not self.least:
+            return u
+        k = self.least / self.scale
+        rise = math.log(-math.expm1(-k))
+        slope, below = math.exp(-rise) / self.scale, (k + rise - y).clamp_min(0)
+        return u.clamp_min(self.least) - torch.expm1(below) / slope
 
 
 def _distance(x: Tensor, end: float) -> Tensor:

@@ -379,7 +379,7 @@ class Flow(FlowMap):
         audit = audit and Capability.LOG_DET in self.chain.provides
         back = functools.partial(self._carry, functools.partial(self.map.inverse, audit=audit))
         (z, *c), x, log_det = carried(base, back, inputs, generator, again=whole)
-        columns = self.columns if whole and self.columns and self.columns.discrete else None
+        columns = self.columns if whole and self.columns and self.columns.rounded else None
         x = columns.round(x) if columns else x
         if not base.normalised:
             log_density = torch.full_like(log_det, torch.nan)

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING
 from wopt.lazy import exports
 
 if TYPE_CHECKING:
-    from wopt_functionals.density.chi2 import Chi2
     from wopt_functionals.density.entropy import Entropy
-    from wopt_functionals.density.f_divergence import FDivergence
-    from wopt_functionals.density.forward_kl import ForwardKL
+    from wopt_functionals.density.f_divergence import Chi2, FDivergence, ForwardKL
     from wopt_functionals.density.internal import Internal
     from wopt_functionals.density.renyi import RenyiDivergence, RenyiEntropy
     from wopt_functionals.points.fisher import FisherInformation

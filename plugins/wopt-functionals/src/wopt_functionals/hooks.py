@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 WOPT_API = (1, 0)
 
 _OBJECTIVES = (
-    ("chi2", "density.chi2:Chi2", "chi-squared divergence to a target"),
+    ("chi2", "density.f_divergence:Chi2", "chi-squared divergence to a target"),
     ("dual_f_divergence", "samples.dual:DualFDivergence", "f-divergence from target samples"),
     ("energy_distance", "samples.energy_distance:EnergyDistance", "2E|X-Y| - E|X-X'| - E|Y-Y'|"),
     ("entropy", "density.entropy:Entropy", "minus the entropy, E log rho"),
     ("f_divergence", "density.f_divergence:FDivergence", "alpha family, or any convex f"),
     ("fisher_information", "points.fisher:FisherInformation", "E |grad log rho|^2, or relative"),
-    ("forward_kl", "density.forward_kl:ForwardKL", "KL(q|rho), by importance weights"),
+    ("forward_kl", "density.f_divergence:ForwardKL", "KL(q|rho), by importance weights"),
     ("interaction", "points.interaction:Interaction", "E W(x - x')/2, many kernels"),
     ("internal", "density.internal:Internal", "porous medium, Tsallis: E rho^(m-1)/(m-1)"),
     ("ksd", "points.ksd:KSD", "half squared kernel Stein discrepancy"),

@@ -1,7 +1,8 @@
-"""f-divergences: the alpha family, named ones, and any convex f."""
+"""f-divergences, means of a function of the density ratio: named ones, and any convex f."""
 
 from __future__ import annotations
 
+import abc
 import math
 from collections.abc import Callable
 from typing import Annotated, Any, final
@@ -12,11 +13,15 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 import wopt
-from wopt_functionals.density.forward_kl import reverse
-from wopt_functionals.density.ratio import RatioObjective, is_convex
+from wopt import Capability, Particles
 from wopt_functionals.options import NormalisedTarget, chosen, named_function
 
-__all__ = ["FDivergence"]
+__all__ = ["Chi2", "FDivergence", "ForwardKL", "is_convex"]
+
+
+def _reverse(t: Tensor) -> Tensor:
+    """Return h of f(s) = -log s + s - 1, precise near t = 0."""
+    return -t * torch.exp(-t) - torch.expm1(-t)
 
 
 def _jensen_shannon(t: Tensor) -> Tensor:
@@ -27,12 +32,98 @@ def _jensen_shannon(t: Tensor) -> Tensor:
 
 _NAMED: dict[str, Callable[[Tensor], Tensor]] = {
     "kl": lambda t: t,
-    "reverse_kl": reverse,
+    "reverse_kl": _reverse,
     "chi2": torch.expm1,
     "hellinger": lambda t: -2 * torch.expm1(-t / 2),
     "jensen_shannon": _jensen_shannon,
 }
 _NAMES = (*_NAMED, "alpha")
+
+
+class RatioObjective(wopt.Objective):
+    """An f-divergence  int f(p/q) q = E_p[h(t)],  t = log(p/q),  h(t) = f(e^t) e^-t."""
+
+    needs = Capability.POTENTIAL | Capability.NORMALISED | Capability.LOG_DENSITY
+    minimum = 0.0
+    target: wopt.Target
+
+    def __init__(self, target: NormalisedTarget = wopt.named("gaussian")) -> None:
+        self.target = target
+
+    @abc.abstractmethod
+    def value(self, t: Tensor) -> Tensor:
+        """Return h of the log-ratio ``t``, elementwise, in its shape."""
+
+    def contributions(self, particles: Particles) -> Tensor:
+        """Return h(t) at each particle, shape ``(n,)``."""
+        return self.value(particles.log_density + self.target.potential(particles.points))
+
+
+def is_convex(target: wopt.Target) -> bool:
+    """Return whether the target's potential is known to be convex."""
+    return target.convexity is not None and target.convexity >= 0
+
+
+@final
+class Chi2(RatioObjective):
+    """The chi-squared divergence to a normalised target q.
+
+        G(rho) = int rho^2/q - 1 = E[rho/q] - 1.
+
+    Convex along generalised geodesics (lambda = 0) if V = -log q is convex; zero at q. It is
+    infinite where rho has heavier tails than q (between Gaussians: variance 2 s or more against
+    s); start narrow. Where the constant of q is not known, ``renyi_divergence`` of order 2, its
+    logarithm, can be used.
+
+    Source: docs/theory 2, row 7, with proof; Ohta, Takatsu, Displacement convexity of
+    generalized relative entropies, 2011.
+
+    Example:
+        >>> from wopt.testing import GaussianTarget, gaussian_nodes
+        >>> one = torch.eye(1, dtype=torch.float64)
+        >>> g = Chi2(GaussianTarget([0.0], [[1.0]]))
+        >>> round(float(g.energy(gaussian_nodes(one[0], one, order=30))), 6)  # e - 1
+        1.718282
+    """
+
+    cites = ("ohta2011",)
+
+    def __init__(self, target: NormalisedTarget = wopt.named("gaussian")) -> None:
+        super().__init__(target)
+        self.convexity = 0.0 if is_convex(target) else None
+
+    def value(self, t: Tensor) -> Tensor:
+        """Return e^t - 1, in the shape of t."""
+        return torch.expm1(t)
+
+
+@final
+class ForwardKL(RatioObjective):
+    """The divergence KL(q | rho) of a normalised target q, by importance weights.
+
+        G(rho) = int q log(q/rho) = E[w log w - w + 1],    w = q/rho.
+
+    The last two terms have mean zero and make every contribution non-negative. Particles give
+    rho's density only where they are, so the mean is over rho and not over q: mass of q in a
+    place without particles is not counted. Start from a measure that covers q.
+
+    Not geodesically convex, not even between Gaussians; zero at q.
+
+    Source: docs/theory 2, row 4.
+
+    Example:
+        >>> from wopt.testing import GaussianTarget, gaussian_nodes
+        >>> one = torch.eye(1, dtype=torch.float64)
+        >>> g = ForwardKL(GaussianTarget([0.0], [[1.0]]))
+        >>> round(float(g.energy(gaussian_nodes(one[0], one, order=40))), 6)  # |m - n|^2/2
+        0.5
+    """
+
+    cites = ()
+
+    def value(self, t: Tensor) -> Tensor:
+        """Return w log w - w + 1 for w = e^-t, in the shape of t."""
+        return _reverse(t)
 
 
 @final
@@ -70,7 +161,6 @@ class FDivergence(RatioObjective):
     """
 
     cites = ("liese2006",)
-    minimum = 0.0
 
     def __init__(
         self,
@@ -89,7 +179,7 @@ class FDivergence(RatioObjective):
             float, Field(allow_inf_nan=False, description='the exponent, for f = "alpha"')
         ] = 0.5,
     ) -> None:
-        self.target = target
+        super().__init__(target)
         self.f, self.alpha = f, alpha
         if f == "kl":
             self.convexity = target.convexity

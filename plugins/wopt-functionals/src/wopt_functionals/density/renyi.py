@@ -9,6 +9,7 @@ from torch import Tensor
 
 import wopt
 from wopt import Capability, Particles
+from wopt_functionals.density.f_divergence import is_convex
 from wopt_functionals.means import centred, log_mean_exp
 from wopt_functionals.options import DensityTarget, not_one
 
@@ -98,8 +99,7 @@ class RenyiDivergence(_LogMean):
     def __init__(self, target: DensityTarget = wopt.named("gaussian"), alpha: _Order = 2.0) -> None:
         self.target = target
         self.alpha = alpha
-        convex = target.convexity is not None and target.convexity >= 0
-        self.convexity = 0.0 if convex and alpha > 1 else None
+        self.convexity = 0.0 if is_convex(target) and alpha > 1 else None
         self.minimum = 0.0 if Capability.NORMALISED in target.provides else None
         self._potential = target.potential
 

@@ -33,8 +33,14 @@ class PairKernel(abc.ABC):
         """Return how many numbers are held per pair of rows of this width."""
         return 1
 
+    def without_pairs(self, x: Tensor, y: Tensor, v: Tensor) -> Tensor | None:
+        """Return  sum_j v_j k(x_i, y_j), shape ``(n,)``, differentiable in x, by less than pairs.
 
-@final
+        Return ``None`` if there is no such way.
+        """
+        return None
+
+
 class RadialKernel(PairKernel):
     """k(x, y) = profile(|x - y|^2), for a profile that works elementwise in torch.
 

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from wopt_functionals.pairs.kernel import RadialKernel, root
+from wopt_functionals.pairs.line import distances_on_line
 
-__all__ = ["KernelName", "frequencies", "make_kernel"]
+__all__ = ["Distance", "KernelName", "frequencies", "make_kernel"]
 
 KernelName = Literal["gaussian", "laplace", "inverse_multiquadric", "energy"]
 
@@ -30,9 +31,19 @@ def make_kernel(name: KernelName, bandwidth: float) -> RadialKernel:
         "gaussian": lambda s: torch.exp(s * (-0.5 / h**2)),
         "laplace": lambda s: torch.exp(root(s) * (-1 / h)),
         "inverse_multiquadric": lambda s: torch.rsqrt(1 + s / h**2),
-        "energy": lambda s: -root(s),
     }
-    return RadialKernel(profiles[name])
+    return Distance() if name == "energy" else RadialKernel(profiles[name])
+
+
+class Distance(RadialKernel):
+    """k(x, y) = -|x - y|, on the line by sorting."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda squared: -root(squared))
+
+    def without_pairs(self, x: Tensor, y: Tensor, v: Tensor) -> Tensor | None:
+        """Return the sums on the line, shape ``(n,)``."""
+        return -distances_on_line(x[:, 0], y[:, 0], v) if x.shape[1] == 1 else None
 
 
 def frequencies(

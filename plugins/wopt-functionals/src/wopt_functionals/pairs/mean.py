@@ -50,21 +50,25 @@ def within(kernel: PairKernel, x: Tensor, w: Tensor, *, diagonal: bool) -> Tenso
 @torch.no_grad()
 def rows_between(kernel: PairKernel, x: Tensor, y: Tensor, v: Tensor) -> Tensor:
     """Return  sum_j v_j k(x_i, y_j)  for every i, shape ``(n,)``, without derivatives."""
-    parts = [
-        kernel.block(x[i : i + b], y, v, diagonal=None, slopes=False)[0]
-        for i, b in _blocks(kernel, x, y)
-    ]
-    return torch.cat(parts)
+    return _rows(kernel, x, y, v)
 
 
 @torch.no_grad()
 def rows_within(kernel: PairKernel, x: Tensor, w: Tensor, *, diagonal: bool) -> Tensor:
     """Return  sum_j w_j k(x_i, x_j)  for every i, shape ``(n,)``, normalised as :func:`within`."""
+    rows = _rows(kernel, x, x, w, diagonal=diagonal)
+    return rows if diagonal else rows / _off_diagonal(w)
+
+
+def _rows(kernel: PairKernel, x: Tensor, y: Tensor, v: Tensor, *, diagonal: bool = True) -> Tensor:
+    rows = kernel.without_pairs(x, y, v)
+    if rows is not None:
+        return rows
     parts = [
-        kernel.block(x[i : i + b], x, w, diagonal=None if diagonal else i, slopes=False)[0]
-        for i, b in _blocks(kernel, x, x)
+        kernel.block(x[i : i + b], y, v, diagonal=None if diagonal else i, slopes=False)[0]
+        for i, b in _blocks(kernel, x, y)
     ]
-    return torch.cat(parts) if diagonal else torch.cat(parts) / _off_diagonal(w)
+    return torch.cat(parts)
 
 
 class _Mean(torch.autograd.Function):
@@ -110,6 +114,10 @@ class _Mean(torch.autograd.Function):
 def _mean(
     x: Tensor, w: Tensor, y: Tensor, v: Tensor, kernel: PairKernel, same: bool | None
 ) -> Tensor:
+    rows = kernel.without_pairs(x, y, v)
+    if rows is not None:
+        # Of a symmetric kernel half of the derivative comes from either argument.
+        return w @ (rows if same is None else 2 * rows - rows.detach())
     return _Mean.apply(x, w, y, v, kernel, same)  # type: ignore[no-untyped-call]
 
 

@@ -24,8 +24,9 @@ def radial(name: KernelName, strength: float, power: float, dim: int) -> RadialK
         >>> float(radial("attraction_repulsion", 2.0, 1.0, dim=2).profile(torch.tensor(1.0)))
         -0.5
     """
+    if name == "quadratic":
+        return _Quadratic(strength)
     profiles: dict[str, Callable[[Tensor], Tensor]] = {
-        "quadratic": lambda s: s / 2,
         "power": lambda s: _power(s, power),
         "log": lambda s: -torch.log(s) / 2,
         "newtonian": _green(dim),
@@ -33,6 +34,17 @@ def radial(name: KernelName, strength: float, power: float, dim: int) -> RadialK
     }
     profile = profiles[name]
     return RadialKernel(lambda s: strength * profile(s))
+
+
+class _Quadratic(RadialKernel):
+    """a r^2/2, whose sums follow from mean and variance."""
+
+    def __init__(self, strength: float) -> None:
+        super().__init__(lambda squared: strength / 2 * squared)
+
+    def without_pairs(self, x: Tensor, y: Tensor, v: Tensor) -> Tensor:
+        mean = v @ y
+        return self.profile((x - mean).square().sum(1) + v @ (y - mean).square().sum(1))
 
 
 def is_singular(name: KernelName, power: float) -> bool:

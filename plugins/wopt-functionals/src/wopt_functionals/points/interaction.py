@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, final
 
@@ -31,8 +32,32 @@ Kernel = Annotated[
 ]
 
 
+class PairEnergy(wopt.Objective):
+    """Half the mean of a kernel over pairs of particles.
+
+    Attributes:
+        diagonal: Whether pairs of a particle with itself take part.
+    """
+
+    diagonal: bool
+
+    @abc.abstractmethod
+    def pairs(self, particles: Particles) -> tuple[PairKernel, Tensor]:
+        """Return the kernel, and a row for each particle, shape ``(n, f)``."""
+
+    def energy(self, particles: Particles) -> Tensor:
+        """Return half the mean over pairs, shape ``()``."""
+        return within(*self.pairs(particles), particles.shares(), diagonal=self.diagonal) / 2
+
+    @torch.no_grad()
+    def contributions(self, particles: Particles) -> Tensor:
+        """Return the first variation, shape ``(n,)``, shifted to have the energy as its mean."""
+        of_each = rows_within(*self.pairs(particles), particles.shares(), diagonal=self.diagonal)
+        return centred(particles, particles.mean(of_each) / 2, of_each)
+
+
 @final
-class Interaction(wopt.Objective):
+class Interaction(PairEnergy):
     """The interaction energy of a kernel W.
 
         G(rho) = E W(X - X')/2,    X, X' ~ rho independent.
@@ -103,35 +128,10 @@ class Interaction(wopt.Objective):
         attracts = kernel == "quadratic" or (kernel == "power" and power > 0)
         self.minimum = 0.0 if attracts and strength >= 0 else None
 
-    def energy(self, particles: Particles) -> Tensor:
-        """Return half the mean of W over pairs, shape ``()``."""
-        if self.kernel == "quadratic":
-            return particles.mean(self._quadratic(particles)) / 2
-        kernel = self._kernel(particles.dim)
-        x, w = particles.points, particles.shares()
-        return within(kernel, x, w, diagonal=self.diagonal) / 2
-
-    @torch.no_grad()
-    def contributions(self, particles: Particles) -> Tensor:
-        """Return the first variation, shape ``(n,)``, shifted to have the energy as its mean."""
-        if self.kernel == "quadratic":
-            of_each = self._quadratic(particles)
-        else:
-            kernel = self._kernel(particles.dim)
-            x, w = particles.points, particles.shares()
-            of_each = rows_within(kernel, x, w, diagonal=self.diagonal)
-        return centred(particles, particles.mean(of_each) / 2, of_each)
-
-    def _quadratic(self, particles: Particles) -> Tensor:
-        """Return sum_j w_j W(x_i - x_j), normalised like the estimate, from mean and variance."""
-        x, w = particles.points, particles.shares()
-        squared = (x - particles.mean(x)).square().sum(1)
-        rows = self.strength / 2 * (squared + particles.mean(squared))
-        return rows if self.diagonal else rows / (1 - w.square().sum())
-
-    def _kernel(self, dim: int) -> PairKernel:
-        if callable(self.kernel):
-            function: Callable[[Tensor], Tensor] = self.kernel
-            strength = self.strength
-            return Difference(lambda z: strength * function(z))
-        return radial(self.kernel, self.strength, self.power, dim)
+    def pairs(self, particles: Particles) -> tuple[PairKernel, Tensor]:
+        """Return W, and the points, shape ``(n, d)``."""
+        if not callable(self.kernel):
+            kernel = radial(self.kernel, self.strength, self.power, particles.dim)
+            return kernel, particles.points
+        function: Callable[[Tensor], Tensor] = self.kernel
+        return Difference(lambda z: self.strength * function(z)), particles.points

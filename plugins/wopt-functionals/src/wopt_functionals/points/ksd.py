@@ -10,9 +10,9 @@ from torch import Tensor
 
 import wopt
 from wopt import Capability, Particles
-from wopt_functionals.means import centred
 from wopt_functionals.options import Estimator
-from wopt_functionals.pairs.mean import rows_within, within
+from wopt_functionals.pairs.kernel import PairKernel
+from wopt_functionals.points.interaction import PairEnergy
 from wopt_functionals.points.score import target_score
 from wopt_functionals.points.stein import Stein
 
@@ -20,7 +20,7 @@ __all__ = ["KSD"]
 
 
 @final
-class KSD(wopt.Objective):
+class KSD(PairEnergy):
     """Half the squared kernel Stein discrepancy to a target q with score s = grad log q.
 
         G(rho) = E k_q(X, X')/2,    X, X' ~ rho independent,
@@ -70,20 +70,8 @@ class KSD(wopt.Objective):
         self.diagonal = estimator == "v"
         self.minimum = 0.0 if self.diagonal else None
 
-    def energy(self, particles: Particles) -> Tensor:
-        """Return half the mean of k_q over pairs, shape ``()``."""
-        rows = self._rows(particles)
-        return within(self.kernel, rows, particles.shares(), diagonal=self.diagonal) / 2
-
-    @torch.no_grad()
-    def contributions(self, particles: Particles) -> Tensor:
-        """Return the first variation, shape ``(n,)``, shifted to have the energy as its mean."""
-        rows, w = self._rows(particles), particles.shares()
-        of_each = rows_within(self.kernel, rows, w, diagonal=self.diagonal)
-        return centred(particles, particles.mean(of_each) / 2, of_each)
-
-    def _rows(self, particles: Particles) -> Tensor:
-        """Return points and scores side by side, shape ``(n, 2 d)``."""
-        assert self.target is not None
+    def pairs(self, particles: Particles) -> tuple[PairKernel, Tensor]:
+        """Return k_q, and points and scores side by side, shape ``(n, 2 d)``."""
         x = particles.points
-        return torch.cat([x, target_score(self.target, x)], dim=1)
+        assert self.target is not None
+        return self.kernel, torch.cat([x, target_score(self.target, x)], dim=1)

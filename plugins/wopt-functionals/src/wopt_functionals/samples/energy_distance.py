@@ -4,25 +4,15 @@ from __future__ import annotations
 
 from typing import final
 
-import torch
-from torch import Tensor
-
 import wopt
-from wopt import Capability, Particles
-from wopt.interfaces import Draws
-from wopt_functionals.means import centred
-from wopt_functionals.options import FEW_SAMPLES, SampledTarget, Samples
-from wopt_functionals.pairs.kernels import make_kernel
-from wopt_functionals.pairs.line import distances_on_line
-from wopt_functionals.pairs.mean import kernel_cross_mean, rows_between, rows_within, within
+from wopt_functionals.options import SampledTarget, Samples
+from wopt_functionals.samples.mmd import MMD
 
 __all__ = ["EnergyDistance"]
 
-_KERNEL = make_kernel("energy", 1.0)
-
 
 @final
-class EnergyDistance(wopt.Objective):
+class EnergyDistance(MMD):
     """The energy distance to samples of a target q.
 
         G(rho) = 2 E|X - Y| - E|X - X'| - E|Y - Y'|,    X, X' ~ rho,  Y, Y' ~ q,
@@ -39,6 +29,8 @@ class EnergyDistance(wopt.Objective):
     with Riesz kernels, 2023; docs/theory 2, row 13, and 2.2.
 
     Example:
+        >>> import torch
+        >>> from wopt import Particles
         >>> from wopt.testing import GaussianTarget
         >>> g = EnergyDistance(GaussianTarget([0.0], [[1.0]]))
         >>> at = [g.energy(Particles(torch.full((4, 1), x).double())) for x in (0.0, 1.0, 3.0)]
@@ -47,54 +39,10 @@ class EnergyDistance(wopt.Objective):
     """
 
     cites = ("szekely2013", "hertrich2024")
-    example = FEW_SAMPLES
-    needs = Capability.TARGET_SAMPLES
-    minimum = 0.0
+    factor = 2.0
 
     def __init__(
         self, target: SampledTarget = wopt.named("gaussian"), samples: Samples = 1000
     ) -> None:
-        self.target = target
-        self.draws = Draws(target, samples)
+        super().__init__(target, "energy", samples=samples)
         self.convexity = 0.0 if target.dim == 1 else None
-
-    def energy(self, particles: Particles) -> Tensor:
-        """Return the distance of the particles from the samples in use, shape ``()``."""
-        x, w = particles.points, particles.shares()
-        y = self.draws.points(x)
-        v = y.new_full((len(y),), 1 / len(y))
-        if particles.dim == 1:
-            line, detached = x[:, 0], x[:, 0].detach()
-            to_target = distances_on_line(line, y[:, 0], v)
-            # Half of the derivative comes from either argument.
-            own = 2 * distances_on_line(line, detached, w)
-            own = own - distances_on_line(detached, detached, w)
-            return w @ (2 * to_target - own) - self._of_target(y, v)
-        distances = within(_KERNEL, x, w, diagonal=True)
-        return distances - 2 * kernel_cross_mean(_KERNEL, x, w, y, v) - self._of_target(y, v)
-
-    @torch.no_grad()
-    def contributions(self, particles: Particles) -> Tensor:
-        """Return the first variation, shape ``(n,)``, shifted to have the energy as its mean."""
-        x, w = particles.points, particles.shares()
-        y = self.draws.points(x)
-        v = y.new_full((len(y),), 1 / len(y))
-        if particles.dim == 1:
-            own = distances_on_line(x[:, 0], x[:, 0], w)
-            other = distances_on_line(x[:, 0], y[:, 0], v)
-        else:
-            own = -rows_within(_KERNEL, x, w, diagonal=True)
-            other = -rows_between(_KERNEL, x, y, v)
-        energy = particles.mean(2 * other - own) - self._of_target(y, v)
-        return centred(particles, energy, 2 * (other - own))
-
-    def _of_target(self, y: Tensor, v: Tensor) -> Tensor:
-        """Return E|Y - Y'|, which no map changes."""
-
-        def mean() -> Tensor:
-            """Return the mean distance, shape ``()``."""
-            if y.shape[1] == 1:
-                return v @ distances_on_line(y[:, 0], y[:, 0], v)
-            return -within(_KERNEL, y, v, diagonal=True)
-
-        return self.draws.remember("of_target", y, mean)

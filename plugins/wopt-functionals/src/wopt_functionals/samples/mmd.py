@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, final
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -29,7 +29,6 @@ Bandwidth = Annotated[
 ]
 
 
-@final
 class MMD(wopt.Objective):
     """Half the squared maximum mean discrepancy to samples of a target q.
 
@@ -68,6 +67,7 @@ class MMD(wopt.Objective):
     cites = ("gretton2012", "arbel2019")
     example = FEW_SAMPLES
     needs = Capability.TARGET_SAMPLES
+    factor = 1.0
 
     def __init__(
         self,
@@ -110,7 +110,8 @@ class MMD(wopt.Objective):
             return (w @ self._cosines(x) - self._cosines(y).mean(0)).square().sum() / 2
         k, v = self._kernel(y), _equal(y)
         own = within(k, x, w, diagonal=self.diagonal)
-        return own / 2 - kernel_cross_mean(k, x, w, y, v) + self._of_target(k, y, v) / 2
+        cross = kernel_cross_mean(k, x, w, y, v)
+        return self.factor * (own / 2 - cross + self._of_target(k, y, v) / 2)
 
     @torch.no_grad()
     def contributions(self, particles: Particles) -> Tensor:
@@ -125,7 +126,7 @@ class MMD(wopt.Objective):
         own = rows_within(k, x, w, diagonal=self.diagonal)
         other = rows_between(k, x, y, v)
         energy = particles.mean(own / 2 - other) + self._of_target(k, y, v) / 2
-        return centred(particles, energy, own - other)
+        return self.factor * centred(particles, energy, own - other)
 
     def _kernel(self, y: Tensor) -> PairKernel:
         return make_kernel(self.kernel, self._length(y))
