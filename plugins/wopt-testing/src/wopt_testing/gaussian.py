@@ -19,7 +19,7 @@ from wopt.targets import jko_step, moments
 __all__ = [
     "AffineBlock",
     "GaussianProblem",
-    "GaussianTarget",
+    "NormalTarget",
     "gaussian_kl",
     "gaussian_nodes",
     "gaussian_problems",
@@ -68,7 +68,7 @@ class AffineBlock(FlowBlock):
         return torch.linalg.solve(self.matrix, (y - self.shift).T).T, -log_det.expand(len(y))
 
 
-class GaussianTarget(Target):
+class NormalTarget(Target):
     """N(mean, covariance) by its normalised potential, for tests without plugins.
 
     Args:
@@ -167,9 +167,9 @@ class GaussianProblem:
         """The dimension d."""
         return len(self.m)
 
-    def target(self) -> GaussianTarget:
+    def target(self) -> NormalTarget:
         """Return N(n, S)."""
-        return GaussianTarget(self.n.tolist(), self.s.tolist())
+        return NormalTarget(self.n.tolist(), self.s.tolist())
 
     def objective(self) -> Objective:
         """Return the registered objective ``kl`` to the target."""

@@ -276,9 +276,9 @@ class FreeSteps(Challenger):
 
     Example:
         >>> import wopt
-        >>> from wopt.testing import GaussianTarget
+        >>> from wopt.testing import NormalTarget
         >>> x = 3 + torch.randn(500, 1, generator=torch.Generator().manual_seed(0)).double()
-        >>> normal = GaussianTarget([0.0], [[1.0]])
+        >>> normal = NormalTarget([0.0], [[1.0]])
         >>> steps = FreeSteps(wopt.build("block", "affine"), normal, iterations=300)
         >>> abs(float(steps.fit(x[:400], x[400:], turn=2, seed=0)(x).mean()) + 1.4189) < 0.1
         True
