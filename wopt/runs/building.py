@@ -1,4 +1,4 @@
-"""build_problem: from a configuration and rows to the problem of a run, its missing options planned."""
+"""From a configuration and rows to the problem of a run, its missing options planned."""
 
 from __future__ import annotations
 

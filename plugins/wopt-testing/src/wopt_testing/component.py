@@ -186,6 +186,7 @@ def check_solver(solver: Solver) -> list[str]:
     sub = Subproblem(nodes, nodes.points, 1.0, objective)
 
     def loss(made: Any, rows: Tensor | None) -> Tensor:
+        """Return the subproblem's loss on rows of numbers ``(n,)``, or on all."""
         return (sub if rows is None else sub.rows(rows)).loss(made)
 
     solver = solver.of_step(0).varied(iterations=20, batch_size=len(nodes))

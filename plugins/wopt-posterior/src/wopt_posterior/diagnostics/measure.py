@@ -128,7 +128,7 @@ def _upper_side(
 
 
 def weighted(proposals: Tensor, smoothed: Smoothed) -> Reference:
-    """Return a model's draws with their weights as a sample of the target, each a family.
+    """Return a model's draws ``(n, d)`` and their weights as a sample, each draw a family.
 
     Example:
         >>> made = weighted(torch.ones(2, 1), smoothed_importance_weights(torch.zeros(2)))
