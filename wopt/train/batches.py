@@ -272,7 +272,7 @@ class BatchTraining:
         peaks = [group["lr"] for group in groups]
 
         def descend(batches: Iterator[Tensor | None], readings: Readings, height: float) -> bool:
-            """Iterate on rows ``(n,)`` at a fraction of peak rates; return whether losses are finite."""
+            """Iterate on rows ``(n,)`` at a fraction of peak rates; return if losses are finite."""
             given.before_each()
             with lowered(block, block.precision):
                 value = given.loss(block, next(batches))
