@@ -196,14 +196,18 @@ def _missing(row: Row, lines: Sequence[Line], name: str) -> Iterator[str]:
 
 
 def part(group: Group, lines: Sequence[Line], folder: Path = CONFIGS) -> str:
-    """Return what is made of a group's runs when pages are built: table, reasons, sources."""
+    """Return what is made when pages are built: words, picture, table, reasons, sources."""
     by_row = [(row, current(row, lines, group.name, folder)) for row in group.row]
+    parts = [group.text.strip()]
+    if any(line["status"] == "done" for _, some in by_row for line in some):
+        alt = f"{group.title or group.name}: every run of wopt beside published figures and rivals"
+        parts.append(f"![{alt}](images/evidence-{slug(group.name)}.svg)")
     table = [
         "| problem | measure | wopt | published, and rivals | better | also | seeds | CPU s |",
         "|---|---|---|---|---|---|---|---|",
         *(text for row, some in by_row for text in _lines(row, some)),
     ]
-    parts = ["\n".join([":::{container} evidence", *table, ":::"]), "\n".join(_words(by_row))]
+    parts += ["\n".join([":::{container} evidence", *table, ":::"]), "\n".join(_words(by_row))]
     sources: dict[str, dict[str, None]] = {}
     for one in (one for row in group.row for measure in row.measure for one in measure.published):
         sources.setdefault(one.source, {})[one.who] = None
@@ -213,16 +217,10 @@ def part(group: Group, lines: Sequence[Line], folder: Path = CONFIGS) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def section(group: Group, lines: Sequence[Line], folder: Path = CONFIGS) -> str:
-    """Return the section of a group: words, picture, and where its part comes in."""
-    name = slug(group.name)
-    parts = [f"## {group.title or group.name.capitalize()}", group.text.strip()]
-    runs = [line for row in group.row for line in current(row, lines, group.name, folder)]
-    if any(line["status"] == "done" for line in runs):
-        alt = f"{group.title or group.name}: every run of wopt beside published figures and rivals"
-        parts.append(f"![{alt}](images/evidence-{name}.svg)")
-    parts.append(f"```{{include}} auto_evidence/field-{name}.inc\n```")
-    return "\n\n".join(parts) + "\n"
+def section(group: Group) -> str:
+    """Return the section of a group: a heading, and where its part comes in."""
+    title = group.title or group.name.capitalize()
+    return f"## {title}\n\n```{{include}} auto_evidence/field-{slug(group.name)}.inc\n```\n"
 
 
 def summary(found: Sequence[Group], lines: Sequence[Line], folder: Path = CONFIGS) -> str:
@@ -249,4 +247,4 @@ def page(found: Sequence[Group], lines: Sequence[Line], folder: Path = CONFIGS) 
         versions=", ".join(sorted({line["wopt"] for line in lines})) or "has not run yet",
         summary=summary(found, lines, folder),
     )
-    return "\n".join([head, *(section(group, lines, folder) for group in found)])
+    return "\n".join([head, *map(section, found)])

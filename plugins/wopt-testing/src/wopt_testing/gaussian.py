@@ -19,6 +19,7 @@ from wopt.targets import jko_step, moments
 __all__ = [
     "AffineBlock",
     "GaussianProblem",
+    "GaussianTarget",
     "NormalTarget",
     "gaussian_kl",
     "gaussian_nodes",
@@ -101,6 +102,10 @@ class NormalTarget(Target):
             raise DataError(f"this target has dimension {self.dim}, not {dim}")
         z = torch.randn(n, self.dim, dtype=torch.float64, generator=rng)
         return self.mean + z @ torch.linalg.cholesky(self.covariance).T
+
+
+GaussianTarget = NormalTarget
+"""The name of version 1.0, for plugins that were written for it."""
 
 
 def gaussian_nodes(mean: Tensor, covariance: Tensor, order: int = 3) -> Particles:
