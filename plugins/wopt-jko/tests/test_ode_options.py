@@ -9,7 +9,7 @@ from by_hand import jacobians, normal
 import wopt
 from wopt.testing import check_block
 from wopt_jko import ODEBlock
-from wopt_jko.ode import adaptive
+from wopt_jko.ode import integrated as module
 from wopt_jko.ode.conv import Window
 
 NETS = [
@@ -292,7 +292,7 @@ def test_a_flow_that_explodes_is_nan():
 
 
 def test_without_torchdiffeq_the_error_says_what_to_do(monkeypatch):
-    monkeypatch.setattr(adaptive.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(module.adaptive.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(wopt.ConfigError, match=r"pip install \"wopt-jko\[adaptive\]\""):
         small(integrator="dopri5")
     small(integrator="rk4")
