@@ -2,7 +2,7 @@
 
     pip install --no-deps sbibm==1.1.0
     python benchmarks/sbibm_tasks.py [--budget 30] [--observations 1 2] [--out FILE] [TASK ...]
-    python benchmarks/sbibm_tasks.py --table FILE
+    python benchmarks/sbibm_tasks.py --table [--out FILE]
 
 Six tasks whose posterior density is known are written here in torch; of the package only its
 files are read: observations and 10,000 reference draws each. C2ST is sbibm's: the accuracy of a
@@ -177,20 +177,19 @@ def main():
     parser.add_argument("--budget", type=float, default=30.0)
     parser.add_argument("--observations", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--draws", type=int, default=10_000)
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--table", type=Path)
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".jsonl"))
+    parser.add_argument("--table", action="store_true")
     given = parser.parse_args()
     if given.table:
-        table([json.loads(line) for line in given.table.read_text().splitlines()])
+        table([json.loads(line) for line in given.out.read_text().splitlines()])
         return
     torch.set_num_threads(1)
     for task in given.tasks:
         for number in given.observations:
             line = json.dumps(measured(task, number, given.budget, given.draws))
             print(line, flush=True)
-            if given.out:
-                with given.out.open("a") as out:
-                    out.write(line + "\n")
+            with given.out.open("a") as out:
+                out.write(line + "\n")
 
 
 if __name__ == "__main__":

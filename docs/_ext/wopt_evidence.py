@@ -44,14 +44,14 @@ class Evidence:
         name: Of the part of a page that is made.
         file: Below ``benchmarks``: a measurement a line, in JSON, or a document of ``rows``.
         command: What prints the table: a script there, with its arguments; none if none does.
-        draw: Rows to a picture.
+        draw: Rows to a picture, if there is one.
         more: Rows to another table, or to the only one.
     """
 
     name: str
     file: str
     command: tuple[str, ...]
-    draw: Callable[[Sequence[Row]], Figure]
+    draw: Callable[[Sequence[Row]], Figure] | None = None
     more: Callable[[Sequence[Row]], str] | None = None
 
     @property
@@ -77,6 +77,7 @@ EVIDENCE = (
         for file in (f"several/{name}.jsonl",)
     ),
     Evidence("cells", "cells.jsonl", ("cells.py",), cells),
+    Evidence("sbibm", "sbibm_tasks.jsonl", ("sbibm_tasks.py",)),
     Evidence("likelihood", "likelihood/results.json", (), likelihood, of_likelihood),
 )
 
@@ -108,19 +109,23 @@ def table_of(evidence: Evidence) -> str:
     return done.stdout.strip().replace("nan%", "-")
 
 
+def drawn(figure: Figure, path: Path) -> list[str]:
+    """Save a figure for light and dark pages and return the Markdown of both."""
+    alt = text_of(figure)
+    pictures = save_both(figure, path.with_suffix(".png"))
+    plt.close(figure)
+    return [
+        IMAGE.format(name=path.name, alt=alt, which=which)
+        for path, which in zip(pictures, ("only-light", "only-dark"), strict=True)
+    ]
+
+
 def part(evidence: Evidence, rows: Sequence[Row], table: str, folder: Path) -> str:
     """Draw the picture into a folder and return the Markdown of picture and table."""
     if not rows:
         return "Nothing is stored yet.\n"
     fresh({}, None)
-    figure = evidence.draw(rows)
-    alt = text_of(figure)
-    pictures = save_both(figure, folder / f"{evidence.name}.png")
-    plt.close(figure)
-    shown = [
-        IMAGE.format(name=path.name, alt=alt, which=which)
-        for path, which in zip(pictures, ("only-light", "only-dark"), strict=True)
-    ]
+    shown = [] if evidence.draw is None else drawn(evidence.draw(rows), folder / evidence.name)
     tables = [table, "" if evidence.more is None else evidence.more(rows)]
     command = " ".join(["python", *evidence.command, "--table"])
     source = f"*{len(rows):,} runs of `benchmarks/{evidence.file}`"

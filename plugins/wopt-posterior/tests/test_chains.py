@@ -20,6 +20,7 @@ from wopt.testing import AffineBlock, NormalTarget
 from wopt_posterior.chains import Forward, log_density_at, seen_by_chains
 from wopt_posterior.reference import density_of, mode_of, move, reference_of
 from wopt_posterior.reference.moves import trajectory
+from wopt_posterior.reference.search import search
 
 MODES = torch.tensor([[6.0, 0.0], [-6.0, 0.0], [0.0, 7.0]]).double()
 MASSES = torch.tensor([0.5, 0.3, 0.2]).double()
@@ -104,6 +105,22 @@ def test_a_reference_sample_of_narrow_modes_loses_none():
     x = reference_of(target_of(lambda x: -four.potential(x)), 8, 0, wopt.Budget(), passes=1)
     shares, error = x.mean(four.components(x.points)[1])
     assert bool(((shares - 1 / 4).abs() < 4 * error).all())
+
+
+def test_a_narrower_mode_far_off_the_axes_is_found():
+    """One of two parts of N(0, I) and N(m, I/4) in d = 8, |m| = 10: few directions lead to it."""
+    far = torch.randn(8, dtype=torch.float64, generator=chance(5))
+    far = 10 * far / far.norm()
+
+    def log_prob(x):
+        parts = (x.square().sum(1), 4 * (x - far).square().sum(1) - 2 * 8 * math.log(2))
+        return torch.logaddexp(-parts[0] / 2, -parts[1] / 2)
+
+    rounds = search(density_of(target_of(log_prob)), 8, chance(6))
+    assert any(
+        bool(((g.means - far).norm(dim=1) < 0.1).any())
+        for _, g in zip(range(200), rounds, strict=False)
+    )
 
 
 def test_points_are_found_where_a_density_is_not_zero():

@@ -13,7 +13,7 @@ from wopt_posterior.diagnostics import SamplerReport, measure_flow, measure_samp
 from wopt_posterior.reference import Reference, reference_of
 
 KEYS = {
-    "elbo_error", "eubo_error", "missing", "missing_error",
+    "elbo_error", "eubo_error", "missing", "missing_error", "ascents",
     "elbo", "eubo", "log_z", "log_z_error", "ess", "k_hat", "k_hat_threshold", "reliable",
     "means", "means_error", "sds", "sds_error", "mode_weights", "lost_modes", "doubts", "draws",
     "truth", "corrected", "figures",

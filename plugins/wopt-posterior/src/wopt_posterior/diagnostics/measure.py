@@ -94,8 +94,8 @@ def measure_sampler(
         at = _log_ratio(target, model, drawn.points)
     log_z = bridge(log_w, at, drawn.weights)
     error = bridge_error(log_w, at, drawn, log_z)
-    own, names = _own(support), names or [f"x{j}" for j in range(proposals.shape[1])]
     warnings += _of_constant(known_log_z(target), log_z, error)
+    (elbo, elbo_error), own = mean_and_error(log_w), _own(support)
     found, lost, upper = None, None, _upper_side(None, log_w)
     if reference is not None and model is not None:
         there, rng = _log_ratio(target, model, reference.points), generator(seed, "compare")
@@ -104,7 +104,6 @@ def measure_sampler(
         lost = _lost_modes(target, drawn, reference, found, own, rng)
         error = math.hypot(error, log_z - bridge(log_w, there, reference.weights))
         warnings += _of_comparison(found, drawn, names, own)
-    elbo, elbo_error = mean_and_error(log_w)
     return SamplerReport(
         *(elbo, upper[0], log_z, error, effective_size(log_w)),
         *(smoothed.k_hat, smoothed.threshold, not warnings, tuple(warnings)),
@@ -115,6 +114,7 @@ def measure_sampler(
         lost_modes=lost,
         missing=None if found is None else found.missing,
         missing_error=None if found is None else found.error,
+        ascents=0 if reference is None else reference.ascents,
         draws=len(proposals),
     )
 
@@ -184,6 +184,7 @@ def _of_comparison(
     warnings: list[str] = []
     if found is None:
         return warnings
+    names = names or [f"x{j}" for j in range(drawn.points.shape[1])]
     if not found.decides:
         warnings.append(
             f"up to {found.most:.0%} of the target's mass may be missing without a sign of it: the "

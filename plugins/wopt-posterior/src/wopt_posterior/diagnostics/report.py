@@ -237,6 +237,7 @@ class SamplerReport(Typed):
         lost_modes: Modes of the reference sample without a draw; ``None`` without a comparison.
         missing, missing_error: Fraction of the target's mass where the model has almost no draw, by
             the reference sample, with its standard error; ``None`` without a comparison.
+        ascents: Number of ascents by which the reference sample's modes were sought.
         truth: Errors, where log Z, exact draws or the modes' weights are known.
         corrected: The model after rejection and resampling, if that was requested.
         figures: The target's own figures: accuracy, errors against reference draws, ...
@@ -268,6 +269,7 @@ class SamplerReport(Typed):
     eubo_error: float | None = None
     missing: float | None = None
     missing_error: float | None = None
+    ascents: int = 0
     truth: SamplerTruth | None = None
     corrected: Corrected | None = None
     figures: dict[str, float] = dataclasses.field(default_factory=dict)
@@ -278,6 +280,15 @@ class SamplerReport(Typed):
         """k-hat in words; a file cannot hold infinity, which is read back as NaN."""
         return f"{self.k_hat:.2g}" if math.isfinite(self.k_hat) else "infinite"
 
+    def _unseen(self) -> str:
+        """Return which modes neither sample can have, by the rule of three (95 %), in words."""
+        if not self.ascents:
+            return ""
+        return (
+            f"; modes were sought by {self.ascents:,} ascents: one to which fewer than 1 in "
+            f"{self.ascents // 3:,} lead may be missing"
+        )
+
     def text(self) -> str:
         """Return one sentence with the numbers; warnings come first."""
         eubo = "" if self.eubo is None else f", EUBO {self.eubo:.3g} (at least log Z)"
@@ -285,7 +296,7 @@ class SamplerReport(Typed):
         numbers = (
             f"log Z = {self.log_z:.3g} +- {self.log_z_error:.2g}, ELBO {self.elbo:.3g} (at most "
             f"log Z){eubo}; ESS {self.ess:.0f} of {self.draws}, k-hat "
-            f"{self.k_hat_text} ({against} {self.k_hat_threshold:.2g})"
+            f"{self.k_hat_text} ({against} {self.k_hat_threshold:.2g}){self._unseen()}"
         )
         if self.reliable:
             return numbers

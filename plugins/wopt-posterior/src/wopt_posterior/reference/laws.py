@@ -1,4 +1,4 @@
-"""The law from which sampling starts: modes of the target at their own widths, and a wide law."""
+"""The law from which sampling starts: modes of the target at their own widths, with wide tails."""
 
 from __future__ import annotations
 
@@ -11,37 +11,47 @@ __all__ = ["StartingMixture"]
 
 
 class StartingMixture:
-    """A mixture of normal laws.
+    """A mixture of equal parts: a normal law and a Cauchy law of each centre.
+
+    The normal law keeps the mass of a narrow mode, and the Cauchy law is wide at every scale.
 
     Args:
         means: Shape ``(k, d)``.
-        roots: Roots A of the covariances A A^T, shape ``(k, d, d)``.
-        weights: Shape ``(k,)``, positive.
+        roots: Roots A of the normal laws' covariances A A^T, and of the Cauchy laws' shapes, shape
+            ``(k, d, d)``.
 
     Example:
-        >>> law = StartingMixture(torch.zeros(1, 2), torch.eye(2)[None], torch.ones(1))
-        >>> value, slope = law(torch.ones(1, 2))
-        >>> round(float(value + 1 + math.log(2 * math.pi)), 6), slope.tolist()
-        (0.0, [[-1.0, -1.0]])
+        >>> law = StartingMixture(torch.zeros(1, 1), torch.eye(1)[None])
+        >>> value, slope = law(torch.ones(1, 1))
+        >>> normal, cauchy = math.exp(-0.5) / math.sqrt(2 * math.pi), 1 / (2 * math.pi)
+        >>> abs(float(value) - math.log((normal + cauchy) / 2)) < 1e-6, bool(slope < 0)
+        (True, True)
     """
 
-    def __init__(self, means: Tensor, roots: Tensor, weights: Tensor) -> None:
-        self.means, self.roots, self.weights = means, roots, weights / weights.sum()
+    def __init__(self, means: Tensor, roots: Tensor) -> None:
+        self.means, self.roots = means, roots
+        k, d = means.shape
         self._back = torch.linalg.inv(roots)
-        self._constant = self.weights.log() - torch.linalg.slogdet(roots)[1]
-        self._constant -= means.shape[1] / 2 * math.log(2 * math.pi)
+        scale = -torch.linalg.slogdet(roots)[1] - math.log(2 * k)
+        self._normal = scale - d / 2 * math.log(2 * math.pi)
+        self._cauchy = scale + math.lgamma((d + 1) / 2) - (d + 1) / 2 * math.log(math.pi)
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the log-density, shape ``(n,)``, and its gradient, ``(n, d)``, at ``(n, d)``."""
+        k, power = len(self.means), (x.shape[1] + 1) / 2
         away = (x - self.means[:, None]) @ self._back.mT
-        parts = self._constant[:, None] - away.square().sum(2) / 2
-        slope = -(parts.softmax(0)[:, :, None] * (away @ self._back)).sum(0)
-        return parts.logsumexp(0), slope
+        square = away.square().sum(2)
+        normal = self._normal[:, None] - square / 2
+        parts = torch.cat([normal, self._cauchy[:, None] - power * square.log1p()])
+        weights = parts.softmax(0)
+        pull = weights[:k] + weights[k:] * 2 * power / (1 + square)
+        return parts.logsumexp(0), -(pull[:, :, None] * (away @ self._back)).sum(0)
 
     def sample(self, count: int, rng: torch.Generator) -> Tensor:
-        """Return draws, shape ``(count, d)``, of each component in proportion to its weight."""
+        """Return draws, shape ``(count, d)``, as many of each component but for one."""
+        k, d = self.means.shape
         levels = (torch.arange(count) + torch.rand((), generator=rng)) / count
-        k = torch.searchsorted(self.weights.cumsum(0), levels.to(self.weights))
-        k = k.clamp_max(len(self.weights) - 1)
-        z = torch.randn(count, self.means.shape[1], generator=rng, dtype=self.means.dtype)
-        return self.means[k] + (self.roots[k] @ z[:, :, None])[:, :, 0]
+        of = (2 * k * levels).long().clamp_max(2 * k - 1)
+        z = torch.randn(count, d + 1, generator=rng, dtype=self.means.dtype)
+        z, wide = z[:, :d, None], torch.where(of < k, 1.0, z[:, d].abs())
+        return self.means[of % k] + (self.roots[of % k] @ z)[:, :, 0] / wide[:, None]

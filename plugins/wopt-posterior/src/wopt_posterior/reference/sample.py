@@ -17,7 +17,7 @@ from wopt.seeds import generator
 from wopt.statistics import even_power
 from wopt_posterior.reference.laws import StartingMixture
 from wopt_posterior.reference.moves import LogDensity, density_of, move, trajectory
-from wopt_posterior.reference.search import beginning
+from wopt_posterior.reference.search import STARTS, search
 
 __all__ = ["POINTS", "Reference", "reference_of", "sequence"]
 
@@ -51,6 +51,7 @@ class Reference:
             independent. Exact draws are families of one.
         log_z, log_z_error: log Z and its standard error, nats; NaN where exact draws say nothing.
         trajectories: Number of trajectories that the points made last.
+        ascents: Number of ascents by which modes were sought; 0 for exact draws.
     """
 
     points: Tensor
@@ -59,6 +60,7 @@ class Reference:
     log_z: float = math.nan
     log_z_error: float = math.nan
     trajectories: int = 0
+    ascents: int = 0
 
     @classmethod
     def exact(cls, draws: Tensor) -> Reference:
@@ -145,12 +147,13 @@ def reference_of(
 ) -> Reference:
     """Return a reference sample of a target: exact draws where it has them.
 
-    Others get as many passes of a tempered sampler as a third of the budget pays, one at least.
-    Then the points go on by Hamiltonian trajectories.
+    For others a third of the budget goes to the search for modes, a third to passes of a tempered
+    sampler, and the rest to Hamiltonian trajectories; one of each is made, at least.
 
     Args:
         budget: CPU seconds.
-        passes: Number of passes, in place of the budget; five trajectories a pass follow.
+        passes: Number of passes, in place of the budget, with five rounds of the search and five
+            trajectories for each.
         start: Points from which to start too, shape ``(k, d)``.
 
     Raises:
@@ -167,11 +170,13 @@ def reference_of(
     rng = generator(seed, "reference")
     if Capability.TARGET_SAMPLES in target.provides:
         return Reference.exact(target.sample(POINTS * (passes or 8), dim, rng))
-    density = density_of(target)
-    work = sequence(density, beginning(density, dim, rng, start), POINTS, rng)
-    found, _ = budget.share(1 / 3).run(work, recorded=passes)
+    density, rounds = density_of(target), None if passes is None else 5 * passes
+    base, made = budget.share(1 / 3).run(search(density, dim, rng, start), recorded=rounds)
+    assert base is not None
+    found, _ = budget.share(1 / 3).run(sequence(density, base, POINTS, rng), recorded=passes)
     assert found is not None
-    return found.travelled(target, budget, None if passes is None else 5 * passes, rng)
+    found = dataclasses.replace(found, ascents=made * STARTS)
+    return found.travelled(target, budget, rounds, rng)
 
 
 def sequence(

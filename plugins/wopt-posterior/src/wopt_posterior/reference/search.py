@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from wopt.errors import DataError
 from wopt_posterior.reference.laws import StartingMixture
 from wopt_posterior.reference.moves import LogDensity
-from wopt_posterior.reference.parts import mode_of
+from wopt_posterior.reference.parts import joined, mode_of
 
-__all__ = ["ascend", "beginning"]
+__all__ = ["STARTS", "ascend", "search"]
 
 _HISTORY, _HALVINGS, _SLOPE = 10, 12, 1e-4
-_STARTS = 64
-"""Points around the origin from which ascents start."""
+STARTS, _TRIED = 64, 32
+"""Ascents of a round, and points of which the highest is the start of one, at most."""
 _OUT = 8
-"""How often the distance from a mode is doubled along each coordinate."""
-_MOST, _ROUND = 40, 500
-"""Modes, and ascents of one round, at most."""
-_SCALES = 0.25, 1.0, 5.0
-"""Scales of the laws around the origin, which stand for parts without a highest point."""
+"""How often the distance from a mode is doubled, at most."""
+_MOST = 40
+"""Modes at most."""
 _GAIN = 1e-2
 """What a Newton step may gain at a mode, nats."""
 
@@ -116,58 +117,67 @@ def _direction(slope: Tensor, steps: list[Tensor], changes: list[Tensor]) -> Ten
 
 
 @torch.no_grad()
-def beginning(
+def search(
     density: LogDensity, dim: int, rng: torch.Generator, start: Tensor | None = None
-) -> StartingMixture:
-    """Return normal laws at the modes that are found, as they are and wide, and around the origin.
+) -> Iterator[StartingMixture]:
+    """Yield the laws of the origin and of the modes that are found.
 
-    Ascents start around the origin, at scales from 1/16 to 16, and then from each mode found so
-    far along each coordinate, at 2, 4, ..., 256 of its standard deviations. Curvature gives the
-    covariance of each.
+    Each round of ascents finds more. The first starts around the origin, at scales from 1/16 to 16.
+    Others start at 1 to 256 deviations from a mode, of all coordinates or of some: each at the
+    highest of several points that are equally likely in the normal law of that mode. A point where
+    another mode begins is the highest of them. Curvature gives the covariance of each mode.
 
     Args:
         start: Points from which ascents start too, shape ``(k, d)``.
     """
-    scale = torch.exp2(8 * torch.rand(_STARTS, 1, generator=rng).double() - 4)
-    starts = scale * torch.randn(_STARTS, dim, generator=rng, dtype=torch.float64)
+    scale = torch.exp2(8 * torch.rand(STARTS, 1, generator=rng).double() - 4)
+    starts = scale * torch.randn(STARTS, dim, generator=rng, dtype=torch.float64)
     starts = starts if start is None else torch.cat([start, starts])
     starts = starts[density(starts)[0].isfinite()]
     if not len(starts):
         raise DataError(
-            f"log_prob is finite at none of {_STARTS} points of its support around the origin of "
+            f"log_prob is finite at none of {STARTS} points of its support around the origin of "
             "the free coordinates; give `start`, points where it is"
         )
-    means, roots = starts[:0], starts.new_zeros(0, dim, dim)
-    while len(starts) and len(means) < _MOST:
-        new, width = _new_modes(density, ascend(density, starts), means, rng)
-        means, roots = torch.cat([means, new]), torch.cat([roots, width])
-        starts = _outwards(new, width)
-        starts = starts[torch.randperm(len(starts), generator=rng)[:_ROUND]]
-        starts = starts[density(starts)[0].isfinite()]
-    one, origin = torch.eye(dim).double(), torch.zeros(len(_SCALES), dim).double()
-    around = torch.stack([scale * one for scale in _SCALES])
-    means, roots = (
-        torch.cat([means, means, origin]),
-        torch.cat([roots, 2 * roots + 5 * one, around]),
-    )
-    return StartingMixture(means, roots, torch.ones(len(means)))
+    found = StartingMixture(torch.zeros(1, dim).double(), torch.eye(dim).double()[None])
+    while len(found.means) <= _MOST:
+        new, roots = _new_modes(density, ascend(density, starts), found.means[1:], rng)
+        means, roots = torch.cat([found.means, new]), torch.cat([found.roots, roots])
+        found = StartingMixture(means, roots)
+        yield found
+        starts = _far(density, found, rng)
 
 
-def _outwards(means: Tensor, roots: Tensor) -> Tensor:
-    """Return points along each coordinate from each mean, at doubling distances, either way."""
-    steps = torch.exp2(torch.arange(1, _OUT + 1)).to(means)
-    away = torch.cat([steps, -steps])[:, None, None] * torch.diag_embed(roots.norm(dim=2))[:, None]
-    return (means[:, None, None] + away).reshape(-1, means.shape[1])
+def _far(density: LogDensity, known: StartingMixture, rng: torch.Generator) -> Tensor:
+    """Return points away from known modes, each the highest of up to 32 at one distance."""
+    shape, dim = (STARTS, _TRIED), known.means.shape[1]
+    k = torch.randint(len(known.means), (STARTS,), generator=rng)
+    away = torch.randn(*shape, dim, generator=rng, dtype=torch.float64)
+    # Along a few coordinates, or many: modes that differ in one are common.
+    taken = dim ** -torch.rand(STARTS, 1, 1, generator=rng).double()
+    away = away * (torch.rand(*shape, dim, generator=rng) < taken)
+    away = away / away.norm(dim=2, keepdim=True).clamp_min(1e-300)
+    far = torch.exp2(_OUT * torch.rand(STARTS, 1, 1, generator=rng).double())
+    points = known.means[k, None] + far * away @ known.roots[k].mT
+    value = density(points.flatten(0, 1))[0].view(shape)
+    tried = torch.exp2(math.log2(_TRIED) * torch.rand(STARTS, 1, generator=rng))
+    value = torch.where(torch.arange(_TRIED) < tried, value, -torch.inf)
+    best = value.max(1)
+    return points[torch.arange(STARTS), best.indices][best.values.isfinite()]
 
 
 def _new_modes(
     density: LogDensity, ends: Tensor, known: Tensor, rng: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Return modes that no line joins to a known one, with roots of their covariances."""
+    new, roots = ends[:0], ends.new_zeros(0, *2 * ends.shape[1:])
+    if len(known) and len(ends):
+        ends = ends[~joined(density, ends, known[torch.cdist(ends, known).argmin(1)])]
+    if not len(ends):
+        return new, roots
     points = torch.cat([known, ends])
     part, value = mode_of(density, points, rng), density(points)[0]
     value[: len(known)] = torch.inf
-    new, roots = ends[:0], ends.new_zeros(0, *2 * ends.shape[1:])
     for k in range(min(int(part.max()) + 1, _MOST)):
         highest = int(torch.where(part == k, value, -torch.inf).argmax())
         root, gain = _curvature(density, points[highest])
@@ -184,5 +194,5 @@ def _curvature(density: LogDensity, x: Tensor) -> tuple[Tensor, float]:
         return torch.eye(len(x)).to(x), torch.inf
     values, vectors = torch.linalg.eigh((curvature + curvature.T) / 2)
     # Along a ridge, or where there is no mode, the curvature is zero or has the wrong sign.
-    root = vectors * values.abs().clamp_min(1e-4).rsqrt()
+    root = (vectors * values.abs().clamp_min(1e-4).rsqrt()) @ vectors.T
     return root, float((density(x[None])[1] @ root).square().sum()) / 2
