@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import wopt
-from wopt.testing import GaussianTarget, gaussian_kl, gaussian_nodes
+from wopt.testing import NormalTarget, gaussian_kl, gaussian_nodes
 from wopt_functionals import (
     Chi2,
     Entropy,
@@ -33,7 +33,7 @@ def pair(request):
 
 
 def target(n, s):
-    return GaussianTarget(n.tolist(), s.tolist())
+    return NormalTarget(n.tolist(), s.tolist())
 
 
 def near(value, exact, tolerance=1e-7):

@@ -60,5 +60,5 @@ def wopt_register(registry: Registry) -> None:
     for kind, name, path, summary in _COMPONENTS:
         registry.add(kind, name, f"wopt_measures.{path}", summary=summary)
     registry.add_command(
-        "data", "wopt_measures.command:command", summary="copy a data set of the examples"
+        "data", "wopt_measures.command:data_command", summary="copy a data set of the examples"
     )
