@@ -20,7 +20,7 @@ from wopt.testing import AffineBlock, NormalTarget
 from wopt_posterior.chains import Forward, log_density_at, seen_by_chains
 from wopt_posterior.reference import density_of, mode_of, move, reference_of
 from wopt_posterior.reference.moves import trajectory
-from wopt_posterior.reference.search import search
+from wopt_posterior.reference.search import search_modes
 
 MODES = torch.tensor([[6.0, 0.0], [-6.0, 0.0], [0.0, 7.0]]).double()
 MASSES = torch.tensor([0.5, 0.3, 0.2]).double()
@@ -116,7 +116,7 @@ def test_a_narrower_mode_far_off_the_axes_is_found():
         parts = (x.square().sum(1), 4 * (x - far).square().sum(1) - 2 * 8 * math.log(2))
         return torch.logaddexp(-parts[0] / 2, -parts[1] / 2)
 
-    rounds = search(density_of(target_of(log_prob)), 8, chance(6))
+    rounds = search_modes(density_of(target_of(log_prob)), 8, chance(6))
     assert any(
         bool(((g.means - far).norm(dim=1) < 0.1).any())
         for _, g in zip(range(200), rounds, strict=False)

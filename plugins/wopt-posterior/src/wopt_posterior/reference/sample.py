@@ -17,7 +17,7 @@ from wopt.seeds import generator
 from wopt.statistics import even_power
 from wopt_posterior.reference.laws import StartingMixture
 from wopt_posterior.reference.moves import LogDensity, density_of, move, trajectory
-from wopt_posterior.reference.search import STARTS, search
+from wopt_posterior.reference.search import STARTS, search_modes
 
 __all__ = ["POINTS", "Reference", "reference_of", "sequence"]
 
@@ -171,7 +171,7 @@ def reference_of(
     if Capability.TARGET_SAMPLES in target.provides:
         return Reference.exact(target.sample(POINTS * (passes or 8), dim, rng))
     density, rounds = density_of(target), None if passes is None else 5 * passes
-    base, made = budget.share(1 / 3).run(search(density, dim, rng, start), recorded=rounds)
+    base, made = budget.share(1 / 3).run(search_modes(density, dim, rng, start), recorded=rounds)
     assert base is not None
     found, _ = budget.share(1 / 3).run(sequence(density, base, POINTS, rng), recorded=passes)
     assert found is not None
