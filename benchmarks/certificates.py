@@ -30,7 +30,7 @@ from wopt.interfaces import Budget
 from wopt.particles import Particles
 from wopt.push import push
 from wopt.seeds import derive, generator
-from wopt_certify.challenge import ChallengeRows, challenge, portfolio
+from wopt_certify.challenge import ChallengeRows, challenge, challengers_for
 from wopt_measures.laws import known as of
 from wopt_measures.laws.bent import BananaLaw, FunnelLaw
 from wopt_measures.laws.spheres import ShellLaw, StudentLaw
@@ -111,7 +111,7 @@ def make(
     gap = log_p - rows["truth"].log_model["data"]
     begun = time.process_time()
     three = (rows[k] for k in ("fit", "hold", "judge"))
-    side = challenge(*three, portfolio(target), budget=Budget(budget), seed=place)
+    side = challenge(*three, challengers_for(target), budget=Budget(budget), seed=place)
     challenged = time.process_time() - begun
     return {
         "law": name,

@@ -70,7 +70,7 @@ def one(config: dict[str, Any]) -> dict[str, float]:
     import numpy as np
 
     from wopt.interfaces.listener import Listener
-    from wopt.runs.building import build
+    from wopt.runs.building import build_problem
     from wopt.runs.execute import begin
 
     one_thread()
@@ -97,7 +97,7 @@ def one(config: dict[str, Any]) -> dict[str, float]:
         if config["source"] == TABLE:
             config["source"] = TABLE | {"path": str(Path(folder) / "table.npy")}
         marks["start"] = time.process_time()  # a plan's trials are training
-        begin(build(config), Path(folder) / "run", Clock())
+        begin(build_problem(config), Path(folder) / "run", Clock())
     marks["report"] = time.process_time()
     return {part: marks[part] - ([0.0, *marks.values()][k]) for k, part in enumerate(PARTS)}
 

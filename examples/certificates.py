@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 import wopt
-from wopt.testing import AffineBlock, GaussianTarget, gaussian_kl, gaussian_nodes
+from wopt.testing import AffineBlock, NormalTarget, gaussian_kl, gaussian_nodes
 from wopt_certify.bounds import theorem_p
 
 matplotlib.use("svg")
@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 
 MEAN = torch.tensor([4.0, -3.0], dtype=torch.float64)
 COVARIANCE = torch.tensor([[3.0, 1.2], [1.2, 1.0]], dtype=torch.float64)
-TARGET = GaussianTarget([0.0, 0.0], [[1.0, -0.3], [-0.3, 0.5]])
+TARGET = NormalTarget([0.0, 0.0], [[1.0, -0.3], [-0.3, 0.5]])
 H, STEPS = 0.5, 24
 TOLERANCES = (0.3, 0.1, 0.03, 0.01)
 COLOURS = ("#D55E00", "#E69F00", "#009E73", "#0072B2")

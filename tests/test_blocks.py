@@ -9,7 +9,7 @@ from by_hand import jacobians
 
 import wopt
 from wopt import Capability
-from wopt.testing import GaussianTarget, check_block, jko_step, moments
+from wopt.testing import NormalTarget, check_block, jko_step, moments
 
 LAWS = {
     Capability.LOG_DET: "log_det_is_exact",
@@ -125,7 +125,7 @@ def test_a_step_trained_on_samples_meets_the_closed_form(name, gaussian):
     (x, law), (options, rate) = gaussian, TRAINED[name]
     jko, block = {"name": "jko", "step_size": 1.0}, {"name": name, **options}
     how = {"iterations": 200, "batch_size": 500, "learning_rate": rate}
-    found = solved(x, 4000, block, jko, GaussianTarget(*law), **how)
+    found = solved(x, 4000, block, jko, NormalTarget(*law), **how)
     exact = jko_step(x.mean(0), torch.cov(x.T, correction=0), *law, 1.0)
     # The step moves the mean by 0.75 and the variances by 1.0; 0.05 is the trained maps' noise.
     moved = wopt.Particles.start(found.flow(x)[0].detach())
@@ -140,5 +140,5 @@ def test_other_schemes_take_zukos(scheme, gaussian):
     block = {"name": "coupling", "hidden": [32], "transforms": 2}
     how = {"iterations": 40, "batch_size": 200, "learning_rate": 1e-2}
     table = {"name": scheme, "step_size": 0.1}
-    found = solved(x[:2000], 1000, block, table, GaussianTarget(*law), **how)
+    found = solved(x[:2000], 1000, block, table, NormalTarget(*law), **how)
     assert found.history[-1].energy_change < 0

@@ -13,7 +13,7 @@ from wopt.interfaces import support_of
 from wopt.runs.loading import load_run
 from wopt.seeds import derive
 from wopt.tensors import read_tensors, write_tensors
-from wopt.testing import AffineBlock, GaussianTarget
+from wopt.testing import AffineBlock, NormalTarget
 
 
 def ode(dim=2, seed=0, size=0.3, steps=12):
@@ -105,7 +105,7 @@ def test_an_affine_flow_is_the_gaussian_it_must_be():
     block = AffineBlock(2).double()
     block.matrix.data = torch.tensor([[0.5, 0.2], [0.0, 2.0]]).double()
     block.shift.data = torch.tensor([1.0, -3.0]).double()
-    target = GaussianTarget(mean=[0.0, 1.0], covariance=[[2.0, 0.3], [0.3, 1.0]])
+    target = NormalTarget(mean=[0.0, 1.0], covariance=[[2.0, 0.3], [0.3, 1.0]])
     transform = whitening()
     flow = Flow(Chain([block.freeze()], transform), target)
     # x = t^-1 (A^-1 (z - b)), so its law is Gaussian with these moments.

@@ -9,7 +9,7 @@ from by_hand import root, w2_squared
 import wopt
 from wopt.testing import (
     AffineBlock,
-    GaussianTarget,
+    NormalTarget,
     gaussian_kl,
     gaussian_nodes,
     jko_step,
@@ -100,7 +100,7 @@ def test_nodes_integrate_polynomials(gaussians):
 @pytest.mark.parametrize("case", CASES)
 def test_the_affine_block_meets_every_step(gaussians, case):
     g, steps = gaussians[case], [0.5, 2.0, 1.0]
-    target = GaussianTarget(mean=g.n.tolist(), covariance=g.s.tolist())
+    target = NormalTarget(mean=g.n.tolist(), covariance=g.s.tolist())
     found = wopt.solve(
         gaussian_nodes(g.m, g.c),
         objective={"name": "kl", "target": target},

@@ -11,7 +11,7 @@ from wopt.data.table_transform import fit_transform
 from wopt.errors import DataError, RunError
 from wopt.plan import Facts, plan
 from wopt.push import push
-from wopt.runs.building import build
+from wopt.runs.building import build_problem
 from wopt.runs.memory import Rows
 from wopt.runs.preparation import prepare
 from wopt.seeds import derive
@@ -181,7 +181,7 @@ def test_rows_are_read_once_and_placed_once(monkeypatch):
 
     monkeypatch.setattr(wopt.data.transform.AffineTransform, "move", counted)
     source = Rows(normal(30_000, 3), preprocess="auto")
-    found = build({"source": source, "plan": {"budget": 1}})
+    found = build_problem({"source": source, "plan": {"budget": 1}})
     assert len(loads) == 1
     assert moves.count(24_000) == 1
     assert found.config.source.preprocess == "whiten"
@@ -190,7 +190,7 @@ def test_rows_are_read_once_and_placed_once(monkeypatch):
 def test_rows_that_cannot_be_whitened_are_standardised():
     x = normal(8, 12)
     source = Rows(x, preprocess="auto")
-    found = build({"source": source, "plan": {"budget": 1}})
+    found = build_problem({"source": source, "plan": {"budget": 1}})
     assert found.config.source.preprocess == "standardise"
     expected = Rows(x, preprocess="standardise").load(derive(0, "source"))
     assert torch.equal(found.dataset.transform.matrix, expected.transform.matrix)

@@ -10,7 +10,7 @@ from wopt import Particles
 from wopt.component import options_model
 from wopt.host import host
 from wopt.interfaces.objective import energy_derivatives
-from wopt.testing import GaussianTarget, gaussian_nodes
+from wopt.testing import NormalTarget, gaussian_nodes
 
 TRANSPORT = ("barycenter", "sinkhorn", "wasserstein")
 SAMPLED = {"samples": 40}
@@ -76,7 +76,7 @@ each = pytest.mark.parametrize(
 
 def gaussian(dim, shift=0.0):
     mean, covariance = [0.3 + shift, -0.1], [[1.5, 0.3], [0.3, 1.0]]
-    return GaussianTarget(mean[:dim], [row[:dim] for row in covariance[:dim]])
+    return NormalTarget(mean[:dim], [row[:dim] for row in covariance[:dim]])
 
 
 def make(name, options, dim=2):

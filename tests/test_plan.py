@@ -10,9 +10,9 @@ import wopt
 from wopt import ConfigError
 from wopt.config.model import to_table, validate
 from wopt.interfaces.budget import Budget
-from wopt.plan import Facts, apply, facts_of, plan, portfolio, race, seconds_of
+from wopt.plan import Facts, facts_of, plan, portfolio, race, seconds_of
 from wopt.plan.trials import Trial, beats
-from wopt.runs.building import build
+from wopt.runs.building import build_problem
 from wopt.runs.memory import Rows
 from wopt.runs.preparation import prepare
 from wopt.testing import AffineBlock
@@ -52,7 +52,7 @@ def test_a_budget_that_is_no_time_is_refused(bad):
 @each
 def test_every_plan_is_a_valid_configuration(name):
     for found in portfolio(SHAPES[name]):
-        config = validate(apply(found, {"source": "toy"}))
+        config = validate(found.fill({"source": "toy"}))
         assert to_table(config)["stop"]["steps"] == 1
         assert config.scheme.step_size(0) == 100
         assert found.summary.count("\n") == 0
@@ -87,7 +87,7 @@ def test_what_is_given_wins():
         "solver": {"weight_decay": 0.0},
         "stop": {"steps": 3},
     }
-    table = apply(plan(MAGIC), given)
+    table = plan(MAGIC).fill(given)
     assert table["block"]["bins"] == 5
     assert table["block"]["transforms"] == 4
     assert table["scheme"] == {"name": "jko", "step_size": 2.0}
@@ -99,7 +99,7 @@ def test_what_is_given_wins():
 
 @pytest.mark.parametrize("block", ["ode", {"name": "ode", "width": 8}])
 def test_another_block_is_not_given_options_of_the_planned_one(block):
-    table = apply(plan(SHAPES["few"]), {"source": "toy", "block": block})
+    table = plan(SHAPES["few"]).fill({"source": "toy", "block": block})
     assert to_table(validate(table))["block"]["name"] == "ode"
     assert "weight_decay" not in table["solver"]
     assert table["scheme"]["step_size"] == 8.0
@@ -107,19 +107,19 @@ def test_another_block_is_not_given_options_of_the_planned_one(block):
 
 def test_an_instance_is_another_block():
     block = AffineBlock(2)
-    table = apply(plan(MAGIC), {"source": "toy", "block": block, "solver": wopt.InnerSolver()})
+    table = plan(MAGIC).fill({"source": "toy", "block": block, "solver": wopt.InnerSolver()})
     assert table["block"] is block
     assert isinstance(table["solver"], wopt.Solver)
 
 
 def test_another_scheme_replaces_the_planned_one():
-    table = apply(plan(MAGIC), {"source": "toy", "scheme": "bdf2"})
+    table = plan(MAGIC).fill({"source": "toy", "scheme": "bdf2"})
     assert table["scheme"] == {"name": "bdf2"}
 
 
 def ready(found):
     source = Rows(BENT)
-    return prepare(validate(apply(found, {"source": source})), source.load(0))
+    return prepare(validate(found.fill({"source": source})), source.load(0))
 
 
 def test_a_plan_that_cannot_learn_loses_wherever_it_stands():
@@ -163,7 +163,7 @@ def test_training_goes_on_from_the_trials_and_their_record_repeats_it(preprocess
     assert len(made.problem.begun()[1]) == 1
     assert all((" " in name) == (preprocess == "auto") for name in made.config.plan.tried)
     solver = repeated(made.problem.solver, solution.history)
-    problem = dataclasses.replace(build(made.config), solver=solver)
+    problem = dataclasses.replace(build_problem(made.config), solver=solver)
     (state, again), *_ = iterate(problem, problem.begin())
     assert again.schedules == record.schedules
     one, two = (block.state_dict() for block in (state.block, solution.state.block))
@@ -172,7 +172,7 @@ def test_training_goes_on_from_the_trials_and_their_record_repeats_it(preprocess
 
 def test_nothing_is_tried_where_something_to_choose_is_given():
     for given in ({"block": "affine"}, {"solver": {"iterations": 3}}):
-        prepared = build({"source": Rows(BENT), "plan": {"budget": 2}, **given})
+        prepared = build_problem({"source": Rows(BENT), "plan": {"budget": 2}, **given})
         assert "tried" not in prepared.config.plan.told
         assert prepared.problem.begun is None
 

@@ -7,7 +7,7 @@ from by_hand import root
 import wopt
 from wopt.interfaces.subproblem import Stationarity
 from wopt.stein import affine_residual
-from wopt.testing import GaussianTarget, gaussian_nodes, jko_step
+from wopt.testing import NormalTarget, gaussian_nodes, jko_step
 
 CASES = ["line", "commuting", "rotated", "five"]
 
@@ -38,7 +38,7 @@ def true_residual(g, matrix, shift, x, h):
 def kl_to(g):
     return wopt.build(
         "objective",
-        {"name": "kl", "target": GaussianTarget(mean=g.n.tolist(), covariance=g.s.tolist())},
+        {"name": "kl", "target": NormalTarget(mean=g.n.tolist(), covariance=g.s.tolist())},
     )
 
 

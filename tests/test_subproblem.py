@@ -9,7 +9,7 @@ import wopt
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.subproblem import Subproblem
 from wopt.statistics import mean_and_error
-from wopt.testing import AffineBlock, GaussianTarget, gaussian_nodes, jko_step, moments
+from wopt.testing import AffineBlock, NormalTarget, gaussian_nodes, jko_step, moments
 
 H = 0.4
 
@@ -51,7 +51,7 @@ def sub(kl):
 
 def test_a_scheme_of_five_lines_makes_an_exact_step():
     m, c = torch.tensor([1.5, -0.5]).double(), torch.diag(torch.tensor([1.8, 0.5])).double()
-    target = GaussianTarget([0.0, 0.3], [[1.2, 0.0], [0.0, 0.8]])
+    target = NormalTarget([0.0, 0.3], [[1.2, 0.0], [0.0, 0.8]])
     found = wopt.solve(
         gaussian_nodes(m, c),
         objective=wopt.build("objective", {"name": "kl", "target": target}),

@@ -12,7 +12,7 @@ from wopt.config.model import validate
 from wopt.interfaces.listener import Listener
 from wopt.plan import Outcome
 from wopt.runs import threads
-from wopt.runs.building import build
+from wopt.runs.building import build_problem
 from wopt.runs.execute import resume, run_config
 from wopt.runs.preparation import prepare
 from wopt.runs.threads import Lap, best_of, laps_of, with_threads
@@ -199,7 +199,7 @@ def test_plans_are_timed_with_the_number(tiny, monkeypatch, default):
         lambda plans, *_: seen.append(torch.get_num_threads()) or Outcome(plans[0], (5.0,)),
     )
     planned = {"source": tiny["source"], "plan": {"budget": 5}}
-    prepared = build(planned)
+    prepared = build_problem(planned)
     assert seen == [1]
     assert prepared.config.run.threads == 1
 

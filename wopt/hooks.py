@@ -47,8 +47,9 @@ CANDIDATES = {
 def wopt_register(registry: Registry) -> None:
     """Register the components and the commands."""
     for name, summary in (READING | OTHERS).items():
-        path = f"wopt.cli.{name.replace('-', '_')}:command"
-        registry.add_command(name, path, summary=summary, reads=name in READING)
+        registry.add_command(
+            name, f"wopt.cli.{name}:{name}_command", summary=summary, reads=name in READING
+        )
     for name, (cls, summary) in SOLVERS.items():
         registry.add("solver", name, f"wopt.train.solvers:{cls}", summary=summary)
     for name, (cls, summary) in CANDIDATES.items():

@@ -10,7 +10,7 @@ from wopt.data.columns import Column, Columns
 from wopt.data.quantile_transform import QuantileTransform, normal_log_density
 from wopt.data.table_transform import curve_of, fit_transform
 from wopt.particles import split_conditions
-from wopt.runs.building import build
+from wopt.runs.building import build_problem
 from wopt.runs.memory import Rows
 from wopt.runs.preparation import log_density_of, particles_of
 from wopt.seeds import derive
@@ -152,7 +152,7 @@ CHOSEN = {
 @pytest.mark.parametrize("name", CHOSEN)
 def test_the_planner_bends_columns_that_gain_and_can_be_whitened(name):
     rows, how = CHOSEN[name]
-    found = build(
+    found = build_problem(
         {"source": Rows(rows(), preprocess="auto"), "plan": {"budget": 1}, "block": "affine",
          "solver": {"iterations": 1}}
     )  # fmt: skip
@@ -163,5 +163,5 @@ def test_the_planner_bends_columns_that_gain_and_can_be_whitened(name):
 
 def test_the_planner_smooths_no_curved_columns():
     table = {"source": Rows(normal(300, 2).exp() ** 2, preprocess="auto"), "smooth_time": 0.01}
-    found = build({**table, "plan": {"budget": 1}, "solver": {"iterations": 1}})
+    found = build_problem({**table, "plan": {"budget": 1}, "solver": {"iterations": 1}})
     assert found.config.source.preprocess == "whiten"

@@ -17,7 +17,7 @@ from wopt.parallel.launch import launched
 from wopt.parallel.rows import own_draws
 from wopt.particles import Particles
 from wopt.push import push
-from wopt.runs import advance, build
+from wopt.runs import advance, build_problem
 from wopt.runtime import Runtime
 from wopt.testing import AffineBlock
 from wopt.train.wrappers import spread
@@ -129,7 +129,7 @@ def test_every_objective_has_the_same_gradient_in_shards(chosen):
 
 
 def solved(of, start, log_density=None, **table):
-    problem = build(table, (start, start), runtime=Runtime(of))
+    problem = build_problem(table, (start, start), runtime=Runtime(of))
     problem = dataclasses.replace(problem, log_density=log_density)
     solution = advance(problem, problem.begin(), False)
     assert solution.status == "done", solution.reason

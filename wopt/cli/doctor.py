@@ -14,7 +14,7 @@ from wopt.distributions import SHIPPED, foreign, how_to_get, installed
 from wopt.errors import ConfigError
 from wopt.reading import printable
 
-__all__ = ["command"]
+__all__ = ["doctor_command"]
 
 _PACKAGES = ("wopt-core", "torch", "numpy", "pydantic", "pluggy", "safetensors", "click", "rich")
 
@@ -27,7 +27,7 @@ _PACKAGES = ("wopt-core", "torch", "numpy", "pydantic", "pluggy", "safetensors",
     metavar="FILE",
     help="Save the model of all steps of DIRECTORY that can be read, for wopt.load.",
 )
-def command(directory: Path | None, rescue: Path | None) -> int:
+def doctor_command(directory: Path | None, rescue: Path | None) -> int:
     """Report versions, devices, and every plugin or component that does not load, and why.
 
     With the DIRECTORY of a run: which of its files are damaged, what can be rescued, and how.

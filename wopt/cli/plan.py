@@ -8,7 +8,7 @@ import click
 
 from wopt.cli.output import json_option, print_json, waiting
 
-__all__ = ["command"]
+__all__ = ["plan_command"]
 
 
 @click.command("plan")
@@ -18,7 +18,7 @@ __all__ = ["command"]
 )
 @click.option("--set", "settings", multiple=True, metavar="K=V", help="Override an option.")
 @json_option
-def command(data: Path, budget: str | None, settings: tuple[str, ...], as_json: bool) -> None:
+def plan_command(data: Path, budget: str | None, settings: tuple[str, ...], as_json: bool) -> None:
     """Show the options that would be chosen for DATA, a data file or a configuration, and why.
 
     The options are printed as a configuration that `wopt run` takes. Candidates are tried for up to
@@ -32,9 +32,9 @@ def command(data: Path, budget: str | None, settings: tuple[str, ...], as_json: 
     table = config_table(data, settings, budget)
     with waiting("trying options", quiet=as_json):
         from wopt.config.model import to_table
-        from wopt.runs.building import build
+        from wopt.runs.building import build_problem
 
-        prepared = build({"plan": {}, **table}, where=str(data))
+        prepared = build_problem({"plan": {}, **table}, where=str(data))
     assert prepared.config.plan is not None
     if as_json:
         print_json({"told": prepared.config.plan.told, "config": to_table(prepared.config)})

@@ -9,14 +9,14 @@ import click
 from wopt.errors import WoptError
 from wopt.host import host
 
-__all__ = ["command"]
+__all__ = ["plugins_command"]
 
 
 @click.command("plugins")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--kind", help="Only components of this kind.")
 @click.option("--failed", is_flag=True, help="Only failed plugins; imports all components.")
-def command(as_json: bool, kind: str | None, failed: bool) -> None:
+def plugins_command(as_json: bool, kind: str | None, failed: bool) -> None:
     """List plugins and the components they bring."""
     if failed:
         _import_all()

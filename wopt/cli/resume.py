@@ -17,7 +17,7 @@ from wopt.cli.output import (
     waiting,
 )
 
-__all__ = ["command"]
+__all__ = ["resume_command"]
 
 
 @click.command("resume")
@@ -25,7 +25,7 @@ __all__ = ["command"]
 @verbose_option
 @quiet_option
 @json_option
-def command(directory: Path, verbose: bool, quiet: bool, as_json: bool) -> int:
+def resume_command(directory: Path, verbose: bool, quiet: bool, as_json: bool) -> int:
     """Continue the run in DIRECTORY from its last finished step.
 
     On the CPU the result is the same, to the bit, as that of an unbroken run.

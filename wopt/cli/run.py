@@ -17,7 +17,7 @@ from wopt.cli.output import (
     waiting,
 )
 
-__all__ = ["command"]
+__all__ = ["run_command"]
 
 
 @click.command("run")
@@ -32,7 +32,7 @@ __all__ = ["command"]
 @verbose_option
 @quiet_option
 @json_option
-def command(
+def run_command(
     config: Path,
     out: Path | None,
     settings: tuple[str, ...],

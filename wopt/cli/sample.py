@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wopt.flow import Flow
     from wopt.runs.loading import LoadedRun
 
-__all__ = ["command"]
+__all__ = ["sample_command"]
 
 _COPIES = 3
 """Least number of copies of the samples in memory: noise, images, the table."""
@@ -65,7 +65,7 @@ _COPIES = 3
 @click.option("--velocities", is_flag=True, help="More columns: the velocity, with --time.")
 @quiet_option
 @json_option
-def command(
+def sample_command(
     directory: Path,
     number: int,
     out: Path,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from wopt.runs.loading import LoadedRun
 
-__all__ = ["command"]
+__all__ = ["score_command"]
 
 
 @click.command("score")
@@ -26,7 +26,7 @@ __all__ = ["command"]
 @click.option("--key", help="Name of the array in an npz file.")
 @quiet_option
 @json_option
-def command(
+def score_command(
     directory: Path, data: Path, out: Path, key: str | None, quiet: bool, as_json: bool
 ) -> None:
     """Write the log-likelihood of every row of DATA under the model in DIRECTORY, in nats.

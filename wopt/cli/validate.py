@@ -12,7 +12,7 @@ from wopt.cli.output import json_option, print_json, waiting
 if TYPE_CHECKING:
     from wopt.runs.preparation import Prepared
 
-__all__ = ["command"]
+__all__ = ["validate_command"]
 
 
 @click.command("validate")
@@ -20,7 +20,7 @@ __all__ = ["command"]
 @click.option("--set", "settings", multiple=True, metavar="K=V", help="Override an option.")
 @click.option("--show", is_flag=True, help="Print the resolved configuration.")
 @json_option
-def command(config: Path, settings: tuple[str, ...], show: bool, as_json: bool) -> None:
+def validate_command(config: Path, settings: tuple[str, ...], show: bool, as_json: bool) -> None:
     """Check CONFIG for all that `wopt run` would refuse before its first step.
 
     Names, options and the fit of the parts are checked, the data are read and preprocessed, and
@@ -29,14 +29,14 @@ def command(config: Path, settings: tuple[str, ...], show: bool, as_json: bool) 
     import tomli_w
 
     with waiting("reading the data", quiet=as_json):
-        from wopt.cli.common import read, warn_of_plugins
+        from wopt.cli.common import read_config, warn_of_plugins
         from wopt.config.model import to_table
-        from wopt.runs.building import build
+        from wopt.runs.building import build_problem
 
         warn_of_plugins()
-        chosen = read(config, settings)
+        chosen = read_config(config, settings)
         chosen.source.check()
-        prepared = build(chosen)
+        prepared = build_problem(chosen)
     if show:
         click.echo(tomli_w.dumps(to_table(chosen)))
         return

@@ -136,6 +136,7 @@ class CellTransform(Bijection):
         rest = self.cells.rest
 
         def of(side: Tensor, other: Tensor) -> Tensor:
+            """Return t of rows ``(n,)`` from one side, where cells of the other have a mass."""
             log_share = torch.where(
                 other > 0,
                 ((torch.special.ndtr(side) - other) / rest).clamp(_TINY, 1).log(),

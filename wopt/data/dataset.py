@@ -223,9 +223,11 @@ def smooth_dataset(dataset: Dataset, time: float, seed: int) -> Dataset:
     transform, draw = dataset.transform, dataset.sample
 
     def rows(x: Tensor, rng: torch.Generator) -> Tensor:
+        """Return smoothed rows, shape ``(n, d)``."""
         return transform.inverse(smoothed(transform.move(x), time, rng))[0]
 
     def sample(n: int, rng: torch.Generator) -> Tensor:
+        """Return smoothed draws, shape ``(n, d)``."""
         assert draw is not None
         return rows(draw(n, rng), rng)
 

@@ -68,6 +68,7 @@ def relation(y: Tensor, x: Tensor) -> tuple[Tensor, float] | None:
     rounding = min(_SINGLE * size, _NEAR * spread)
 
     def intercept(weights: Tensor) -> float | None:
+        """Return b for weights, shape ``(d,)``, if y is x w + b but for rounding."""
         rest = y - x @ weights
         middle = float(rest.median())
         b = next((b for d in range(9) if abs((b := round(middle, d)) - middle) < rounding), middle)

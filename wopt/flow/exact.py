@@ -187,17 +187,20 @@ def _mended(
     aimed = y.clone()
 
     def correct(rows: Tensor) -> bool:
+        """Aim at y plus the miss, at rows ``(n,)``; return whether any improved."""
         aimed[rows] += y[rows] - at[rows]
         new = maps.rows(rows).undo(aimed[rows])
         return bool(_take(rows, maps, new, x, y, at, log_det).any())
 
     def refine(rows: Tensor) -> bool:
+        """Refine the blocks and invert anew at rows ``(n,)``; return whether any could be."""
         finer = bool(sum(block.refine() for block in maps.blocks))
         if finer:
             _take(rows, maps, maps.rows(rows).undo(y[rows]), x, y, at, log_det)
         return finer
 
     def newton(rows: Tensor) -> bool:
+        """Make a step of Newton's method at rows ``(n,)``; return whether any improved."""
         return _newton_step(rows, maps, x, y, at, log_det)
 
     least = _NEWTON if y.shape[1] <= _FEW else 0

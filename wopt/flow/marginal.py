@@ -103,6 +103,7 @@ def imputed(flow: Flow, x: Any, how: Literal["draw", "mean"], rng: torch.Generat
     where = gaps.any(1).nonzero()[:, 0]
 
     def of(values: Tensor, log_weights: Tensor) -> Tensor:
+        """Return a row of each ``(n, K, r)`` by weights ``(n, K)``: a draw, or the mean."""
         weights = log_weights.softmax(1).nan_to_num(1 / DRAWS)
         if how == "draw":
             chosen = weights.multinomial(1, generator=rng)[:, 0]
@@ -183,7 +184,7 @@ class _Proposal:
         self.factors = _factor(wide - self.slope @ across.T), _factor(wide)
 
     def draw(self, line: Tensor, draws: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return values of missing columns, ``(m, K, r)``, and their log-densities, ``(m, K)``."""
+        """Return values of missing columns, shape ``(m, K, r)``, and log-densities ``(m, K)``."""
         given = (((line - self.mean) / self.scale)[:, self.seen] @ self.slope.T)[:, None]
         size = (len(line), draws, given.shape[2])
         near, far = torch.randn(size, generator=rng, dtype=line.dtype).tensor_split(2, dim=1)

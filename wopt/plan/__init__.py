@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from wopt.plan.facts import Facts as Facts
     from wopt.plan.facts import facts_of as facts_of
     from wopt.plan.planner import Plan as Plan
-    from wopt.plan.planner import apply as apply
     from wopt.plan.planner import plan as plan
     from wopt.plan.planner import portfolio as portfolio
     from wopt.plan.trials import Outcome as Outcome

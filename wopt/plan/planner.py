@@ -12,7 +12,7 @@ from wopt.host import host
 from wopt.interfaces.candidate import Candidate
 from wopt.plan.facts import Facts
 
-__all__ = ["Plan", "apply", "plan", "portfolio"]
+__all__ = ["Plan", "plan", "portfolio"]
 
 Table = Mapping[str, Any]
 
@@ -42,6 +42,35 @@ class Plan:
     def summary(self) -> str:
         """The plan in one line."""
         return f"planned for {self.facts.budget:.0f} CPU s: {'; '.join(self.reasons)}"
+
+    def fill(self, given: Table) -> dict[str, Any]:
+        """Return a configuration: the options given, and the planned ones where none are given.
+
+        If another block is given than was planned, only those options of the solver are planned
+        that suit every block, and the block keeps its defaults.
+
+        Args:
+            given: Options as read from TOML; they always win.
+
+        Example:
+            >>> facts = Facts(rows=15_216, held_out=1_902, columns=10)
+            >>> table = plan(facts).fill({"source": "toy", "block": {"transforms": 2}})
+            >>> table["block"]["name"], table["block"]["transforms"], table["stop"]
+            ('autoregressive', 2, {'steps': 1})
+            >>> plan(facts).fill({"block": "ode"})["block"]
+            {'name': 'ode'}
+        """
+        planned = {k: v for k, v in copy.deepcopy(self.table).items() if k != "preprocess"}
+        if "blocks" in planned:
+            return _merged(_after_first(planned, given), given)
+        theirs = _named(given.get("block", {})).get("name")
+        if theirs not in (None, planned.get("block", {}).get("name")):
+            planned["solver"] = {
+                k: v for k, v in planned.get("solver", {}).items() if k in _ANY_BLOCK
+            }
+            if "scheme" in planned:
+                planned["scheme"]["step_size"] = _STEP_OF_OTHERS
+        return _merged(planned, given)
 
 
 def plan(facts: Facts, candidate: Candidate | None = None) -> Plan:
@@ -103,35 +132,6 @@ def _common(facts: Facts) -> dict[str, Any]:
             "check_rows": 1000, "patience": 0.4, "warm_start": False,
         },
     }  # fmt: skip
-
-
-def apply(chosen: Plan, given: Table) -> dict[str, Any]:
-    """Return a configuration: the options given, and the planned ones where none are given.
-
-    If another block is given than was planned, only those options of the solver are planned that
-    suit every block, and the block keeps its defaults.
-
-    Args:
-        chosen: The plan.
-        given: Options as read from TOML; they always win.
-
-    Example:
-        >>> facts = Facts(rows=15_216, held_out=1_902, columns=10)
-        >>> table = apply(plan(facts), {"source": "toy", "block": {"transforms": 2}})
-        >>> table["block"]["name"], table["block"]["transforms"], table["stop"]
-        ('autoregressive', 2, {'steps': 1})
-        >>> apply(plan(facts), {"block": "ode"})["block"]
-        {'name': 'ode'}
-    """
-    planned = {k: v for k, v in copy.deepcopy(chosen.table).items() if k != "preprocess"}
-    if "blocks" in planned:
-        return _merged(_after_first(planned, given), given)
-    theirs = _named(given.get("block", {})).get("name")
-    if theirs not in (None, planned.get("block", {}).get("name")):
-        planned["solver"] = {k: v for k, v in planned.get("solver", {}).items() if k in _ANY_BLOCK}
-        if "scheme" in planned:
-            planned["scheme"]["step_size"] = _STEP_OF_OTHERS
-    return _merged(planned, given)
 
 
 def _after_first(planned: dict[str, Any], given: Table) -> dict[str, Any]:

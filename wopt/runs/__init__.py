@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from wopt.lazy import exports
 
 if TYPE_CHECKING:
-    from wopt.runs.building import build as build
+    from wopt.runs.building import build_problem as build_problem
     from wopt.runs.evaluate import audited as audited
     from wopt.runs.execute import begin as begin
     from wopt.runs.execute import resume as resume

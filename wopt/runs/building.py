@@ -1,4 +1,4 @@
-"""build: from a configuration and rows to the problem of a run, its missing options planned."""
+"""From a configuration and rows to the problem of a run, its missing options planned."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from wopt.interfaces.budget import Budget
 from wopt.interfaces.listener import SILENT, Listener
 from wopt.interfaces.source import Source
 from wopt.particles import Particles
-from wopt.plan import Outcome, Plan, Trial, apply, facts_of, plan, portfolio, race
+from wopt.plan import Outcome, Plan, Trial, facts_of, plan, portfolio, race
 from wopt.plan.budget import Planning
 from wopt.plan.trials import TRIAL, assembled, made_trial
 from wopt.runs.memory import Rows
@@ -29,7 +29,7 @@ from wopt.runs.threads import like, training_threads, with_threads
 from wopt.runtime import ALONE, Runtime
 from wopt.seeds import derive
 
-__all__ = ["build"]
+__all__ = ["build_problem"]
 
 Table = Mapping[str, Any]
 
@@ -37,7 +37,7 @@ _ENDS = 0.95
 """Fraction of a budget in which maps are trained: the rest pays for guard and audits."""
 
 
-def build(
+def build_problem(
     config: RunConfig | Table,
     rows: Dataset | tuple[Particles, Particles] | None = None,
     *,
@@ -63,7 +63,7 @@ def build(
 
     Example:
         >>> from wopt.train.steps import steps
-        >>> problem = build({"source": {"name": "toy", "n_train": 200}, "block": "affine",
+        >>> problem = build_problem({"source": {"name": "toy", "n_train": 200}, "block": "affine",
         ...     "solver": {"iterations": 20}, "stop": {"steps": 2}})
         >>> [state.step for state in steps(problem)]
         [1, 2]
@@ -176,7 +176,7 @@ class _Planner:
     ) -> Prepared:
         """Return the run of a plan, with schedules of so many CPU seconds after trials."""
         how = self._how(plan)
-        table = {**apply(plan, self.given)}
+        table = {**plan.fill(self.given)}
         if self.open:
             table["source"] = _preprocessed(self.given["source"], how)
         if seconds and isinstance(table["solver"], Mapping):
@@ -196,7 +196,7 @@ class _Planner:
         """Return the plans without those that differ from one before by their name alone."""
         found: dict[str, Plan] = {}
         for each in plans:
-            found.setdefault(repr((self._how(each), apply(each, {}))), each)
+            found.setdefault(repr((self._how(each), each.fill({}))), each)
         return list(found.values())
 
     def _how(self, plan: Plan) -> str:

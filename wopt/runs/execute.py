@@ -20,7 +20,7 @@ from wopt.interfaces.listener import SILENT, Listener, Listeners
 from wopt.interfaces.measurement import Watch
 from wopt.mapped import memmap_scope
 from wopt.parallel.launch import by_first, launched, restarted, told_by_first
-from wopt.runs.building import build
+from wopt.runs.building import build_problem
 from wopt.runs.loading import check_data, remember_data
 from wopt.runs.log import LossLog, RunLog, versions
 from wopt.runs.loop import make_steps
@@ -113,15 +113,17 @@ def _planned(known: RunConfig, config: RunConfig | Table, where: str, run: _Maki
     """Return the run on every process; the first process plans, since trials use a clock."""
     runtime = run.runtime
     if runtime.team.size == 1 or known.plan is None or known.plan.told:
-        return build(config, where=where, listener=run.listener, runtime=runtime)
+        return build_problem(config, where=where, listener=run.listener, runtime=runtime)
     found: list[Prepared] = []
 
     def plan() -> str:
-        found.append(build(config, where=where, listener=run.listener, runtime=runtime.alone))
+        found.append(
+            build_problem(config, where=where, listener=run.listener, runtime=runtime.alone)
+        )
         return json.dumps(to_table(found[0].config))
 
     planned = json.loads(told_by_first(runtime.team, "plan", plan))
-    made = found[0] if found else build(validate(planned, where), runtime=runtime)
+    made = found[0] if found else build_problem(validate(planned, where), runtime=runtime)
     return dataclasses.replace(made, runtime=runtime, begun=_shared(made, runtime))
 
 
@@ -164,7 +166,7 @@ class _Making:
         directory, team = self.directory, self.runtime.team
         config = validate(directory.read_config(), str(directory.config))
         with self._claimed():
-            problem = build(config, runtime=self.runtime)
+            problem = build_problem(config, runtime=self.runtime)
             # The first process has all rows, whatever the others hold.
             loaded = problem.loaded or _dataset(problem)
             changed = by_first(team, lambda: check_data(directory, config.source, loaded))

@@ -19,7 +19,7 @@ from wopt.interfaces.source import Source
 from wopt.particles import Particles
 from wopt.plan.facts import BUDGET
 from wopt.precision import Precision
-from wopt.runs.building import build
+from wopt.runs.building import build_problem
 from wopt.runs.memory import Rows
 from wopt.runs.progress import ListenerLike, listener_of
 from wopt.runs.solution import Solution, advance
@@ -121,9 +121,9 @@ def solve(
     progress = listener_of(listener)
     if isinstance(source, Particles):
         rows = source, source if valid is None else valid
-        problem = build(table, rows, transform=transform)
+        problem = build_problem(table, rows, transform=transform)
     else:
-        problem = build({**table, "source": source}, listener=progress)
+        problem = build_problem({**table, "source": source}, listener=progress)
     return advance(problem, problem.begin(), progress)
 
 

@@ -19,8 +19,8 @@ def gaussian_moments(target: Target, dim: int) -> tuple[Tensor, Tensor] | None:
     Return ``None`` for any other target. Both are in the target's units, float64.
 
     Example:
-        >>> from wopt.testing import GaussianTarget
-        >>> mean, covariance = gaussian_moments(GaussianTarget([3.0], [[4.0]]), 1)
+        >>> from wopt.testing import NormalTarget
+        >>> mean, covariance = gaussian_moments(NormalTarget([3.0], [[4.0]]), 1)
         >>> round(float(mean), 9), round(float(covariance), 9)
         (3.0, 4.0)
     """

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.budget import Clock
@@ -80,7 +81,7 @@ class Average:
         own, new = ([p.detach() for p in of.parameters()] for of in (self.block, block))
         count, self._count = self._count, self._count + 1
         decay = min(self.decay, (1 + count) / (10 + count)) if count else 0.0
-        torch._foreach_lerp_(own, new, 1 - decay)
+        get_ema_multi_avg_fn(decay)(own, new, count)
         for mine, theirs in zip(self.block.buffers(), block.buffers(), strict=True):
             mine.copy_(theirs)
 
@@ -272,7 +273,7 @@ class BatchTraining:
         peaks = [group["lr"] for group in groups]
 
         def descend(batches: Iterator[Tensor | None], readings: Readings, height: float) -> bool:
-            """Iterate at a fraction of the peak rates; return whether losses are finite."""
+            """Iterate on rows ``(n,)`` at a fraction of peak rates; return if losses are finite."""
             given.before_each()
             with lowered(block, block.precision):
                 value = given.loss(block, next(batches))

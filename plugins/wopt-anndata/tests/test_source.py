@@ -6,8 +6,8 @@ import torch
 from click.testing import CliRunner
 
 import wopt
-from wopt.cli.sample import command as sample
-from wopt.cli.score import command as score
+from wopt.cli.sample import sample_command as sample
+from wopt.cli.score import score_command as score
 from wopt.testing import check_component, check_source
 from wopt_anndata import AnnDataSource
 

@@ -8,7 +8,7 @@ import torch
 
 import wopt
 from wopt import Capability, Particles
-from wopt.testing import GaussianTarget
+from wopt.testing import NormalTarget
 
 H = 0.5
 
@@ -143,7 +143,7 @@ def solved(x, objective, valid=None, steps=1, **solver):
 def test_a_step_of_a_potential_is_every_particles_proximal_map(x):
     """V = x^T P x / 2: y = (I + h P)^-1 x, to 1e-9; two steps, the second warm."""
     precision = torch.diag(torch.tensor([0.5, 1.0, 2.0])).double()
-    target = GaussianTarget([0.0] * 3, torch.linalg.inv(precision).tolist())
+    target = NormalTarget([0.0] * 3, torch.linalg.inv(precision).tolist())
     found = solved(x, {"name": "potential", "target": target}, steps=2)
     expected = x / (1 + H * precision.diagonal()) ** 2
     torch.testing.assert_close(found.state.train.particles.points, expected, rtol=0, atol=1e-9)
@@ -153,7 +153,7 @@ def test_held_out_particles_follow_the_training_particles():
     """On mini-batches; what was not seen lands near the exact step, within the particles' gaps."""
     rng = torch.Generator().manual_seed(0)
     x = torch.randn(2000, 2, dtype=torch.float64, generator=rng)
-    objective = {"name": "potential", "target": GaussianTarget([3.0, 0.0], [[1.0, 0], [0, 1.0]])}
+    objective = {"name": "potential", "target": NormalTarget([3.0, 0.0], [[1.0, 0], [0, 1.0]])}
     found = solved(
         x[:1500],
         objective,

@@ -11,7 +11,7 @@ from torch.distributions import Categorical, MixtureSameFamily, MultivariateNorm
 import wopt
 from wopt.data import Recode
 from wopt.data.table_transform import fit_transform
-from wopt_blocks.labels import labelled, read
+from wopt_blocks.labels import labelled, read_labels
 from wopt_blocks.stack import Stack
 
 WEIGHTS = torch.tensor([0.5, 0.3, 0.2]).double()
@@ -77,7 +77,7 @@ def test_its_draws_have_the_law(stack):
 def test_labels_are_read_back_wherever_points_are():
     z = torch.cat([torch.linspace(-40, 40, 9001), torch.tensor([-300.0, 1e3])])[:, None].double()
     labels = torch.arange(len(z)) % 3
-    told, back = read(labelled(z, labels, WEIGHTS), WEIGHTS)
+    told, back = read_labels(labelled(z, labels, WEIGHTS), WEIGHTS)
     assert torch.equal(told, labels)
     torch.testing.assert_close(back, z, rtol=1e-9, atol=1e-9)
 

@@ -18,35 +18,6 @@ def close(a, b, rel=1e-12):
     np.testing.assert_allclose(a, b, rtol=rel, atol=0)
 
 
-def shifted(w, h, eps, lam):
-    """N(w, 1/lam) to N(0, 1/lam): the mean takes the step, its residual points outwards."""
-    return (w + h * eps) / (1 + h * lam)
-
-
-def test_shifted_gaussians_attain_theorem_s_p_and_q():
-    end = shifted(START, H, EPS, LAM)
-    gap0, gap1 = LAM * START**2 / 2, LAM * end**2 / 2
-    close(bounds.theorem_s(START, *STEPS)[0], end)
-    close(bounds.theorem_p(gap0, *STEPS)[0], gap1)
-    found = bounds.a_posteriori(START - end, H, EPS, LAM)
-    close(found.kl, gap1, 1e-9)
-    close(found.w2, end, 1e-9)
-    close(bounds.log_sobolev((LAM * end) ** 2, LAM), gap1)
-    close(bounds.transport_entropy(gap1, LAM), end)
-
-
-def test_shifted_gaussians_attain_them_along_a_run():
-    w, h, eps, lam = 5.0, [0.3, 1.0, 4.0, 0.1, 2.0], [0.0, 0.3, 0.05, 0.2, 0.1], 0.7
-    path = [w]
-    for h_n, eps_n in zip(h, eps, strict=True):
-        path.append(shifted(path[-1], h_n, eps_n, lam))
-    path = np.array(path)
-    assert np.all(lam * path[1:] > eps)
-    close(bounds.theorem_s(w, h, eps, lam), path[1:])
-    close(bounds.theorem_p(lam * w**2 / 2, h, eps, lam), lam * path[1:] ** 2 / 2)
-    close(bounds.theorem_s(w, [0.5] * 9, 0.1, lam)[-1], 1.35**-9 * (w - 0.1 / lam) + 0.1 / lam)
-
-
 def test_theorem_s_allows_a_negative_lambda():
     lam, h, eps = -0.5, 0.8, 0.1
     close(bounds.theorem_s(1.0, [h], [eps], lam), (1.0 + h * eps) / 0.6)

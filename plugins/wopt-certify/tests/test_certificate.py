@@ -7,7 +7,7 @@ import torch
 
 import wopt
 from wopt.data.transform import AffineTransform
-from wopt.testing import AffineBlock, GaussianTarget, gaussian_kl, gaussian_nodes, moments
+from wopt.testing import AffineBlock, NormalTarget, gaussian_kl, gaussian_nodes, moments
 from wopt.train.problem import Problem
 from wopt_certify.certificate import make_certificate
 from wopt_certify.options import Certify
@@ -16,7 +16,7 @@ from wopt_certify.results import Certificate
 
 MEAN = torch.tensor([2.0, -1.0], dtype=torch.float64)
 COVARIANCE = torch.tensor([[2.0, 0.6], [0.6, 0.5]], dtype=torch.float64)
-TARGET = GaussianTarget(mean=[0.0, 0.5], covariance=[[1.0, 0.2], [0.2, 0.8]])
+TARGET = NormalTarget(mean=[0.0, 0.5], covariance=[[1.0, 0.2], [0.2, 0.8]])
 ZERO, EYE = torch.zeros(2, dtype=torch.float64), torch.eye(2, dtype=torch.float64)
 
 
@@ -218,7 +218,7 @@ def test_each_scheme_gets_the_bounds_that_hold_for_it(scheme, base, has):
 
 
 def test_an_unknown_convexity_leaves_the_bounds_out_and_says_so():
-    target = GaussianTarget(mean=[0.0, 0.5], covariance=[[1.0, 0.2], [0.2, 0.8]])
+    target = NormalTarget(mean=[0.0, 0.5], covariance=[[1.0, 0.2], [0.2, 0.8]])
     target.convexity = None
     objective = {"name": "kl", "target": target}
     made = certificate(solved(steps=1, objective=objective), objective=objective)

@@ -10,15 +10,15 @@ from wopt.interfaces import Budget
 from wopt.particles import Particles
 from wopt.seeds import generator
 from wopt.statistics import error_of_mean
-from wopt.testing import GaussianTarget
+from wopt.testing import NormalTarget
 from wopt_certify.challenge import (
     ChallengeRows,
     against,
     challenge,
+    challengers_for,
     lower_limit,
-    portfolio,
 )
-from wopt_certify.challenge.judge import Bet, Stack
+from wopt_certify.challenge.judge import Bet, StackedRatio
 from wopt_certify.challenge.kinds import FreeSteps, block_for
 from wopt_measures.laws.known import known_laws
 
@@ -26,7 +26,7 @@ NORMAL = torch.distributions.Normal
 
 
 def standard(dim):
-    return GaussianTarget([0.0] * dim, torch.eye(dim).tolist())
+    return NormalTarget([0.0] * dim, torch.eye(dim).tolist())
 
 
 def rows_of(x):
@@ -92,26 +92,26 @@ def test_rows_that_hang_together_are_worth_less():
 def test_weights_are_the_mixture_that_made_the_rows():
     x = torch.cat([normal(3000, 1, 0), normal(1000, 1, 1, mean=8.0)])
     model, other = NORMAL(0.0, 1.0).log_prob(x[:, 0]), NORMAL(8.0, 1.0).log_prob(x[:, 0])
-    stack = Stack.fit(["other"], (other - model)[:, None])
+    stack = StackedRatio.fit(["other"], (other - model)[:, None])
     assert stack.weights.tolist() == pytest.approx([0.75, 0.25], abs=1e-3)
 
 
 def test_no_row_loses_more_than_the_floor():
-    stack = Stack.fit(["r"], torch.ones(50, 1).double())
+    stack = StackedRatio.fit(["r"], torch.ones(50, 1).double())
     bad = torch.tensor([[-math.inf], [math.nan], [math.inf], [-1e9]])
     assert stack.ratio(bad).tolist() == pytest.approx([math.log(0.02)] * 4)
 
 
 # --- the whole -----------------------------------------------------------------------------------
 
-CLOSED = portfolio(GaussianTarget([0.0], [[1.0]]))[:-1]
+CLOSED = challengers_for(NormalTarget([0.0], [[1.0]]))[:-1]
 
 
 def test_a_recorded_number_repeats_without_a_clock():
     law = known_laws()["banana-2"]
     parts = [rows_of(law.sample(n, 2, generator(n, "rows"))) for n in (1500, 500, 800)]
-    first = challenge(*parts, portfolio(standard(2)), budget=Budget(1.0))
-    again = challenge(*parts, portfolio(standard(2)), recorded=first.tried)
+    first = challenge(*parts, challengers_for(standard(2)), budget=Budget(1.0))
+    again = challenge(*parts, challengers_for(standard(2)), recorded=first.tried)
     assert first.tried == len(first.escalation) > 2
     assert (again.value, again.low, again.error) == (first.value, first.low, first.error)
     assert [step.gain for step in again.escalation] == [step.gain for step in first.escalation]

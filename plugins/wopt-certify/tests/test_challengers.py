@@ -7,7 +7,7 @@ import pytest
 import torch
 from by_hand import normal
 
-from wopt.testing import GaussianTarget
+from wopt.testing import NormalTarget
 from wopt_certify.challenge.kinds import Curve, FreeSteps, Mixtures, Shells, block_for
 from wopt_certify.challenge.tree import Tree, TurnedTrees
 from wopt_measures.laws.bent import FunnelLaw
@@ -18,7 +18,7 @@ CLOSED = {"Gaussians": Mixtures(), "shells": Shells(), "turned": TurnedTrees()}
 
 
 def standard(dim):
-    return GaussianTarget([0.0] * dim, torch.eye(dim).tolist())
+    return NormalTarget([0.0] * dim, torch.eye(dim).tolist())
 
 
 def uniform(n, d=1, seed=0):

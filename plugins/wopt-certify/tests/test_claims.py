@@ -6,7 +6,7 @@ import torch
 import wopt
 from wopt import Capability
 from wopt.testing import (
-    GaussianTarget,
+    NormalTarget,
     check_claims,
     check_target_claims,
     gaussian_nodes,
@@ -127,11 +127,11 @@ def test_false_claims_are_caught(objective, message):
 
 def test_an_objective_that_asks_its_target_for_more_is_caught():
     with pytest.raises(LawError, match=r"asks the target for more.*POTENTIAL"):
-        check_claims(Asks(GaussianTarget([0.0], [[1.0]])))
+        check_claims(Asks(NormalTarget([0.0], [[1.0]])))
 
 
-NARROW = GaussianTarget([0.3], [[0.5]])
-WIDE = GaussianTarget([0.3, 0.0], [[2.0, 0.5], [0.5, 1.0]])
+NARROW = NormalTarget([0.3], [[0.5]])
+WIDE = NormalTarget([0.3, 0.0], [[2.0, 0.5], [0.5, 1.0]])
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_geodesics_carry_their_log_det():
     assert energies[1] < (energies[0] + energies[2]) / 2
 
 
-class Claims(GaussianTarget):
+class Claims(NormalTarget):
     def __init__(self, convexity=None, smoothness=None, constant=0.0):
         super().__init__([0.0, 1.0], [[2.0, 0.0], [0.0, 0.5]])
         self.convexity, self.smoothness, self.constant = convexity, smoothness, constant

@@ -7,7 +7,7 @@ import torch
 from by_hand import normal
 
 import wopt
-from wopt.testing import GaussianTarget
+from wopt.testing import NormalTarget
 from wopt_certify.resolution import blurred_density, resolutions
 from wopt_testing.gaussian import gaussian_kl
 
@@ -58,7 +58,7 @@ def test_both_limits_hold_as_often_as_they_say(sigma):
 
     Of 40 samples each limit may fail in 5 % + 2 standard errors (11.9 %).
     """
-    target = GaussianTarget([0.0, 0.0], torch.eye(2).tolist())
+    target = NormalTarget([0.0, 0.0], torch.eye(2).tolist())
     mean = torch.tensor([0.5, 0.0], dtype=torch.float64)
     spread = torch.tensor([1.0, 0.5], dtype=torch.float64)
     eye = torch.eye(2, dtype=torch.float64)
@@ -75,4 +75,4 @@ def test_both_limits_hold_as_often_as_they_say(sigma):
 
 
 def test_few_rows_give_nothing():
-    assert resolutions(normal(50, 2, 0), GaussianTarget([0.0, 0.0], torch.eye(2).tolist())) is None
+    assert resolutions(normal(50, 2, 0), NormalTarget([0.0, 0.0], torch.eye(2).tolist())) is None

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import wopt
-from wopt.testing import GaussianTarget, gaussian_kl, gaussian_nodes
+from wopt.testing import NormalTarget, gaussian_kl, gaussian_nodes
 from wopt_functionals import DualFDivergence, FDivergence
 from wopt_functionals.samples.critics import DUALS
 from wopt_functionals.samples.newton import maximise
@@ -16,7 +16,7 @@ C = torch.tensor([[1.0, 0.3], [0.3, 0.8]]).double()
 
 
 def test_the_dual_form_finds_a_kl_whose_log_ratio_is_among_the_critics():
-    target = GaussianTarget([0.2, 0.4], [[1.0, 0.3], [0.3, 0.8]])
+    target = NormalTarget([0.2, 0.4], [[1.0, 0.3], [0.3, 0.8]])
     exact = gaussian_kl(M, C, target.mean, target.covariance)
     z = torch.randn(20_000, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     p = wopt.Particles(M + z @ torch.linalg.cholesky(C).T)
@@ -29,7 +29,7 @@ def test_the_dual_form_stays_below_and_comes_near(divergence):
     c = 0.5 * torch.eye(2).double()
     z = torch.randn(8000, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     x = wopt.Particles(math.sqrt(0.5) * z)
-    target = GaussianTarget([0.3, 0.0], [[0.8, 0.0], [0.0, 0.7]])
+    target = NormalTarget([0.3, 0.0], [[0.8, 0.0], [0.0, 0.7]])
     nodes = gaussian_nodes(torch.zeros(2).double(), c, 30)
     exact = float(FDivergence(target, f=divergence).energy(nodes))
     g = DualFDivergence(target, divergence=divergence, bandwidth=2.0, samples=8000)

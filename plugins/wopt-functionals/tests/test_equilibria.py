@@ -9,7 +9,7 @@ import torch
 import wopt
 from wopt import Particles
 from wopt.interfaces.objective import wasserstein_gradient
-from wopt.testing import AffineBlock, GaussianTarget, gaussian_nodes, moments
+from wopt.testing import AffineBlock, NormalTarget, gaussian_nodes, moments
 from wopt_functionals import (
     KSD,
     MMD,
@@ -19,7 +19,7 @@ from wopt_functionals import (
     SlicedWasserstein,
 )
 
-TARGET = GaussianTarget([0.5, 0.0], [[0.6, 0.2], [0.2, 0.9]])
+TARGET = NormalTarget([0.5, 0.0], [[0.6, 0.2], [0.2, 0.9]])
 
 
 def descend(objective, x, h, steps):
@@ -65,7 +65,7 @@ def test_log_gas_ends_in_the_semicircle_law():
     descent finds to 1e-6; its largest distance in the distribution function is below 0.004.
     """
     n = 60
-    gas = Potential(GaussianTarget([0.0], [[1.0]])) + Interaction(kernel="log")
+    gas = Potential(NormalTarget([0.0], [[1.0]])) + Interaction(kernel="log")
     found = descend(gas, uniform_start(n), 0.02, 800)
     x = found.points[:, 0].sort()[0]
     zeros, _ = np.polynomial.hermite.hermgauss(n)
@@ -84,11 +84,11 @@ def test_attraction_and_repulsion_by_distance_end_in_the_uniform_law():
     """(a/2) E x^2 - E|x - x'|/2 has the uniform law on [-1/a, 1/a], to 1e-9."""
     n, a = 50, 2.0
     repulsion = Interaction(kernel="power", strength=-1.0, power=1.0)
-    energy = Potential(GaussianTarget([0.0], [[1 / a]])) + repulsion
+    energy = Potential(NormalTarget([0.0], [[1 / a]])) + repulsion
     x = descend(energy, uniform_start(n) + 0.2, 0.2, 60).points[:, 0]
     exact = (2 * torch.arange(n).double() + 1 - n) / (n * a)
     torch.testing.assert_close(x, exact, rtol=0, atol=1e-9)
-    newtonian = Potential(GaussianTarget([0.0], [[1 / a]])) + 2 * Interaction(kernel="newtonian")
+    newtonian = Potential(NormalTarget([0.0], [[1 / a]])) + 2 * Interaction(kernel="newtonian")
     y = descend(newtonian, uniform_start(n) + 0.2, 0.2, 60).points[:, 0]
     torch.testing.assert_close(y, exact * n / (n - 1), rtol=0, atol=1e-9)  # estimate u
 
@@ -110,7 +110,7 @@ def test_newtonian_repulsion_in_the_plane_ends_in_the_uniform_disc():
     n = 100
     rng = torch.Generator().manual_seed(0)
     x = 0.3 * torch.randn(n, 2, dtype=torch.float64, generator=rng)
-    gas = Potential(GaussianTarget([0.0, 0.0], torch.eye(2).tolist()))
+    gas = Potential(NormalTarget([0.0, 0.0], torch.eye(2).tolist()))
     found = descend(gas + Interaction(kernel="newtonian"), x, 0.04, 300)
     squared = found.points.square().sum(1)
     assert float(squared.mean()) == pytest.approx(1 / (4 * math.pi), rel=1e-6)

@@ -7,7 +7,7 @@ import torch
 
 import wopt
 from wopt.interfaces.objective import wasserstein_gradient
-from wopt.testing import AffineBlock, GaussianTarget, gaussian_nodes, moments
+from wopt.testing import AffineBlock, NormalTarget, gaussian_nodes, moments
 from wopt_functionals import FisherInformation
 
 MEAN = torch.tensor([0.5, -1.0], dtype=torch.float64)
@@ -26,7 +26,7 @@ def test_of_a_gaussian_it_is_the_trace_of_the_precision(features):
 
 
 def test_relative_to_a_gaussian():
-    target = GaussianTarget([0.0, 0.5], [[1.0, 0.2], [0.2, 0.8]])
+    target = NormalTarget([0.0, 0.5], [[1.0, 0.2], [0.2, 0.8]])
     nodes = gaussian_nodes(MEAN, COVARIANCE)
     s, c = torch.linalg.inv(target.covariance), torch.linalg.inv(COVARIANCE)
     slope, shift = s - c, s @ (MEAN - target.mean)

@@ -8,7 +8,7 @@ import torch
 
 import wopt
 from wopt import Particles
-from wopt.testing import AffineBlock, GaussianTarget
+from wopt.testing import AffineBlock, NormalTarget
 from wopt_functionals import EnergyDistance, Interaction, Internal, Potential
 
 H = 0.3
@@ -21,7 +21,7 @@ def skewed(n, dim):
 
 def test_potential_of_a_quadratic_is_its_proximal_map(step):
     p, a = skewed(40, 2), torch.tensor([0.5, 2.0]).double()
-    target = GaussianTarget([0.0, 0.0], torch.diag(1 / a).tolist())
+    target = NormalTarget([0.0, 0.0], torch.diag(1 / a).tolist())
     y = step(Potential(target), p, H).points
     torch.testing.assert_close(y, p.points / (1 + H * a), rtol=0, atol=1e-7)
 
@@ -105,7 +105,7 @@ def test_porous_medium_dilates_barenblatts_profile(dim, kappa):
     p, k = barenblatt(dim)
     objective = wopt.Sum([(1.0, Internal(m=2.0))])
     if kappa:
-        ball = GaussianTarget([0.0] * dim, (torch.eye(dim) / kappa).tolist())
+        ball = NormalTarget([0.0] * dim, (torch.eye(dim) / kappa).tolist())
         objective = objective + Potential(ball)
     scale = 1.0
     for block in flow(p, objective, H, 2):

@@ -5,11 +5,11 @@ import torch
 
 import wopt
 from wopt import Capability
-from wopt.testing import GaussianTarget, gaussian_nodes
+from wopt.testing import NormalTarget, gaussian_nodes
 from wopt_functionals import KSD
 from wopt_functionals.points.stein import Stein
 
-TARGET = GaussianTarget([0.3, -0.1], [[1.5, 0.3], [0.3, 1.0]])
+TARGET = NormalTarget([0.3, -0.1], [[1.5, 0.3], [0.3, 1.0]])
 
 
 @pytest.mark.parametrize("kernel", ["gaussian", "inverse_multiquadric"])

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 CODE = """
     import sys, torch
     from wopt import Particles
-    from wopt.testing import GaussianTarget
+    from wopt.testing import NormalTarget
     from wopt_functionals import KSD, MMD, Interaction
 
     def peak():  # not ru_maxrss, which a child inherits from its parent
@@ -20,7 +20,7 @@ CODE = """
 
     torch.set_num_threads(1)
     n, dim = int(sys.argv[1]), 10
-    target = GaussianTarget([0.0] * dim, torch.eye(dim).tolist())
+    target = NormalTarget([0.0] * dim, torch.eye(dim).tolist())
     made = {
         "mmd": MMD(target, kernel="gaussian", samples=n),
         "interaction": Interaction(kernel="log"),

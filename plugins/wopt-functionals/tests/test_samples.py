@@ -6,12 +6,12 @@ import pytest
 import torch
 
 import wopt
-from wopt.testing import GaussianTarget
+from wopt.testing import NormalTarget
 from wopt_functionals import MMD, EnergyDistance, SlicedWasserstein
 from wopt_functionals.samples import mmd
 
 M, S, N, T = 0.7, 1.2, -0.3, 0.8  # N(M, S^2) against N(N, T^2)
-TARGET = GaussianTarget([-0.2, 0.4], [[0.6, 0.2], [0.2, 0.9]])
+TARGET = NormalTarget([-0.2, 0.4], [[0.6, 0.2], [0.2, 0.9]])
 LAW = torch.distributions.MultivariateNormal(
     torch.tensor([0.5, -0.3]).double(), torch.tensor([[1.0, 0.3], [0.3, 0.8]]).double()
 )
@@ -85,11 +85,11 @@ def test_sorting_agrees_with_pairs_for_weights_and_ties():
     rng = torch.Generator().manual_seed(0)
     x = torch.randint(5, (30, 1), generator=rng).double()
     w = torch.rand(30, dtype=torch.float64, generator=rng)
-    line = GaussianTarget([1.0], [[2.0]])
+    line = NormalTarget([1.0], [[2.0]])
     found = []
     for dim in (1, 2):  # a second, constant, coordinate forces the sum over pairs
 
-        class Flat(GaussianTarget):
+        class Flat(NormalTarget):
             def sample(self, n, dim, generator):
                 y = line.sample(n, 1, generator)
                 return torch.cat([y, torch.zeros_like(y)], 1)[:, :dim]
@@ -174,7 +174,7 @@ def test_the_median_bandwidth_is_found_once(monkeypatch):
 
 
 def test_mistakes_are_explained():
-    class Point(GaussianTarget):
+    class Point(NormalTarget):
         def sample(self, n, dim, generator):
             return torch.zeros(n, dim, dtype=torch.float64)
 

@@ -138,9 +138,9 @@ def test_stated_convexity_holds_along_lines_of_particles(kernel, strength, power
 
 
 def test_stated_convexity_of_the_gaussian_mmd():
-    from wopt.testing import GaussianTarget
+    from wopt.testing import NormalTarget
 
-    g = MMD(GaussianTarget([0.0], [[0.01]]), bandwidth=0.7, samples=50)
+    g = MMD(NormalTarget([0.0], [[0.01]]), bandwidth=0.7, samples=50)
     draw, least = torch.Generator().manual_seed(0), 0.0
     for _ in range(200):
         x, v = (torch.randn(3, 1, dtype=torch.float64, generator=draw) for _ in range(2))

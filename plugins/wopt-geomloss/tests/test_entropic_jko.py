@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import wopt
-from wopt.testing import AffineBlock, GaussianTarget, moments
+from wopt.testing import AffineBlock, NormalTarget, moments
 from wopt_geomloss.entropic.jko import transport_shares
 
 H = 0.4
@@ -37,7 +37,7 @@ def test_entropic_step_equals_the_closed_form(epsilon, variance):
     h, s, m, n = 0.5, 1.3, 1.0, -0.5
     start = gaussian_grid(m, variance**0.5)
     scheme = wopt.build("scheme", {"name": "entropic_jko", "step_size": h, "epsilon": epsilon})
-    mean, covariance = step(start, scheme, GaussianTarget([n], [[s]]))
+    mean, covariance = step(start, scheme, NormalTarget([n], [[s]]))
     a = 1 + h / s
     b = 2 * a * h + variance - a * epsilon / 2
     v = (b + (b**2 - 4 * a**2 * (h**2 - epsilon * h / 2)) ** 0.5) / (2 * a**2)
@@ -49,7 +49,7 @@ def test_entropic_fixed_point_is_smaller_than_the_minimiser():
     """docs/theory 3.5: eps = 0.1, h = 0.5, s = 1.3 leads to 1.236."""
     scheme = wopt.build("scheme", {"name": "entropic_jko", "step_size": 0.5, "epsilon": 0.1})
     start = gaussian_grid(0.0, 1.2360**0.5)
-    _, covariance = step(start, scheme, GaussianTarget([0.0], [[1.3]]))
+    _, covariance = step(start, scheme, NormalTarget([0.0], [[1.3]]))
     assert float(covariance) == pytest.approx(1.2360, abs=1e-3)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import wopt
-from wopt.testing import GaussianTarget, moments
+from wopt.testing import NormalTarget, moments
 from wopt_geomloss import Barycenter, Wasserstein
 from wopt_geomloss.exact.plan import exact_plan
 
@@ -84,7 +84,7 @@ def test_a_trained_flow_makes_that_step_between_gaussians(tools):
     """The ode block, trained on batches with fresh samples, moves the held-out mean and spread."""
     found = wopt.solve(
         wopt.Particles.start(tools.grid(torch.zeros(2).double(), torch.eye(2).double(), 20)),
-        objective=Wasserstein(GaussianTarget([2.0, 0.0], [[4.0, 0.0], [0.0, 0.25]]), samples=100),
+        objective=Wasserstein(NormalTarget([2.0, 0.0], [[4.0, 0.0], [0.0, 0.25]]), samples=100),
         scheme={"name": "jko", "step_size": 1.0},
         block={"name": "ode", "width": 16, "steps": 2},
         solver=wopt.InnerSolver(iterations=120, batch_size=100, learning_rate=1e-2),

@@ -8,7 +8,7 @@ from by_hand import root, w2_squared
 
 import wopt
 from wopt.interfaces.objective import wasserstein_gradient
-from wopt.testing import AffineBlock, GaussianTarget, moments
+from wopt.testing import AffineBlock, NormalTarget, moments
 from wopt_geomloss import Barycenter, Sinkhorn, Wasserstein
 
 M, S = torch.tensor([0.5, -0.3]).double(), torch.tensor([[1.0, 0.3], [0.3, 0.8]]).double()
@@ -65,7 +65,7 @@ def test_sinkhorn_without_noise(tools, epsilon):
 
 def test_sinkhorn_of_samples():
     """The bias is about 10/n here; extrapolated in 1/n the mean is within its error, 5 %."""
-    target = GaussianTarget(N.tolist(), T.tolist())
+    target = NormalTarget(N.tolist(), T.tolist())
     few, many = (
         mean_energy(Sinkhorn(target, epsilon=1.0, tolerance=1e-3, samples=n), n, repeats)
         for n, repeats in ((60, 60), (180, 40))
@@ -90,7 +90,7 @@ def test_wasserstein_without_noise(tools):
 
 
 def test_wasserstein_of_samples_is_biased_upwards_and_less_with_more():
-    target = GaussianTarget(N.tolist(), T.tolist())
+    target = NormalTarget(N.tolist(), T.tolist())
     exact = float(w2_squared(M, S, N, T)) / 2
     few, error = mean_energy(Wasserstein(target, samples=60), 60, 40)
     many, _ = mean_energy(Wasserstein(target, samples=400), 400, 6)

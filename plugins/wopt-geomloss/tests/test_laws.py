@@ -5,7 +5,7 @@ import torch
 
 import wopt
 from wopt.interfaces.objective import energy_derivatives
-from wopt.testing import GaussianTarget
+from wopt.testing import NormalTarget
 
 TIGHT = {"epsilon": 1.0, "tolerance": 1e-11}
 CASES = [
@@ -18,7 +18,7 @@ each = pytest.mark.parametrize(("name", "options"), CASES, ids=[name for name, _
 
 def gaussian(dim, shift=0.0):
     mean, covariance = [0.3 + shift, -0.1], [[1.5, 0.3], [0.3, 1.0]]
-    return GaussianTarget(mean[:dim], [row[:dim] for row in covariance[:dim]])
+    return NormalTarget(mean[:dim], [row[:dim] for row in covariance[:dim]])
 
 
 def make(name, options, dim=2):

@@ -8,7 +8,7 @@ import pytest
 
 CODE = """
     import sys, torch, wopt
-    from wopt.testing import GaussianTarget
+    from wopt.testing import NormalTarget
     from wopt_geomloss import Sinkhorn
 
     def peak():  # not ru_maxrss, which a child inherits from its parent
@@ -17,7 +17,7 @@ CODE = """
 
     torch.set_num_threads(1)
     n, m = int(sys.argv[1]), int(sys.argv[2])
-    target = GaussianTarget([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]])
+    target = NormalTarget([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]])
     x = torch.randn(n, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     Sinkhorn(target, samples=50).energy(wopt.Particles(x[:50]))  # what the libraries take
     before = peak()

@@ -4,13 +4,13 @@ import pytest
 import torch
 
 import wopt
-from wopt.testing import GaussianTarget
+from wopt.testing import NormalTarget
 from wopt_geomloss import Barycenter, Sinkhorn, Wasserstein
 from wopt_geomloss.entropic import plan
 from wopt_geomloss.entropic.plan import solve_between, solve_within
 from wopt_geomloss.exact import plan as exact
 
-TARGET = GaussianTarget([-0.2, 0.4], [[0.6, 0.2], [0.2, 0.9]])
+TARGET = NormalTarget([-0.2, 0.4], [[0.6, 0.2], [0.2, 0.9]])
 UNSAMPLED = {"name": "potential", "function": lambda x: x.sum(1)}
 
 
@@ -72,7 +72,7 @@ def test_far_away_and_small_epsilon_underflow_nothing():
 
 def test_ten_dimensions():
     """Above three its backend `multiscale` fails."""
-    target = GaussianTarget([0.0] * 10, torch.eye(10).tolist())
+    target = NormalTarget([0.0] * 10, torch.eye(10).tolist())
     assert float(Sinkhorn(target, samples=50).energy(particles(50, 10))) > 0
 
 
@@ -94,7 +94,7 @@ def test_no_convergence():
 
 
 def test_a_target_of_one_point_tells_no_epsilon():
-    class Point(GaussianTarget):
+    class Point(NormalTarget):
         def sample(self, n, dim, generator):
             return torch.zeros(n, dim, dtype=torch.float64)
 
@@ -135,7 +135,7 @@ def test_targets_that_cannot_be_sampled():
 
 
 def test_targets_of_a_barycenter():
-    line = GaussianTarget([0.0], [[1.0]])
+    line = NormalTarget([0.0], [[1.0]])
     with pytest.raises(wopt.ConfigError, match="dimensions 1, 2"):
         Barycenter([{"target": TARGET}, {"target": line}])
     for wrong in ([], [{"target": TARGET, "weight": 0.0}], [{"weight": 1.0}], ["gaussian"]):
@@ -144,7 +144,7 @@ def test_targets_of_a_barycenter():
 
 
 def test_what_is_known_of_convexity_and_of_the_least_value():
-    line = GaussianTarget([0.0], [[1.0]])
+    line = NormalTarget([0.0], [[1.0]])
     assert (Wasserstein(TARGET).convexity, Wasserstein(line).convexity) == (None, 1.0)
     one, two = Barycenter([{"target": line}]), Barycenter([{"target": line}] * 2)
     assert (one.convexity, one.minimum) == (1.0, 0.0)

@@ -93,7 +93,7 @@ def test_jitter_is_for_training_only(block, x):
 def test_jittered_grids_are_grids(block, steps):
     made = block(steps=steps, jitter=0.99).train()
     for _ in range(50):
-        grid = made._grid()
+        grid = made.grid()
         assert (grid[0], grid[-1], len(grid)) == (0.0, 1.0, steps + 1)
         assert all(a < b for a, b in itertools.pairwise(grid))
 

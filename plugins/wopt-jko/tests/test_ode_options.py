@@ -9,7 +9,7 @@ from by_hand import jacobians, normal
 import wopt
 from wopt.testing import check_block
 from wopt_jko import ODEBlock
-from wopt_jko.ode import block as module
+from wopt_jko.ode import integrated as module
 from wopt_jko.ode.conv import Window
 
 NETS = [

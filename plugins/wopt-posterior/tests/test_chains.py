@@ -10,17 +10,17 @@ from wopt.config.model import validate
 from wopt.interfaces.block import new_block
 from wopt.interfaces.listener import SILENT
 from wopt.push import push_all
-from wopt.runs.building import build
+from wopt.runs.building import build_problem
 from wopt.runs.execute import run_config
 from wopt.runs.preparation import prepare
 from wopt.runs.solution import advance
 from wopt.store.checkpoint import load_state
 from wopt.store.directory import RunDirectory
-from wopt.testing import AffineBlock, GaussianTarget
+from wopt.testing import AffineBlock, NormalTarget
 from wopt_posterior.chains import Forward, log_density_at, seen_by_chains
 from wopt_posterior.reference import density_of, mode_of, move, reference_of
 from wopt_posterior.reference.moves import trajectory
-from wopt_posterior.reference.search import search
+from wopt_posterior.reference.search import search_modes
 
 MODES = torch.tensor([[6.0, 0.0], [-6.0, 0.0], [0.0, 7.0]]).double()
 MASSES = torch.tensor([0.5, 0.3, 0.2]).double()
@@ -50,7 +50,7 @@ def masses(x):
 
 
 def test_moves_leave_a_law_as_it_is():
-    law = GaussianTarget([1.0, -2.0], [[1.0, 0.9], [0.9, 2.0]])
+    law = NormalTarget([1.0, -2.0], [[1.0, 0.9], [0.9, 2.0]])
     x = law.sample(20_000, 2, chance())
     after = move(density_of(law), x, x[:500], chance(1), steps=5)
     assert (after != x).any(1).double().mean() > 0.9
@@ -116,7 +116,7 @@ def test_a_narrower_mode_far_off_the_axes_is_found():
         parts = (x.square().sum(1), 4 * (x - far).square().sum(1) - 2 * 8 * math.log(2))
         return torch.logaddexp(-parts[0] / 2, -parts[1] / 2)
 
-    rounds = search(density_of(target_of(log_prob)), 8, chance(6))
+    rounds = search_modes(density_of(target_of(log_prob)), 8, chance(6))
     assert any(
         bool(((g.means - far).norm(dim=1) < 0.1).any())
         for _, g in zip(range(200), rounds, strict=False)
@@ -162,7 +162,7 @@ def test_chains_see_what_draws_do_not():
 
 def test_training_towards_chains_follows_the_likelihood():
     """The loss and its gradient are those of the mean of -log q at the chains."""
-    law = GaussianTarget([2.0], [[1.0]])
+    law = NormalTarget([2.0], [[1.0]])
     forward = Forward(law, normal_start, law.sample(500, 1, chance()), chance(1), needed=True)
     block = AffineBlock(1).double()
     start = torch.randn(500, 1, generator=chance(2), dtype=torch.float64)
@@ -200,7 +200,7 @@ def test_training_towards_chains_alone_matches_moments():
         "stop": {"steps": 1},
         "dtype": "float64",
     }  # fmt: skip
-    prepared = build(config)
+    prepared = build_problem(config)
     state = prepared.problem.begin(prepared.train, prepared.valid)
     flow = advance(prepared, state, SILENT).flow
     x = flow.sample(20_000).double()
@@ -234,7 +234,7 @@ def test_a_plan_for_modes_apart_trains_by_chains(log_prob, sees):
         "target": {"name": "potential", "function": lambda x: -log_prob(x)},
         "solver": {"iterations": 10},
     }
-    problem = build(table).problem
+    problem = build_problem(table).problem
     assert problem.block_of(1).options.sees == sees
     assert problem.solver.of_step(1).direction == ("forward" if sees == "images" else "reverse")
 

@@ -5,9 +5,9 @@ import tomli_w
 import torch
 
 import wopt
-from wopt.cli.common import read
+from wopt.cli.common import read_config
 from wopt.component import name_of
-from wopt.runs.building import build
+from wopt.runs.building import build_problem
 
 BANANA = """
 def log_prob(x):
@@ -60,8 +60,8 @@ def test_the_plan_is_in_the_configuration_and_is_not_planned_again(tmp_path):
     path = written(tmp_path, BANANA, 2, plan={"budget": "1s"}, certify={"enabled": False})
     with wopt.allow_code():
         wopt.run(path, tmp_path / "run")
-        config = read(tmp_path / "run" / "config.toml")
-        again = build(wopt.config.model.to_table(config)).config
+        config = read_config(tmp_path / "run" / "config.toml")
+        again = build_problem(wopt.config.model.to_table(config)).config
     assert [spec.cls.__name__ for spec in config.block_specs] == ["Affine", "Autoregressive"]
     assert config.dtype == "float64"
     assert "points has one part: a Gaussian by L-BFGS" in config.plan.told
@@ -72,7 +72,7 @@ def test_the_plan_is_in_the_configuration_and_is_not_planned_again(tmp_path):
 
 def test_a_target_with_samples_is_planned_alike_where_a_plan_is_asked_for():
     table = {"target": {"name": "funnel", "dim": 3}, "plan": {}, "solver": {"iterations": 3}}
-    config = build(table).config
+    config = build_problem(table).config
     assert [spec.cls.__name__ for spec in config.block_specs] == ["Affine", "Autoregressive"]
     assert name_of(config.solver.of_step(0)) == "gaussian"
 
@@ -81,7 +81,7 @@ def test_a_given_block_follows_the_gaussian(tmp_path):
     block = {"name": "autoregressive", "hidden": [8], "whiten": True}
     path = written(tmp_path, BANANA, 2, block=block, plan={}, solver={"iterations": 3})
     with wopt.allow_code():
-        config = build(wopt.config.read.read_toml(path)).config
+        config = build_problem(wopt.config.read.read_toml(path)).config
     assert config.blocks[1].options.hidden == (8,)
     assert config.solver.of_step(1).iterations == 3
 
@@ -90,7 +90,7 @@ def test_a_given_block_follows_the_gaussian(tmp_path):
 def test_who_says_how_to_step_is_not_planned_for(tmp_path, option):
     path = written(tmp_path, BANANA, 2, **option)
     with wopt.allow_code():
-        config = build(wopt.config.read.read_toml(path)).config
+        config = build_problem(wopt.config.read.read_toml(path)).config
     assert config.plan is None
     assert config.blocks is None
 

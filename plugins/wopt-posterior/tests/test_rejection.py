@@ -8,7 +8,7 @@ import torch
 import wopt
 from wopt.data.transform import AffineTransform
 from wopt.flow import Chain, Flow, Inverse
-from wopt.testing import AffineBlock, GaussianTarget
+from wopt.testing import AffineBlock, NormalTarget
 from wopt_measures import Rejection, sliced_energy_distance
 from wopt_posterior.diagnostics import measure_flow
 from wopt_posterior.diagnostics.report import SamplerTruth
@@ -99,7 +99,7 @@ def found():
     law = torch.distributions.MultivariateNormal(*start)
     rows = torch.arange(20).reshape(10, 2).double()
     chain = Chain([block], AffineTransform.fit(rows, "none"))
-    target = GaussianTarget([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]])
+    target = NormalTarget([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]])
     return measure_flow(Flow(Inverse(chain), law), target, 5000, seed=1, steps=6)
 
 

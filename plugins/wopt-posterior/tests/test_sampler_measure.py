@@ -8,7 +8,7 @@ import torch
 from by_hand import normal as rows
 
 import wopt
-from wopt.testing import GaussianTarget, gaussian_kl
+from wopt.testing import NormalTarget, gaussian_kl
 from wopt_posterior.diagnostics import SamplerReport, measure_flow, measure_sampler
 from wopt_posterior.reference import Reference, reference_of
 
@@ -21,7 +21,7 @@ KEYS = {
 FUNNEL = wopt.build("target", {"name": "funnel", "dim": 10})
 
 
-class Shifted(GaussianTarget):
+class Shifted(NormalTarget):
     """A Gaussian whose potential lacks a constant: log Z = c."""
 
     provides = wopt.Capability.POTENTIAL | wopt.Capability.SCORE | wopt.Capability.TARGET_SAMPLES
@@ -200,7 +200,7 @@ def test_a_perfect_model_lacks_nothing(d):
 
 
 def test_draws_that_overflow_have_no_weight():
-    target = GaussianTarget([0.0], [[1.0]])
+    target = NormalTarget([0.0], [[1.0]])
     x = rows(1000, 1)
     log_q = -target.potential(x)
     x[0], log_q[1] = math.inf, math.nan
@@ -239,7 +239,7 @@ def test_a_flow_is_measured_against_its_target(flow):
 
 
 def test_what_cannot_be_measured_is_refused(flow):
-    target = GaussianTarget([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]])
+    target = NormalTarget([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]])
     with pytest.raises(wopt.CapabilityError, match="push_forward"):
         measure_flow(wopt.Flow(flow.chain, target), target, 100)
     with pytest.raises(wopt.CapabilityError, match="POTENTIAL"):

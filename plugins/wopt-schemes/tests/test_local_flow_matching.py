@@ -4,12 +4,12 @@ import pytest
 import torch
 
 import wopt
-from wopt.testing import GaussianTarget
+from wopt.testing import NormalTarget
 from wopt_schemes import LocalFlowMatching
 from wopt_schemes.local_flow_matching import _gaussian
 
 MEAN, COVARIANCE = torch.tensor([0.5, -1.0]), torch.tensor([[1.2, -0.4], [-0.4, 0.9]])
-TARGET = GaussianTarget(MEAN.tolist(), COVARIANCE.tolist())
+TARGET = NormalTarget(MEAN.tolist(), COVARIANCE.tolist())
 
 
 def exact_flow(mean, covariance, time):

@@ -66,7 +66,7 @@ class Symmetric(AffineBlock):
 
 
 def test_a_family_that_is_not_closed_makes_other_steps():
-    """jko's composition of symmetric maps is no symmetric map, so one map cannot make its steps.
+    """a composition of jko's symmetric maps is not symmetric, so one map cannot make its steps.
 
     The first step is the same; the second, from the same T_1, has a smaller family and a larger
     value of the subproblem.

@@ -75,11 +75,11 @@ def test_forward_backward_needs_two_parts(make, problems):
 
 
 def test_smoothness_of_sums():
-    from wopt.testing import GaussianTarget
+    from wopt.testing import NormalTarget
     from wopt_schemes.forward_backward import smoothness
 
     def potential(variance):
-        target = GaussianTarget([0.0], [[variance]])
+        target = NormalTarget([0.0], [[variance]])
         return wopt.build("objective", {"name": "kl", "target": target}).split()[0]
 
     assert smoothness(2 * potential(0.5) + potential(1.0)) == 5.0

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 import wopt
-from wopt.testing import AffineBlock, GaussianTarget, run_scheme
+from wopt.testing import AffineBlock, NormalTarget, run_scheme
 
 
-class Unsmooth(GaussianTarget):
+class Unsmooth(NormalTarget):
     """A Gaussian that does not tell its smoothness."""
 
     def __init__(self, mean: list[float], covariance: list[list[float]]) -> None:

@@ -6,13 +6,13 @@ import json
 import pytest
 
 import wopt
-from wopt.testing import AffineBlock, GaussianTarget, run_scheme
+from wopt.testing import AffineBlock, NormalTarget, run_scheme
 
 
 def test_backtracking_shrinks_until_the_step_is_accepted(problems, make):
     """Explicit steps on a target that does not tell its limit, from far above it."""
     p = problems["line"]
-    target = GaussianTarget(p.n.tolist(), p.s.tolist())
+    target = NormalTarget(p.n.tolist(), p.s.tolist())
     target.smoothness = None
     found = wopt.solve(
         p.nodes(),

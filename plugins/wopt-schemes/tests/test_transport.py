@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import wopt
-from wopt.testing import AffineBlock, GaussianTarget, jko_step, moments
+from wopt.testing import AffineBlock, NormalTarget, jko_step, moments
 
 
 def step(particles, scheme, target):
@@ -35,7 +35,7 @@ def test_sliced_step_is_a_jko_step_of_d_times_the_length(dim):
     h, mean = 0.3, torch.full((dim,), 1.5, dtype=torch.float64)
     eye, zero = torch.eye(dim, dtype=torch.float64), torch.zeros(dim, dtype=torch.float64)
     scheme = wopt.build("scheme", {"name": "sliced_jko", "step_size": h, "frames": 4})
-    target = GaussianTarget(zero.tolist(), eye.tolist())
+    target = NormalTarget(zero.tolist(), eye.tolist())
     found = step(isotropic(400, dim, mean, 0.5), scheme, target)
     expected = jko_step(mean, 0.25 * eye, zero, eye, dim * h)
     assert torch.allclose(found[0], expected[0], atol=1e-7)
@@ -46,7 +46,7 @@ def test_sliced_step_stays_at_the_minimiser():
     eye = torch.eye(2, dtype=torch.float64)
     scheme = wopt.build("scheme", {"name": "sliced_jko", "step_size": 0.3})
     start = isotropic(300, 2, torch.zeros(2, dtype=torch.float64), 1.0)
-    mean, covariance = step(start, scheme, GaussianTarget([0.0, 0.0], eye.tolist()))
+    mean, covariance = step(start, scheme, NormalTarget([0.0, 0.0], eye.tolist()))
     assert float(mean.abs().max()) < 1e-8
     assert torch.allclose(covariance, eye, atol=1e-8)
 

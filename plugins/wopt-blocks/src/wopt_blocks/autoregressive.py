@@ -233,11 +233,11 @@ class Autoregressive(JacobianBlock):
 
     def _through(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         way = self._pass if self.sees == "particles" else self._unrolled
-        return way(x, c, self.white, self.image, self._of_changes())
+        return way(x, c, self.white, self.image)
 
     def _back(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         way = self._unrolled if self.sees == "particles" else self._pass
-        return way(y, c, self.image, self.white, -self._of_changes())
+        return way(y, c, self.image, self.white)
 
     def _pass(
         self,
@@ -245,11 +245,10 @@ class Autoregressive(JacobianBlock):
         given: Tensor | None,
         enter: White | None,
         leave: White | None,
-        log_det: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Go through the maps, all coordinates at once: nets see what enters."""
         z, c = _columns(x, given, enter)
-        log_det = log_det.expand(len(x))
+        log_det = _change(x, enter, leave)
         for k, (net, function) in enumerate(zip(self.nets, self.functions, strict=True)):
             if self.radials:
                 z, stretch = self.radials[k](z)
@@ -267,11 +266,10 @@ class Autoregressive(JacobianBlock):
         given: Tensor | None,
         enter: White | None,
         leave: White | None,
-        log_det: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Undo :meth:`_pass`, one coordinate after the other: nets see what leaves."""
         z, c = _columns(y, given, enter)
-        log_det = log_det.expand(len(y))
+        log_det = _change(y, enter, leave)
         if self.ends is not None:
             z, log_slopes = self.ends.inverse(z)
             log_det = log_det + log_slopes.sum(0)
@@ -283,11 +281,12 @@ class Autoregressive(JacobianBlock):
                 log_det = log_det + stretch
         return _rows(z, leave), log_det
 
-    def _of_changes(self) -> Tensor:
-        """Return the log-det of whitening and its undoing; 0 until :meth:`initialise_images`."""
-        if self.white is None or self.image is None:
-            return next(self.parameters()).new_zeros(())
-        return self.white.log_det - self.image.log_det
+
+def _change(x: Tensor, enter: White | None, leave: White | None) -> Tensor:
+    """Return the log-det, shape ``(n,)``, of whitening and its undoing."""
+    if enter is None or leave is None:
+        return x.new_zeros(len(x))
+    return (enter.log_det - leave.log_det).expand(len(x))
 
 
 def _columns(x: Tensor, c: Tensor | None, white: White | None) -> tuple[Tensor, Tensor]:

@@ -147,6 +147,7 @@ def _shrunk(x: Tensor, count: int, strength: float) -> tuple[Tensor, Tensor, Ten
     floor = 1e-9 * whole.diagonal().mean() + 1e-12
 
     def toward(counts: Tensor, covariances: Tensor) -> Tensor:
+        """Return covariances, shape ``(m, d, d)``, nearer to that of x, by counts ``(m,)``."""
         near = (counts / (counts + strength))[:, None, None]
         return near * covariances + (1 - near) * whole + floor * torch.eye(d).to(x)
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["choose", "labelled", "read"]
+__all__ = ["choose", "labelled", "read_labels"]
 
 CELL = 1 / 64
 """Width of a cell: wide beside the spacing of numbers in float32, narrow beside what maps see."""
@@ -64,7 +64,7 @@ def labelled(z: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     return torch.cat([first[:, None], z[:, 1:]], dim=1)
 
 
-def read(z: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+def read_labels(z: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Return the labels, shape ``(n,)``, of points of :func:`labelled`, and the points before it.
 
     Args:
@@ -75,7 +75,7 @@ def read(z: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         >>> z = torch.randn(1000, 2, generator=torch.Generator().manual_seed(0))
         >>> weights = torch.tensor([0.2, 0.5, 0.3]).double()
         >>> labels = torch.arange(1000) % 3
-        >>> told, back = read(labelled(z, labels, weights), weights)
+        >>> told, back = read_labels(labelled(z, labels, weights), weights)
         >>> bool((told == labels).all()), bool(torch.allclose(back, z, atol=1e-4))
         (True, True)
     """

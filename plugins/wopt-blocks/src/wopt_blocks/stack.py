@@ -17,7 +17,7 @@ from wopt.component import fields, named
 from wopt.data import AffineTransform, Recode
 from wopt.interfaces import new_block
 from wopt.statistics import mixing_weights
-from wopt_blocks.labels import choose, labelled, read
+from wopt_blocks.labels import choose, labelled, read_labels
 
 __all__ = ["Stack"]
 
@@ -117,7 +117,7 @@ class Stack(FlowBlock):
         self, y: Tensor, c: Tensor | None, inverse_of: Callable[[Any], Any]
     ) -> tuple[Tensor, Tensor]:
         members, weights = self._active()
-        chosen, z = read(y, weights)
+        chosen, z = read_labels(y, weights)
         x = torch.zeros_like(y)
         for place, k in enumerate(members):
             rows = (chosen == place).nonzero()[:, 0]

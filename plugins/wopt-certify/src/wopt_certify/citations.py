@@ -12,7 +12,7 @@ from wopt_certify.challenge.tree import TurnedTrees
 from wopt_certify.results import Certificate
 from wopt_report import Cited, cited, cited_component, components
 
-__all__ = ["CHALLENGERS", "citations"]
+__all__ = ["CHALLENGERS", "certificate_citations"]
 
 _TWO_SAMPLE = (
     "lopezpaz2017", "kim2021", "gretton2012", "schrab2023", "biggs2023", "phipson2010",
@@ -21,7 +21,7 @@ _TWO_SAMPLE = (
 CHALLENGERS = (Mixtures, Shells, TurnedTrees, FreeSteps)
 
 
-def citations(run: RunDirectory, config: RunConfig) -> Iterator[Cited]:
+def certificate_citations(run: RunDirectory, config: RunConfig) -> Iterator[Cited]:
     """Yield what the certificate of a run used; nothing where there is none."""
     again = f"make it again with `wopt certify {run.path}`"
     certificate = read_document(run.certificate, Certificate, again)

@@ -8,7 +8,7 @@ import click
 
 from wopt.cli import json_option, listener_for, print_json, quiet_option
 
-__all__ = ["command"]
+__all__ = ["certify_command"]
 
 
 @click.command("certify")
@@ -29,7 +29,7 @@ __all__ = ["command"]
 )  # fmt: skip
 @quiet_option
 @json_option
-def command(
+def certify_command(
     directory: Path,
     settings: tuple[str, ...],
     budget: str | None,

@@ -225,6 +225,7 @@ class NetField:
         shares = torch.ones(n) if train.weights is None else (train.weights * n).float()
 
         def loss(net: FlowBlock, chosen: Tensor | None) -> Tensor:
+            """Return the mean over rows of numbers ``(n,)``, or over all."""
             rows = slice(None) if chosen is None else chosen
             v, divergence = net.velocity(*(part[rows] for part in inside))
             along = (by_point[rows] * v).sum(1) + by_log_det[rows] * divergence

@@ -27,17 +27,17 @@ def wopt_register(registry: Registry) -> None:
         registry.add("measurement", name, f"wopt_certify.{path}", summary=summary)
     registry.add_command(
         "certify",
-        "wopt_certify.command:command",
+        "wopt_certify.command:certify_command",
         summary="measure what a run guarantees, and how each figure is known",
         reads=True,
     )
     registry.add_command(
         "compare",
-        "wopt_certify.compare.command:command",
+        "wopt_certify.compare.command:compare_command",
         summary="show runs side by side",
         reads=True,
     )
-    registry.add_function("page", "wopt_certify.page:section", rank=1)
-    registry.add_function("pictures", "wopt_certify.page:pictures", rank=1)
-    registry.add_function("advice", "wopt_certify.page:advice", rank=2)
-    registry.add_function("citations", "wopt_certify.citations:citations", rank=2)
+    registry.add_function("page", "wopt_certify.page:certificate_section", rank=1)
+    registry.add_function("pictures", "wopt_certify.page:certificate_pictures", rank=1)
+    registry.add_function("advice", "wopt_certify.page:certificate_advice", rank=2)
+    registry.add_function("citations", "wopt_certify.citations:certificate_citations", rank=2)

@@ -27,7 +27,14 @@ from wopt_report import (
     whole,
 )
 
-__all__ = ["BoundRow", "advice", "bound_rows", "certificate_picture", "pictures", "section"]
+__all__ = [
+    "BoundRow",
+    "bound_rows",
+    "certificate_advice",
+    "certificate_picture",
+    "certificate_pictures",
+    "certificate_section",
+]
 
 _COLOURS = {
     "theorem_p": BLUE, "a_priori": GREEN, "theorem_s": "#56B4E9", "theorem_q": VERMILION,
@@ -94,14 +101,14 @@ def bound_rows(run: Run) -> list[BoundRow]:
     )
 
 
-def section(run: Run) -> str | None:
+def certificate_section(run: Run) -> str | None:
     """Return what is certified as HTML; ``None`` without a certificate."""
     if run.certificate is None:
         return None
     return page("certificate.html", "wopt_certify", run=run, bounds=bound_rows(run))
 
 
-def pictures(run: Run) -> list[Picture]:
+def certificate_pictures(run: Run) -> list[Picture]:
     """Draw the certificate by step, where there are several."""
     picture = certificate_picture(run) if len(run.steps) > 1 else None
     return [] if picture is None else [picture]
@@ -192,7 +199,7 @@ _GAIN = 0.01
 """Gain in nats that is worth another step."""
 
 
-def advice(run: Run) -> Iterator[str]:
+def certificate_advice(run: Run) -> Iterator[str]:
     """Yield sentences for the head of the report, the most urgent first."""
     certificate = run.certificate
     if certificate is None:

@@ -17,7 +17,7 @@ from wopt.seeds import generator
 from wopt.statistics import mean_and_error, normal_log_prob
 from wopt.targets import gaussian_moments
 from wopt.typed import Number, Typed
-from wopt_certify.challenge.judge import Stack
+from wopt_certify.challenge.judge import StackedRatio
 
 __all__ = ["Blurs", "Resolution", "blurred_density", "log_mean_kernel", "resolutions"]
 
@@ -133,7 +133,7 @@ def _at(a: Tensor, b: Tensor, target: Target, sigma: float, level: float, seed: 
     cut = max(len(a) * 4 // 5, 1)
     chosen, judged = noisy(a[cut:]), noisy(b)
     log_ratios = (log_p(chosen, a[:cut]) - log_q(chosen))[:, None]
-    stack = Stack.fit(["kernels"], log_ratios, floor=0.01)
+    stack = StackedRatio.fit(["kernels"], log_ratios, floor=0.01)
     _, low = stack.limit(log_ratios, (log_p(judged, a[:cut]) - log_q(judged))[:, None], level)
     # Upper side: all rows are centres, with two noises per row to halve the noise's variance.
     both = torch.cat([a, b])

@@ -13,7 +13,7 @@ from wopt.errors import CertificateError, UserError, WoptError
 from wopt.files import write_json
 from wopt.interfaces import SILENT, Budget, FinishedRun, Listener, Measurement
 from wopt.mapped import memmap_scope
-from wopt.runs import audited, build, check_data, training_threads
+from wopt.runs import audited, build_problem, check_data, training_threads
 from wopt.runtime import Runtime
 from wopt.store import RunDirectory, RunResult, load_state, read_document
 from wopt.train import remembering
@@ -55,7 +55,7 @@ def certify_run(
     config = validate(table, str(directory.config))
     with directory.lock():
         with memmap_scope(directory.particles, config.run.memory, passing=True) as memory:
-            prepared = build(config, runtime=Runtime(memory=memory))
+            prepared = build_problem(config, runtime=Runtime(memory=memory))
             changed = None
             if prepared.loaded is not None:
                 changed = check_data(directory, config.source, prepared.loaded)

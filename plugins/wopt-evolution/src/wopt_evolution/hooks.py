@@ -28,6 +28,6 @@ def wopt_register(registry: Registry) -> None:
         summary="arrivals at populations, and those left out",
     )
     registry.add_function("times", "wopt_evolution.times:write_times")
-    registry.add_function("page", "wopt_evolution.page:section", rank=-1)
-    registry.add_function("pictures", "wopt_evolution.page:pictures", rank=-1)
-    registry.add_function("summary", "wopt_evolution.summary:summary", rank=1)
+    registry.add_function("page", "wopt_evolution.page:evolution_section", rank=-1)
+    registry.add_function("pictures", "wopt_evolution.page:evolution_pictures", rank=-1)
+    registry.add_function("summary", "wopt_evolution.summary:evolution_summary", rank=1)

@@ -28,10 +28,10 @@ __all__ = [
     "Guesses",
     "PopulationsPart",
     "evolution",
+    "evolution_pictures",
+    "evolution_section",
     "exactness",
-    "pictures",
     "populations_part",
-    "section",
 ]
 
 _PANELS, _SHOWN = 3, 800
@@ -43,7 +43,7 @@ _CURVES = (
 )
 
 
-def pictures(run: Run) -> list[Picture]:
+def evolution_pictures(run: Run) -> list[Picture]:
     """Draw the evolution of a run, and its distance from the exact one."""
     by_time = () if run.result is None else run.result.exact_by_time
     drawn = [evolution(run.snapshots), exactness(by_time)]
@@ -182,7 +182,7 @@ def populations_part(run: Run) -> PopulationsPart | None:
     return PopulationsPart(arrivals, [_guesses(one) for one in found.left_out])
 
 
-def section(run: Run) -> str | None:
+def evolution_section(run: Run) -> str | None:
     """Return the section as HTML; ``None`` for a run that leads through no populations."""
     part = populations_part(run)
     if part is None:

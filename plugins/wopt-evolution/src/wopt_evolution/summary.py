@@ -7,10 +7,10 @@ import math
 from wopt.store import RunResult
 from wopt_report import METRICS
 
-__all__ = ["summary"]
+__all__ = ["evolution_summary"]
 
 
-def summary(result: RunResult) -> list[tuple[str, str]]:
+def evolution_summary(result: RunResult) -> list[tuple[str, str]]:
     """Return rows of name and value for the table at the end of a run."""
     return [*_of_evolution(result), *_of_populations(result)]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from wopt_measures.exact.equilibrium import Equilibrium
     from wopt_measures.exact.ornstein_uhlenbeck import OrnsteinUhlenbeck
     from wopt_measures.exact.second_moment import SecondMoment
-    from wopt_measures.laws.barenblatt import BarenblattLaw
+    from wopt_measures.laws.barenblatt import BarenblattLaw, BarenblattTarget
     from wopt_measures.laws.gaussian import GaussianLaw
     from wopt_measures.laws.mixture import MixtureLaw
     from wopt_measures.laws.pixels import PixelLaw
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from wopt_measures.sources.picture import PictureSource
     from wopt_measures.sources.rejection import RejectionSource
     from wopt_measures.sources.toy import ToySource
-    from wopt_measures.targets.barenblatt import BarenblattTarget
     from wopt_measures.targets.bent import FunnelTarget, MustacheTarget
     from wopt_measures.targets.density import Density
     from wopt_measures.targets.gaussian import GaussianTarget

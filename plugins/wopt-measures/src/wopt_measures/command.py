@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-__all__ = ["command"]
+__all__ = ["data_command"]
 
 
 @click.command("data")
@@ -17,7 +17,7 @@ __all__ = ["command"]
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder [default: $WOPT_DATA, or ../shared/data, which the examples read].",
 )
-def command(names: tuple[str, ...], folder: Path | None) -> None:
+def data_command(names: tuple[str, ...], folder: Path | None) -> None:
     """Copy data sets that the examples read from their original place; without NAMES, list them.
 
     Every file has a fixed version and a checksum. The licence is that of the source.

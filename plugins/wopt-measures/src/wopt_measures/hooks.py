@@ -26,7 +26,7 @@ _COMPONENTS = (
         "exact.second_moment:SecondMoment",
         "the moment alone: Keller-Segel, aggregation-diffusion",
     ),
-    ("target", "barenblatt", "targets.barenblatt:BarenblattTarget", "the porous medium's profile"),
+    ("target", "barenblatt", "laws.barenblatt:BarenblattTarget", "the porous medium's profile"),
     ("target", "gaussian", "targets.gaussian:GaussianTarget", "a Gaussian, standard by default"),
     ("target", "mixture", "targets.mixture:MixtureTarget", "a mixture of Gaussians"),
     ("target", "circle", "targets.modes:CircleTarget", "equal Gaussians on a circle: 8 modes"),
@@ -60,5 +60,5 @@ def wopt_register(registry: Registry) -> None:
     for kind, name, path, summary in _COMPONENTS:
         registry.add(kind, name, f"wopt_measures.{path}", summary=summary)
     registry.add_command(
-        "data", "wopt_measures.command:command", summary="copy a data set of the examples"
+        "data", "wopt_measures.command:data_command", summary="copy a data set of the examples"
     )

@@ -20,4 +20,4 @@ def wopt_register(registry: Registry) -> None:
         ("schema", "print the JSON Schema of all installed options"),
         ("show", "show a component's options"),
     ):
-        registry.add_command(name, f"wopt_options.{name}:command", summary=summary)
+        registry.add_command(name, f"wopt_options.{name}:{name}_command", summary=summary)

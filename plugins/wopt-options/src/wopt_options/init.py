@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-__all__ = ["command"]
+__all__ = ["init_command"]
 
 
 @click.command("init")
@@ -23,7 +23,7 @@ __all__ = ["command"]
 @click.option(
     "--force", is_flag=True, help="Overwrite a configuration; data are never overwritten."
 )
-def command(
+def init_command(
     file: Path,
     source: str | None,
     objective: str | None,

@@ -18,11 +18,11 @@ from wopt.errors import WoptError
 from wopt.host import host
 from wopt.registry import KINDS, Kind
 
-__all__ = ["command", "installed_components", "schema", "template"]
+__all__ = ["installed_components", "schema", "schema_command", "template"]
 
 
 @click.command("schema")
-def command() -> None:
+def schema_command() -> None:
     """Print the JSON Schema of configurations with all installed components."""
     click.echo(json.dumps(schema(), indent=2))
 

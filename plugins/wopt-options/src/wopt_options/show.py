@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-__all__ = ["command"]
+__all__ = ["show_command"]
 
 
 @click.command("show")
 @click.argument("kind")
 @click.argument("name")
-def command(kind: str, name: str) -> None:
+def show_command(kind: str, name: str) -> None:
     """Show the component NAME of a KIND: its description, options, needs and what it provides."""
     from rich.console import Console
     from rich.markup import escape

@@ -119,6 +119,7 @@ def calibrate(
         data = simulate(truth, rng)
 
         def density(x: Tensor, data: Any = data) -> Tensor:
+            """Return log p of parameters given the data, shape ``(n,)``, nats."""
             return log_prob(x, data)
 
         found = sample(density, len(truth), seed=derive(seed, "posterior", run), **options)

@@ -8,13 +8,13 @@ from wopt.config import RunConfig
 from wopt.store import RunDirectory, RunResult, read_document
 from wopt_report import Cited, cited
 
-__all__ = ["citations"]
+__all__ = ["sampler_citations"]
 
 _SAMPLER = ("vehtari2024", "zhang2009", "owen2013")
 _LOST = ("kirkpatrick1983", "roberts1996")
 
 
-def citations(run: RunDirectory, _: RunConfig) -> Iterator[Cited]:
+def sampler_citations(run: RunDirectory, _: RunConfig) -> Iterator[Cited]:
     """Yield what the diagnostics of a sampler used."""
     result = read_document(run.result, RunResult)
     if result is not None:

@@ -11,7 +11,14 @@ from wopt.store import RunResult
 from wopt_posterior.diagnostics import BLIND, ModeWeight, SamplerReport
 from wopt_report import column, page
 
-__all__ = ["Moment", "SamplerPart", "advice", "sampler_part", "section", "summary"]
+__all__ = [
+    "Moment",
+    "SamplerPart",
+    "sampler_advice",
+    "sampler_part",
+    "sampler_section",
+    "sampler_summary",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,13 +80,13 @@ def sampler_part(run: Run) -> SamplerPart | None:
     )
 
 
-def section(run: Run) -> str | None:
+def sampler_section(run: Run) -> str | None:
     """Return the section as HTML; ``None`` for a model that is not a sampler."""
     part = sampler_part(run)
     return None if part is None else page("sampler.html", "wopt_posterior", sampler=part)
 
 
-def advice(run: Run) -> Iterator[str]:
+def sampler_advice(run: Run) -> Iterator[str]:
     """Yield what to do next where the draws are not to be relied on."""
     found = None if run.result is None else run.result.sampler
     if found is not None and not found.reliable:
@@ -94,7 +101,7 @@ def advice(run: Run) -> Iterator[str]:
         )
 
 
-def summary(result: RunResult) -> list[tuple[str, str]]:
+def sampler_summary(result: RunResult) -> list[tuple[str, str]]:
     """Return whether draws can be relied on: a run that is done may have missed its target."""
     found = result.sampler
     if found is None:

@@ -15,7 +15,7 @@ from wopt.component import Component
 from wopt.config import RunConfig, validate
 from wopt.interfaces import Budget, Target
 from wopt.plan import Planning
-from wopt.runs import Prepared, build, like, with_threads
+from wopt.runs import Prepared, build_problem, like, with_threads
 from wopt.seeds import derive, generator
 from wopt_posterior.reference import Reference, density_of, mode_of, reference_of
 
@@ -94,7 +94,7 @@ def planned(
     seed, dim = derive(config.seed, "source"), config.source.loaded(config.seed).dim
     full = validate(_merged(_first(dim), table), where)
     dataset = full.source.loaded(seed)
-    prepared = build(full, dataset)
+    prepared = build_problem(full, dataset)
     target = prepared.objective.target
     assert target is not None
     passes = None if iterations is None else _PASSES
@@ -105,7 +105,7 @@ def planned(
     chosen = _merged(_first(dim), _second(reference, apart, iterations, budget, lap))
     told = Planning(budget=budget.seconds, told=_told(reference, apart, iterations))
     given = {**_merged(chosen, table), "plan": told}
-    made = like(with_threads(prepared), build(validate(given, where), dataset))
+    made = like(with_threads(prepared), build_problem(validate(given, where), dataset))
     return dataclasses.replace(made, reference=reference)
 
 

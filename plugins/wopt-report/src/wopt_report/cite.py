@@ -21,10 +21,10 @@ __all__ = [
     "ALWAYS",
     "Cited",
     "as_bibtex",
+    "cite_command",
     "cited",
     "cited_by",
     "cited_component",
-    "command",
     "components",
 ]
 
@@ -32,7 +32,7 @@ __all__ = [
 @click.command("cite")
 @click.argument("directory", type=click.Path(path_type=Path), required=False)
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="A .bib file to write.")
-def command(directory: Path | None, out: Path | None) -> None:
+def cite_command(directory: Path | None, out: Path | None) -> None:
     """Print BibTeX of what the run in DIRECTORY used; without one, of wopt and its paper.
 
     Components, the optimiser, the bounds of the certificate, two-sample tests, software: each entry

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-__all__ = ["command"]
+__all__ = ["report_command"]
 
 
 @click.command("report")
 @click.argument("directory", type=click.Path(path_type=Path))
-def command(directory: Path) -> None:
+def report_command(directory: Path) -> None:
     """Rewrite DIRECTORY/report.html."""
     from wopt.store import RunDirectory
     from wopt_report import render

@@ -25,8 +25,8 @@ class Explicit(LimitedScheme):
 
     Example:
         >>> import wopt
-        >>> from wopt.testing import GaussianTarget
-        >>> kl = wopt.build("objective", {"name": "kl", "target": GaussianTarget([0.0], [[0.5]])})
+        >>> from wopt.testing import NormalTarget
+        >>> kl = wopt.build("objective", {"name": "kl", "target": NormalTarget([0.0], [[0.5]])})
         >>> Explicit(step_size=0.6).limit(kl).value
         0.5
     """

@@ -83,8 +83,8 @@ def smoothness(objective: Objective) -> float | None:
     """Return L such that an energy of the points is L-smooth, where it is known.
 
     Example:
-        >>> from wopt.testing import GaussianTarget
-        >>> kl = wopt.build("objective", {"name": "kl", "target": GaussianTarget([0.0], [[0.5]])})
+        >>> from wopt.testing import NormalTarget
+        >>> kl = wopt.build("objective", {"name": "kl", "target": NormalTarget([0.0], [[0.5]])})
         >>> smoothness(kl.split()[0])
         2.0
     """

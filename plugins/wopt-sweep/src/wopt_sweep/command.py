@@ -14,7 +14,7 @@ from wopt.reading import printable
 if TYPE_CHECKING:
     from wopt_sweep import Summary, SweepRun
 
-__all__ = ["command"]
+__all__ = ["sweep_command"]
 
 
 @click.command("sweep")
@@ -29,7 +29,7 @@ __all__ = ["command"]
 @click.option("--out", type=click.Path(path_type=Path), help="Folder [default: runs/NAME-sweep].")
 @quiet_option
 @json_option
-def command(
+def sweep_command(
     config: Path,
     grid: tuple[str, ...],
     ranges: tuple[str, ...],

@@ -17,7 +17,7 @@ def wopt_register(registry: Registry) -> None:
     """Name the command."""
     registry.add_command(
         "sweep",
-        "wopt_sweep.command:command",
+        "wopt_sweep.command:sweep_command",
         summary="run several settings and seeds, and write the best",
         reads=True,
     )

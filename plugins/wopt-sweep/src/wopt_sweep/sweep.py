@@ -19,7 +19,7 @@ from wopt.files import write_json, write_text
 from wopt.interfaces import SILENT, Listener
 from wopt.permission import allow_tracker
 from wopt.reading import parsed_json, read_text
-from wopt.runs import begin, build, resume
+from wopt.runs import begin, build_problem, resume
 from wopt.store import RunDirectory, read_lines, write_lines
 from wopt.typed import Number, Typed
 from wopt_certify.compare.page import compare
@@ -205,7 +205,7 @@ class Sweep:
                 with named:
                     result = resume(directory.path, listener, report=False)
             else:
-                problem = build(self._config(setting, seed))
+                problem = build_problem(self._config(setting, seed))
                 result = begin(problem, directory.path, listener, report=False)
         except Pruned as stop:
             return self._ended(name, setting, seed, "pruned", str(stop))

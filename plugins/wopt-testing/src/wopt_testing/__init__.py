@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from wopt_testing.gaussian import AffineBlock as AffineBlock
     from wopt_testing.gaussian import GaussianProblem as GaussianProblem
     from wopt_testing.gaussian import GaussianTarget as GaussianTarget
+    from wopt_testing.gaussian import NormalTarget as NormalTarget
     from wopt_testing.gaussian import gaussian_kl as gaussian_kl
     from wopt_testing.gaussian import gaussian_nodes as gaussian_nodes
     from wopt_testing.gaussian import gaussian_problems as gaussian_problems

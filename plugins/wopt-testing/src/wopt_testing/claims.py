@@ -209,8 +209,8 @@ class Restricted(Target):
         needs: The capabilities that can be used.
 
     Example:
-        >>> from wopt_testing import GaussianTarget
-        >>> q = Restricted(GaussianTarget([0.0], [[1.0]]), Capability.SCORE)
+        >>> from wopt_testing import NormalTarget
+        >>> q = Restricted(NormalTarget([0.0], [[1.0]]), Capability.SCORE)
         >>> q.potential(torch.zeros(1, 1))
         Traceback (most recent call last):
         ...

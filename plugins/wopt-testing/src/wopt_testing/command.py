@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-__all__ = ["command"]
+__all__ = ["check_command"]
 
 
 @click.command("check")
 @click.argument("plugin")
-def command(plugin: str) -> int:
+def check_command(plugin: str) -> int:
     """Check every component of PLUGIN against the laws of its interface.
 
     Exit status: 0 all laws hold, 1 one is broken, 2 the plugin does not exist.

@@ -30,7 +30,7 @@ from wopt.interfaces import (
     Target,
     Training,
 )
-from wopt.plan import Facts, apply, plan
+from wopt.plan import Facts, plan
 from wopt.train import minimise
 from wopt.typed import Typed
 from wopt_testing.checks import LawError, Laws, check_block, check_objective
@@ -186,6 +186,7 @@ def check_solver(solver: Solver) -> list[str]:
     sub = Subproblem(nodes, nodes.points, 1.0, objective)
 
     def loss(made: Any, rows: Tensor | None) -> Tensor:
+        """Return the subproblem's loss on rows of numbers ``(n,)``, or on all."""
         return (sub if rows is None else sub.rows(rows)).loss(made)
 
     solver = solver.of_step(0).varied(iterations=20, batch_size=len(nodes))
@@ -234,7 +235,7 @@ def check_candidate(candidate: Candidate) -> list[str]:
     tables = candidate.tables(facts)
     law.holds("returns_tables", isinstance(tables, dict) and all(k in _TABLES for k in tables))
     chosen = plan(facts, candidate)
-    validate(apply(chosen, {"source": {"name": "toy", "shape": "moons"}}))
+    validate(chosen.fill({"source": {"name": "toy", "shape": "moons"}}))
     return [*law.done, "configuration_is_valid"]
 
 

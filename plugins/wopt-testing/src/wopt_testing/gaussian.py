@@ -20,6 +20,7 @@ __all__ = [
     "AffineBlock",
     "GaussianProblem",
     "GaussianTarget",
+    "NormalTarget",
     "gaussian_kl",
     "gaussian_nodes",
     "gaussian_problems",
@@ -68,7 +69,7 @@ class AffineBlock(FlowBlock):
         return torch.linalg.solve(self.matrix, (y - self.shift).T).T, -log_det.expand(len(y))
 
 
-class GaussianTarget(Target):
+class NormalTarget(Target):
     """N(mean, covariance) by its normalised potential, for tests without plugins.
 
     Args:
@@ -101,6 +102,10 @@ class GaussianTarget(Target):
             raise DataError(f"this target has dimension {self.dim}, not {dim}")
         z = torch.randn(n, self.dim, dtype=torch.float64, generator=rng)
         return self.mean + z @ torch.linalg.cholesky(self.covariance).T
+
+
+GaussianTarget = NormalTarget
+"""The name of version 1.0, for plugins that were written for it."""
 
 
 def gaussian_nodes(mean: Tensor, covariance: Tensor, order: int = 3) -> Particles:
@@ -167,9 +172,9 @@ class GaussianProblem:
         """The dimension d."""
         return len(self.m)
 
-    def target(self) -> GaussianTarget:
+    def target(self) -> NormalTarget:
         """Return N(n, S)."""
-        return GaussianTarget(self.n.tolist(), self.s.tolist())
+        return NormalTarget(self.n.tolist(), self.s.tolist())
 
     def objective(self) -> Objective:
         """Return the registered objective ``kl`` to the target."""

@@ -17,12 +17,12 @@ def wopt_register(registry: Registry) -> None:
     """Name the commands, and the package behind ``wopt.testing``."""
     registry.add_command(
         "check",
-        "wopt_testing.command:command",
+        "wopt_testing.command:check_command",
         summary="check a plugin against the laws of its interfaces",
     )
     registry.add_command(
         "new-plugin",
-        "wopt_testing.new_plugin:command",
+        "wopt_testing.new_plugin:new_plugin_command",
         summary="write a plugin package to begin with",
     )
     registry.add_function("testing", "wopt_testing")

@@ -15,14 +15,14 @@ from wopt.files import write_text
 from wopt.plugin import API_VERSION
 from wopt.registry import KINDS
 
-__all__ = ["command", "make_plugin"]
+__all__ = ["make_plugin", "new_plugin_command"]
 
 
 @click.command("new-plugin")
 @click.argument("name")
 @click.option("--kind", type=click.Choice(list(KINDS)), default="objective", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder [default: wopt-NAME].")
-def command(name: str, kind: str, out: Path | None) -> None:
+def new_plugin_command(name: str, kind: str, out: Path | None) -> None:
     """Write a plugin package called NAME that installs, runs by name and passes its tests."""
     folder = out or Path(f"wopt-{name.replace('_', '-')}")
     for path in make_plugin(name, kind, folder):

@@ -26,8 +26,8 @@ def check_target_claims(target: Target, dim: int, *, seed: int = 0) -> list[str]
     exp(-V) of a target with NORMALISED must integrate to one.
 
     Example:
-        >>> from wopt_testing import GaussianTarget
-        >>> check_target_claims(GaussianTarget([0.0], [[4.0]]), 1)
+        >>> from wopt_testing import NormalTarget
+        >>> check_target_claims(NormalTarget([0.0], [[4.0]]), 1)
         ['convexity_is_0.25', 'smoothness_is_0.25', 'normalised']
     """
     done = []

@@ -1,6 +1,6 @@
 """Challengers: what KL(p | model) at least is, from samples, without an assumption on p."""
 
-from wopt_certify.challenge.challenge import challenge, portfolio
+from wopt_certify.challenge.challenge import challenge, challengers_for
 from wopt_certify.challenge.challenger import Challenger, ChallengeRows
 from wopt_certify.challenge.judge import against, lower_limit
 
@@ -9,6 +9,6 @@ __all__ = [
     "Challenger",
     "against",
     "challenge",
+    "challengers_for",
     "lower_limit",
-    "portfolio",
 ]

@@ -15,17 +15,17 @@ from wopt.interfaces import Budget, Target
 from wopt.seeds import derive
 from wopt.statistics import error_of_mean, mean_and_error
 from wopt_certify.challenge.challenger import Challenger, ChallengeRows, Density
-from wopt_certify.challenge.judge import Stack
+from wopt_certify.challenge.judge import StackedRatio
 from wopt_certify.challenge.kinds import FreeSteps, Mixtures, Shells, block_for
 from wopt_certify.challenge.tree import TurnedTrees
 from wopt_certify.gap import EscalationStep, LowerSide
 
-__all__ = ["challenge", "portfolio"]
+__all__ = ["challenge", "challengers_for"]
 
 _LEAST_ROWS = 20
 
 
-def portfolio(target: Target, condition: int = 0) -> tuple[Challenger, ...]:
+def challengers_for(target: Target, condition: int = 0) -> tuple[Challenger, ...]:
     """Return the challengers in order: those that find much in little time come first.
 
     Args:
@@ -57,7 +57,7 @@ def challenge(
 
     Args:
         fit, hold, judge: Disjoint rows.
-        challengers: From :func:`portfolio`.
+        challengers: From :func:`challengers_for`.
         budget: CPU seconds for fits; by default 10.
         recorded: Number of densities to fit instead, for an equal result.
         groups: Group numbers of rows that may depend on each other, for ``hold`` and for
@@ -73,8 +73,8 @@ def challenge(
     Example:
         >>> import torch
         >>> from wopt.particles import Particles
-        >>> from wopt.testing import GaussianTarget
-        >>> q = GaussianTarget([0.0], [[1.0]])
+        >>> from wopt.testing import NormalTarget
+        >>> q = NormalTarget([0.0], [[1.0]])
         >>> rng = torch.Generator().manual_seed(0)
         >>> parts = [Particles.start(1 + torch.randn(2000, 1, generator=rng).double())
         ...     for _ in range(3)]  # the model N(0, 1) of N(1, 1) has KL 1/2
@@ -101,7 +101,7 @@ def challenge(
     groups = groups and (groups[0][kept], groups[1])
     steps = list[EscalationStep]()
     for k, one in enumerate(found, 1):
-        stack = Stack.fit([each.name for each in found[:k]], chosen[:, :k])
+        stack = StackedRatio.fit([each.name for each in found[:k]], chosen[:, :k])
         values = stack.ratio(logs[:, :k])
         gain = float(values.mean()), error_of_mean(values, groups and groups[1])
         steps.append(EscalationStep(one.name, one.seconds, *gain))
@@ -149,7 +149,7 @@ def _fits(
             return
         if turn > 1:
             logs = torch.stack(made, 1)
-            gains = Stack.fit([""] * len(made), logs).ratio(logs)
+            gains = StackedRatio.fit([""] * len(made), logs).ratio(logs)
             growth, error = mean_and_error(gains - before)
             if turn > 2 and growth <= error:
                 return

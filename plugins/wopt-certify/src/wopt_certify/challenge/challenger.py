@@ -42,10 +42,10 @@ class ChallengeRows:
         condition: Number of coordinates, the last ones, that are conditions.
 
     Example:
-        >>> from wopt.testing import GaussianTarget
+        >>> from wopt.testing import NormalTarget
         >>> x = torch.tensor([[2.0]], dtype=torch.float64)
         >>> moved = Particles.start(x).moved(x / 2, torch.tensor([-0.6931]).double())
-        >>> rows = ChallengeRows.of(GaussianTarget([0.0], [[1.0]]), x, moved)
+        >>> rows = ChallengeRows.of(NormalTarget([0.0], [[1.0]]), x, moved)
         >>> [round(float(rows.log_model[side]), 3) for side in ("noise", "data")]
         [-1.419, -2.112]
     """

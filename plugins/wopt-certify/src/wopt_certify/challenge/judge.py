@@ -13,7 +13,7 @@ from wopt.errors import DataError
 from wopt.statistics import error_of_mean, mixing_weights, per_group
 from wopt_certify.gap import EscalationStep, LowerSide
 
-__all__ = ["Bet", "Stack", "against", "lower_limit"]
+__all__ = ["Bet", "StackedRatio", "against", "lower_limit"]
 
 _FACTORS = {0.5: 0.1, 1.0: 0.8, 2.0: 0.1}
 """Multiples of the bet that looks best, with their fractions of the capital."""
@@ -100,7 +100,7 @@ FLOOR = 0.02
 
 
 @dataclasses.dataclass(frozen=True)
-class Stack:
+class StackedRatio:
     """The density  r = w_0 model + sum_k w_k r_k,  a convex mixture.
 
     Since r >= w_0 model, log r - log model >= log w_0 at every point, whatever the challengers.
@@ -113,7 +113,7 @@ class Stack:
     weights: Tensor
 
     @classmethod
-    def fit(cls, names: Sequence[str], ratios: Tensor, floor: float = FLOOR) -> Stack:
+    def fit(cls, names: Sequence[str], ratios: Tensor, floor: float = FLOOR) -> StackedRatio:
         """Find the weights that maximise the mean of log r, with a floor for the model.
 
         Each law is mixed with so much of the model, and EM weighs these mixtures.
@@ -206,7 +206,7 @@ def against(
     values = torch.empty(len(logs), dtype=torch.float64)
     stacks, limits = [], []
     for chosen in (first, ~first):
-        stack = Stack.fit([f"{name} {k + 1}" for k in range(logs.shape[1])], logs[chosen])
+        stack = StackedRatio.fit([f"{name} {k + 1}" for k in range(logs.shape[1])], logs[chosen])
         stacks.append(stack)
         parts = None if groups is None else (groups[chosen], groups[~chosen])
         # The larger of two limits is used, so each has half the error probability.

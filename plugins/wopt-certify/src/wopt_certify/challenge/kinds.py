@@ -276,9 +276,9 @@ class FreeSteps(Challenger):
 
     Example:
         >>> import wopt
-        >>> from wopt.testing import GaussianTarget
+        >>> from wopt.testing import NormalTarget
         >>> x = 3 + torch.randn(500, 1, generator=torch.Generator().manual_seed(0)).double()
-        >>> normal = GaussianTarget([0.0], [[1.0]])
+        >>> normal = NormalTarget([0.0], [[1.0]])
         >>> steps = FreeSteps(wopt.build("block", "affine"), normal, iterations=300)
         >>> abs(float(steps.fit(x[:400], x[400:], turn=2, seed=0)(x).mean()) + 1.4189) < 0.1
         True
@@ -304,6 +304,7 @@ class FreeSteps(Challenger):
         shift[d:], scale[d:] = 0.0, 1.0
 
         def inside(points: Tensor) -> tuple[Tensor, ...]:
+            """Return rows ``(n, d)`` in the block's coordinates, and their conditions."""
             rows = ((points.double() - shift) / scale).float()
             return split_conditions(rows, self.condition)
 
@@ -315,6 +316,7 @@ class FreeSteps(Challenger):
             return (log_q + log_det.double() - scale.log().sum()).nan_to_num(-math.inf, -math.inf)
 
         def loss(block: FlowBlock, rows: Tensor | None) -> Tensor:
+            """Return KL to the target but for a constant, nats, on rows of numbers ``(n,)``."""
             y, log_det = block(*(x if rows is None else x[rows] for x in x_and_c))
             return (self.target.potential(y) - log_det).mean()
 

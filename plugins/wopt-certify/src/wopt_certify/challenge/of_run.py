@@ -20,7 +20,7 @@ from wopt.push import push_all
 from wopt.runs import Prepared, load, particles_of
 from wopt.seeds import derive, generator
 from wopt.typed import Typed
-from wopt_certify.challenge import ChallengeRows, against, challenge, portfolio
+from wopt_certify.challenge import ChallengeRows, against, challenge, challengers_for
 from wopt_certify.effort import doubling, largest
 from wopt_certify.evidence import as_test, one_of_each
 from wopt_certify.gap import LowerSide
@@ -108,7 +108,7 @@ def _lower_side(run: FinishedRun, rows: int, budget: Budget | None, tried: int |
     fit, hold, judge = (ChallengeRows.of(target, start.points, moved) for start, moved in pairs)
     seed = derive(prepared.config.seed, "challenge", state.step)
     return challenge(
-        fit, hold, judge, portfolio(target, fit.condition), budget=budget, recorded=tried,
+        fit, hold, judge, challengers_for(target, fit.condition), budget=budget, recorded=tried,
         level=settings_of(run).level, seed=seed, groups=_groups(run, len(judges[0])),
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wopt_certify.compare.page import ComparedRun
     from wopt_certify.compare.pairs import PairwiseComparison
 
-__all__ = ["command"]
+__all__ = ["compare_command"]
 
 
 @click.command("compare")
@@ -31,7 +31,7 @@ __all__ = ["command"]
     help="Path of the page.",
 )
 @json_option
-def command(directories: tuple[Path, ...], out: Path, as_json: bool) -> None:
+def compare_command(directories: tuple[Path, ...], out: Path, as_json: bool) -> None:
     """Show runs side by side: a table here, curves by step and by processor time on a page.
 
     Runs of the same source and seed challenge each other on their common test rows: "KL at least"

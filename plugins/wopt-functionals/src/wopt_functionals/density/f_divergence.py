@@ -79,9 +79,9 @@ class Chi2(RatioObjective):
     generalized relative entropies, 2011.
 
     Example:
-        >>> from wopt.testing import GaussianTarget, gaussian_nodes
+        >>> from wopt.testing import NormalTarget, gaussian_nodes
         >>> one = torch.eye(1, dtype=torch.float64)
-        >>> g = Chi2(GaussianTarget([0.0], [[1.0]]))
+        >>> g = Chi2(NormalTarget([0.0], [[1.0]]))
         >>> round(float(g.energy(gaussian_nodes(one[0], one, order=30))), 6)  # e - 1
         1.718282
     """
@@ -112,9 +112,9 @@ class ForwardKL(RatioObjective):
     Source: docs/theory 2, row 4.
 
     Example:
-        >>> from wopt.testing import GaussianTarget, gaussian_nodes
+        >>> from wopt.testing import NormalTarget, gaussian_nodes
         >>> one = torch.eye(1, dtype=torch.float64)
-        >>> g = ForwardKL(GaussianTarget([0.0], [[1.0]]))
+        >>> g = ForwardKL(NormalTarget([0.0], [[1.0]]))
         >>> round(float(g.energy(gaussian_nodes(one[0], one, order=40))), 6)  # |m - n|^2/2
         0.5
     """
@@ -152,10 +152,10 @@ class FDivergence(RatioObjective):
     2006.
 
     Example:
-        >>> from wopt.testing import GaussianTarget, gaussian_nodes
+        >>> from wopt.testing import NormalTarget, gaussian_nodes
         >>> one = torch.eye(1, dtype=torch.float64)
         >>> at = gaussian_nodes(one[0], one, order=30)
-        >>> g = FDivergence(GaussianTarget([0.0], [[1.0]]), f=lambda s: s * s.log())
+        >>> g = FDivergence(NormalTarget([0.0], [[1.0]]), f=lambda s: s * s.log())
         >>> round(float(g.energy(at)), 6)  # |m - n|^2/2
         0.5
     """

@@ -85,10 +85,10 @@ class RenyiDivergence(_LogMean):
     Source: docs/theory 2, row 8; van Erven, Harremoes, Renyi divergence and KL divergence, 2014.
 
     Example:
-        >>> from wopt.testing import GaussianTarget, gaussian_nodes
+        >>> from wopt.testing import NormalTarget, gaussian_nodes
         >>> import torch
         >>> one = torch.eye(1, dtype=torch.float64)
-        >>> g = RenyiDivergence(GaussianTarget([0.0], [[1.0]]), alpha=2.0)
+        >>> g = RenyiDivergence(NormalTarget([0.0], [[1.0]]), alpha=2.0)
         >>> round(float(g.energy(gaussian_nodes(one[0], one, order=30))), 6)  # alpha |m - n|^2/2
         1.0
     """

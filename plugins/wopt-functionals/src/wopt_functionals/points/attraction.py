@@ -43,6 +43,7 @@ class _Quadratic(RadialKernel):
         super().__init__(lambda squared: strength / 2 * squared)
 
     def without_pairs(self, x: Tensor, y: Tensor, v: Tensor) -> Tensor:
+        """Return the sums for points x, shape ``(n,)``, by the mean of y, of weights v."""
         mean = v @ y
         return self.profile((x - mean).square().sum(1) + v @ (y - mean).square().sum(1))
 

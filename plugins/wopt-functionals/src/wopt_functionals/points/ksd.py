@@ -43,8 +43,8 @@ class KSD(PairEnergy):
         CapabilityError: The target's score cannot be differentiated.
 
     Example:
-        >>> from wopt.testing import GaussianTarget
-        >>> g = KSD(GaussianTarget([0.0], [[1.0]]))
+        >>> from wopt.testing import NormalTarget
+        >>> g = KSD(NormalTarget([0.0], [[1.0]]))
         >>> round(float(g.energy(Particles(torch.zeros(1, 1).double()))), 6)  # 1/(2 h^2)
         0.5
     """

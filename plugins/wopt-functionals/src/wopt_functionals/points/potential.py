@@ -27,8 +27,8 @@ class Potential(wopt.Objective):
 
     Example:
         >>> import torch
-        >>> from wopt.testing import GaussianTarget
-        >>> g = Potential(GaussianTarget([0.0], [[4.0]]))
+        >>> from wopt.testing import NormalTarget
+        >>> g = Potential(NormalTarget([0.0], [[4.0]]))
         >>> at = [g.energy(Particles(torch.tensor([[x]]))) for x in (0.0, 2.0)]
         >>> round(float(at[1] - at[0]), 6)
         0.5

@@ -15,9 +15,9 @@ def target_score(target: wopt.Target, x: Tensor) -> Tensor:
     """Return the score at ``x``, shape ``(n, d)``, differentiable where ``x`` is.
 
     Example:
-        >>> from wopt.testing import GaussianTarget
+        >>> from wopt.testing import NormalTarget
         >>> x = torch.ones(2, 1, dtype=torch.float64, requires_grad=True)
-        >>> target_score(GaussianTarget([0.0], [[0.5]]), x).sum().backward()
+        >>> target_score(NormalTarget([0.0], [[0.5]]), x).sum().backward()
         >>> x.grad.tolist()
         [[-2.0], [-2.0]]
     """

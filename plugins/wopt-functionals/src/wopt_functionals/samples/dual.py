@@ -40,8 +40,8 @@ class DualFDivergence(wopt.Objective):
     by convex risk minimization, 2010; Fan et al., Variational Wasserstein gradient flow, 2022.
 
     Example:
-        >>> from wopt.testing import GaussianTarget
-        >>> g = DualFDivergence(GaussianTarget([0.0], [[1.0]]), features=1, samples=4000)
+        >>> from wopt.testing import NormalTarget
+        >>> g = DualFDivergence(NormalTarget([0.0], [[1.0]]), features=1, samples=4000)
         >>> x = torch.randn(4000, 1, generator=torch.Generator().manual_seed(0)).double()
         >>> abs(float(g.energy(Particles(x + 1))) - 0.5) < 0.05  # |m - n|^2/2
         True

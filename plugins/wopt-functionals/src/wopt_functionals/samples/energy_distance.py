@@ -31,8 +31,8 @@ class EnergyDistance(MMD):
     Example:
         >>> import torch
         >>> from wopt import Particles
-        >>> from wopt.testing import GaussianTarget
-        >>> g = EnergyDistance(GaussianTarget([0.0], [[1.0]]))
+        >>> from wopt.testing import NormalTarget
+        >>> g = EnergyDistance(NormalTarget([0.0], [[1.0]]))
         >>> at = [g.energy(Particles(torch.full((4, 1), x).double())) for x in (0.0, 1.0, 3.0)]
         >>> bool(at[0] < at[1] < at[2])
         True

@@ -57,8 +57,8 @@ class MMD(wopt.Objective):
         DataError: The median distance of the target's samples is zero.
 
     Example:
-        >>> from wopt.testing import GaussianTarget
-        >>> g = MMD(GaussianTarget([0.0], [[1.0]]), samples=4000)
+        >>> from wopt.testing import NormalTarget
+        >>> g = MMD(NormalTarget([0.0], [[1.0]]), samples=4000)
         >>> at = [g.energy(Particles(torch.full((4, 1), x).double())) for x in (0.0, 1.0, 3.0)]
         >>> bool(at[0] < at[1] < at[2])
         True

@@ -33,8 +33,8 @@ class SlicedWasserstein(wopt.Objective):
     15.
 
     Example:
-        >>> from wopt.testing import GaussianTarget
-        >>> g = SlicedWasserstein(GaussianTarget([0.0], [[1e-12]]), projections=1)
+        >>> from wopt.testing import NormalTarget
+        >>> g = SlicedWasserstein(NormalTarget([0.0], [[1e-12]]), projections=1)
         >>> round(float(g.energy(Particles(torch.full((4, 1), 2.0).double()))), 4)
         2.0
     """

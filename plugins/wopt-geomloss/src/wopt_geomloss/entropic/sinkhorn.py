@@ -58,8 +58,8 @@ class Sinkhorn(TransportObjective):
 
     Example:
         >>> import torch
-        >>> from wopt.testing import GaussianTarget
-        >>> g = Sinkhorn(GaussianTarget([0.0], [[1e-12]]), epsilon=0.1)
+        >>> from wopt.testing import NormalTarget
+        >>> g = Sinkhorn(NormalTarget([0.0], [[1e-12]]), epsilon=0.1)
         >>> round(float(g.energy(wopt.Particles(torch.full((4, 1), 2.0).double()))), 4)
         4.0
     """

@@ -64,8 +64,8 @@ class Barycenter(wopt.Sum):
         ConfigError: Two targets have different dimensions.
 
     Example:
-        >>> from wopt.testing import GaussianTarget
-        >>> left, right = GaussianTarget([0.0], [[1.0]]), GaussianTarget([4.0], [[1.0]])
+        >>> from wopt.testing import NormalTarget
+        >>> left, right = NormalTarget([0.0], [[1.0]]), NormalTarget([4.0], [[1.0]])
         >>> g = Barycenter([{"target": left, "weight": 3.0}, {"target": right}])
         >>> [weight for weight, _ in g.parts], g.convexity
         ([0.75, 0.25], 1.0)

@@ -48,8 +48,8 @@ class Wasserstein(TransportObjective):
 
     Example:
         >>> import torch
-        >>> from wopt.testing import GaussianTarget
-        >>> g = Wasserstein(GaussianTarget([0.0, 0.0], [[1e-12, 0.0], [0.0, 1e-12]]))
+        >>> from wopt.testing import NormalTarget
+        >>> g = Wasserstein(NormalTarget([0.0, 0.0], [[1e-12, 0.0], [0.0, 1e-12]]))
         >>> round(float(g.energy(wopt.Particles(torch.full((4, 2), 2.0).double()))), 4)
         4.0
     """

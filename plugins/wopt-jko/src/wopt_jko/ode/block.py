@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
 
-import wopt
 from wopt import Bijection, Capability, ConfigError
 from wopt.interfaces import Compiler
-from wopt_jko.ode import adaptive, options
-from wopt_jko.ode.integrate import DORMAND_PRINCE, EULER, MIDPOINT, RK4, integrate, uniform_grid
+from wopt_jko.ode import options
+from wopt_jko.ode.integrate import DORMAND_PRINCE, integrate, uniform_grid
+from wopt_jko.ode.integrated import IntegratedBlock
 from wopt_jko.ode.nets import make_net
 from wopt_jko.ode.velocity import Field, NetShape
 
@@ -21,22 +20,11 @@ __all__ = ["ODEBlock"]
 _FEW = 12
 """Largest dimension in which ``half_way`` is offered, as it needs the whole Jacobian."""
 
-_TIGHTEST = 1e-13
-"""Smallest tolerance of an adaptive solve; the dtype's rounding limits it too."""
-
-_ON_GRIDS = {"euler": EULER, "midpoint": MIDPOINT, "rk4": RK4}
-
 
 Call = Callable[[Field, float | Tensor, Tensor], tuple[Tensor, Tensor | None]]
 
-_MOST_STEPS = 2**16
-"""Most steps of a grid that is read from a file; refinement stops long before."""
 
-_MOST_DIGITS = 32
-"""Most refinements of tolerances that are read from a file."""
-
-
-class ODEBlock(wopt.FlowBlock):
+class ODEBlock(IntegratedBlock):
     """T(x) = x(1) for  dx/dt = v(t, x), x(0) = x,  log |det DT| = int_0^1 div v(t, x(t)) dt.
 
     v is a net whose divergence is exact:
@@ -109,8 +97,6 @@ class ODEBlock(wopt.FlowBlock):
         | Capability.CONDITION
         | Capability.ROUNDED
     )
-    steps: Tensor
-    tightened: Tensor
 
     def __init__(
         self,
@@ -131,7 +117,7 @@ class ODEBlock(wopt.FlowBlock):
         window: options.Window = None,
         latent: options.Latent = None,
     ) -> None:
-        super().__init__()
+        super().__init__(integrator, steps, jitter, rtol, atol)
         self.moves = _moving(dim, latent)
         shape = NetShape(self.moves, width, activation, sharpness, time, condition)
         self.net = make_net(net, shape, depth, window)
@@ -141,18 +127,9 @@ class ODEBlock(wopt.FlowBlock):
                 f'ODEBlock: divergence = "hutchinson": net {net} of this depth has its divergence '
                 'in closed form, cheaper than an estimate and without its noise; leave it "exact"'
             )
-        self.jitter = jitter
-        self.tableau = _ON_GRIDS.get(integrator)
-        self.rtol, self.atol = rtol, atol
         if self.tableau is not None and self.moves <= _FEW:
             self.provides = type(self).provides | Capability.HALF_WAY
-        # Buffers, so that what the guard refined is saved and loaded with the parameters.
-        self.register_buffer("steps", torch.tensor(steps))
-        if self.tableau is None:
-            adaptive.check_installed()
-            self.register_buffer("tightened", torch.tensor(0))
         self._call: Call | None = None
-        self._read_buffers()
 
     def compile_training(self, compiler: Compiler | None) -> None:
         """Compile the velocity, which a pass calls many times."""
@@ -179,7 +156,7 @@ class ODEBlock(wopt.FlowBlock):
         if tableau is None:
             return super().half_way(x, c)
         # The grid is drawn here, since nothing may be drawn inside vmap.
-        grid = self._grid()
+        grid = self.grid()
 
         def one(point: Tensor, given: Tensor | None) -> tuple[Tensor, Tensor]:
             """Return T of one point, shape ``(d,)``, twice: to derive, and to keep."""
@@ -260,49 +237,6 @@ class ODEBlock(wopt.FlowBlock):
         y, log_det, _ = integrate(self.net.field(True, c), z, grid, DORMAND_PRINCE)
         return y, log_det
 
-    def refine(self) -> bool:
-        """Double the number of steps, or ask ``dopri5`` for two digits more.
-
-        Returns:
-            False, changing nothing, if that would exceed the limit.
-        """
-        if self.tableau is None:
-            dtype = self.net.first.weight.dtype
-            if self._tightened(max(self.rtol, self.atol), dtype) < 1.01 * self._tightened(0, dtype):
-                return False
-            self.tightened.add_(1)
-        elif 2 * self._count > options.FINEST:
-            return False
-        else:
-            self.steps.mul_(2)
-        self._read_buffers()
-        return True
-
-    def warm_start(self, previous: wopt.FlowBlock) -> None:
-        """Begin from the previous step's velocity, on this block's own grid.
-
-        A grid that the guard refined for the previous block would double the cost of training this
-        one too, often in vain: the guard checks every block anyway.
-        """
-        own = {name: buffer.clone() for name, buffer in self.named_buffers()}
-        super().warm_start(previous)
-        for name, buffer in self.named_buffers():
-            buffer.copy_(own[name])
-        self._read_buffers()
-
-    def _read_buffers(self) -> None:
-        """Keep the buffers' values as numbers, so that no forward pass waits for a tensor."""
-        self._count = int(self.steps)
-        self._digits = 0 if self.tableau is not None else int(self.tightened)
-
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        super()._load_from_state_dict(*args, **kwargs)
-        self._read_buffers()
-        if not 1 <= self._count <= _MOST_STEPS:
-            raise ValueError(f"`steps` is {self._count}, and no grid has so many")
-        if not 0 <= self._digits <= _MOST_DIGITS:
-            raise ValueError(f"`tightened` is {self._digits}, and no tolerance has so many digits")
-
     def _solve(
         self,
         x: Tensor,
@@ -314,25 +248,8 @@ class ODEBlock(wopt.FlowBlock):
         """Return positions, log-det and action at the other end."""
         z = x[:, : self.moves]
         field = self._field(z, c) if divergence else self._compiled(self.net.field(False, c))
-        if self.tableau is None:
-            z, log_det, cost = adaptive.integrate_adaptively(
-                field,
-                z,
-                rtol=self._tightened(self.rtol, x.dtype),
-                atol=self._tightened(self.atol, x.dtype),
-                first_step=1 / self._count,
-                reverse=reverse,
-                action=action,
-            )
-        else:
-            grid = uniform_grid(self._count, reverse=True) if reverse else self._grid()
-            z, log_det, cost = integrate(field, z, grid, self.tableau, action)
+        z, log_det, cost = self.integrated(field, z, reverse, action)
         return self._joined(z, x), log_det, cost
-
-    def _tightened(self, tolerance: float, dtype: torch.dtype) -> float:
-        """Return a tolerance after :meth:`refine`, as far as the dtype can meet it."""
-        least = max(_TIGHTEST, 20 * torch.finfo(dtype).eps)
-        return max(tolerance * 100.0**-self._digits, least)
 
     def _field(self, z: Tensor, given: Tensor | None) -> Field:
         """Return the velocity with its divergence, or with an estimate of it in training."""
@@ -356,13 +273,6 @@ class ODEBlock(wopt.FlowBlock):
     def _still(self, v: Tensor, x: Tensor) -> Tensor:
         """Return a velocity of all coordinates: zero for those that stay."""
         return torch.nn.functional.pad(v, (0, x.shape[1] - self.moves))
-
-    def _grid(self) -> list[float]:
-        grid = uniform_grid(self._count)
-        if self.training and self.jitter > 0:
-            shifts = (torch.rand(len(grid) - 2) - 0.5) * self.jitter / self._count
-            grid[1:-1] = [t + s for t, s in zip(grid[1:-1], shifts.tolist(), strict=True)]
-        return grid
 
 
 def _called(field: Field, t: float | Tensor, z: Tensor) -> tuple[Tensor, Tensor | None]:

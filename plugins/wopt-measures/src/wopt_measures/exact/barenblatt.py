@@ -8,7 +8,6 @@ from wopt import ConfigError, Objective, Source
 from wopt.interfaces import ExactLaws, ExactSolution
 from wopt_measures.exact.forces import forces_of, start_of
 from wopt_measures.laws.barenblatt import BarenblattLaw
-from wopt_measures.targets.barenblatt import BarenblattTarget
 
 __all__ = ["Barenblatt"]
 
@@ -60,7 +59,7 @@ class Barenblatt(ExactSolution):
             return float(raised ** (1 / power))
 
         return ExactLaws(
-            lambda t: BarenblattTarget(m, dim, law.radius * dilation(t)),
+            lambda t: BarenblattLaw(m, dim, law.radius * dilation(t)),
             lambda x, t: dilation(t) * x,
             lambda t: dilation(t) ** 2 * law.second_moment,
             positive=False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wopt import Capability, ConfigError, Objective, Source
 from wopt.interfaces import ExactLaws, ExactSolution
-from wopt_measures.targets.barenblatt import BarenblattTarget
+from wopt_measures.laws.barenblatt import BarenblattTarget
 
 __all__ = ["Equilibrium"]
 

@@ -2,40 +2,49 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
+from wopt.component import fields
 from wopt_measures.laws.gaussian import KnownLaw, check_dim, check_points
 
-__all__ = ["BarenblattLaw"]
+__all__ = ["BarenblattLaw", "BarenblattTarget"]
 
 
-@dataclasses.dataclass(eq=False)
-class BarenblattLaw(KnownLaw):
-    """The law  p(x) = (C - c |x|^2)_+^(1/(m-1)),  of mass one, on the ball of radius R.
+@fields
+class BarenblattTarget(KnownLaw):
+    """Barenblatt's law  p(x) = (C - c |x|^2)_+^(1/(m-1))  on a ball, of mass one.
 
-    |x|^2/R^2 has the law Beta(d/2, m/(m-1)), which gives samples, moments and quadrature rules.
+    The gradient flow of int rho^m/(m-1), the porous medium equation, only dilates it. As a start it
+    is given to the source ``density``; the potential is infinite off the ball. |x|^2/R^2 has the
+    law Beta(d/2, m/(m-1)), which gives samples, moments and quadrature rules.
 
-    Attributes:
-        m: Power m, above 1.
+    Source: Barenblatt, 1952; Vazquez, *The Porous Medium Equation*, 2007; docs/theory 5.3.
+
+    Raises:
+        DataError: Points have another dimension.
 
     Example:
-        >>> law = BarenblattLaw(m=2.0, dim=1, radius=1.0)  # 3/4 (1 - x^2)
+        >>> law = BarenblattTarget(m=2.0, dim=1, radius=1.0)  # 3/4 (1 - x^2)
         >>> round(float(law.log_prob(torch.zeros(1, 1).double()).exp()), 6)
         0.75
         >>> round(law.second_moment, 6)
         0.2
     """
 
-    m: float
-    dim: int = dataclasses.field()
-    radius: float
+    cites = ("vazquez2007",)
+    # Checks of laws use points of order one, where the density must be positive.
+    example: ClassVar[dict[str, Any]] = {"radius": 20.0}
+
+    m: Annotated[float, Field(gt=1, description="the power m of the porous medium")] = 2.0
+    dim: Annotated[int, Field(ge=1, description="the dimension")] = 2
+    radius: Annotated[float, Field(gt=0, description="radius of the ball")] = 1.0
 
     @property
     def shape(self) -> tuple[float, float]:
@@ -103,3 +112,6 @@ class BarenblattLaw(KnownLaw):
     def _at(self, fraction: Tensor, along: Tensor) -> Tensor:
         unit = along / along.norm(dim=1, keepdim=True)
         return self.radius * fraction.sqrt()[:, None] * unit
+
+
+BarenblattLaw = BarenblattTarget

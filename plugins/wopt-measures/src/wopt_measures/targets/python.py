@@ -154,6 +154,7 @@ class PythonTarget(Target):
         """Raise if log p is not finite, or has no gradient, somewhere in its support."""
 
         def unchecked(x: Tensor) -> Any:
+            """Return the user's log p, shape ``(n,)``, without validation by distributions."""
             with validation(on=False):
                 return self._function(x)
 

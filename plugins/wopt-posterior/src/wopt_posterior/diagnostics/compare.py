@@ -97,7 +97,7 @@ def compared(
 
     Args:
         drawn: The draws that are judged; families of one number descend from one proposal.
-        at, there: log w at the draws and at the reference points, nats.
+        at, there: log w at the draws ``(n,)`` and at the reference points ``(m,)``, nats.
 
     Source: Meng, Wong, *Simulating ratios of normalizing constants*, 1996; Gabrie, Rotskoff,
     Vanden-Eijnden, *Adaptive Monte Carlo augmented with normalizing flows*, PNAS 2022; Vehtari et
@@ -177,6 +177,7 @@ def bridge(log_w: Tensor, at: Tensor, weights: Tensor) -> float:
 def bridge_error(log_w: Tensor, at: Tensor, drawn: Reference, log_z: float) -> float:
     """Return the standard error of log Z by :func:`bridge`, nats.
 
+    The arguments log w of proposals and of draws have shapes ``(m,)`` and ``(n,)``, in nats.
     It is that of the delta method; a family k of the target's draws descends from the k-th draw of
     the model. For weighted draws it is the relative error of the mean weight.
 

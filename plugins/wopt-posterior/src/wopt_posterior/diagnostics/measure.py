@@ -78,8 +78,8 @@ def measure_sampler(
         DataError: There are too few draws, or none with a finite weight.
 
     Example:
-        >>> from wopt.testing import GaussianTarget
-        >>> q = GaussianTarget([0.0], [[1.0]])
+        >>> from wopt.testing import NormalTarget
+        >>> q = NormalTarget([0.0], [[1.0]])
         >>> x = q.sample(1000, 1, torch.Generator().manual_seed(0))
         >>> report = measure_sampler(q, x, -q.potential(x))
         >>> abs(report.log_z) < 1e-9, round(report.ess, 6), report.reliable
@@ -128,7 +128,7 @@ def _upper_side(
 
 
 def weighted(proposals: Tensor, smoothed: Smoothed) -> Reference:
-    """Return a model's draws with their weights as a sample of the target, each a family.
+    """Return a model's draws ``(n, d)`` and their weights as a sample, each draw a family.
 
     Example:
         >>> made = weighted(torch.ones(2, 1), smoothed_importance_weights(torch.zeros(2)))

@@ -17,7 +17,7 @@ from wopt.seeds import generator
 from wopt.statistics import even_power
 from wopt_posterior.reference.laws import StartingMixture
 from wopt_posterior.reference.moves import LogDensity, density_of, move, trajectory
-from wopt_posterior.reference.search import STARTS, search
+from wopt_posterior.reference.search import STARTS, search_modes
 
 __all__ = ["POINTS", "Reference", "reference_of", "sequence"]
 
@@ -171,22 +171,29 @@ def reference_of(
     if Capability.TARGET_SAMPLES in target.provides:
         return Reference.exact(target.sample(POINTS * (passes or 8), dim, rng))
     density, rounds = density_of(target), None if passes is None else 5 * passes
-    base, made = budget.share(1 / 3).run(search(density, dim, rng, start), recorded=rounds)
+    base, made = budget.share(1 / 3).run(search_modes(density, dim, rng, start), recorded=rounds)
     assert base is not None
-    found, _ = budget.share(1 / 3).run(sequence(density, base, POINTS, rng), recorded=passes)
+    time = budget.share(1 / 3)
+    steps = time if passes is None else Budget()
+    found, _ = time.run(sequence(density, base, POINTS, rng, steps), recorded=passes)
     assert found is not None
     found = dataclasses.replace(found, ascents=made * STARTS)
     return found.travelled(target, budget, rounds, rng)
 
 
 def sequence(
-    density: LogDensity, base: StartingMixture, count: int, rng: torch.Generator
+    density: LogDensity,
+    base: StartingMixture,
+    count: int,
+    rng: torch.Generator,
+    budget: Budget = Budget(),  # noqa: B008
 ) -> Iterator[Reference]:
     """Yield reference samples of one pass, two passes, three, ...
 
     A pass goes from a mixture g of known modes and wide laws through  p^b g^(1 - b)  with b from 0
     to 1: at each temperature points are drawn again by their weights and make Metropolis steps. As
     g has each known mode at its own width, b changes a mode's mass little, however narrow it is.
+    When the budget is spent, a pass is finished with one step at each temperature.
 
     Source: Del Moral, Doucet, Jasra, *Sequential Monte Carlo samplers*, 2006; Tawn, Roberts,
     Rosenthal, *Weight-preserving simulated tempering*, 2020.
@@ -195,7 +202,7 @@ def sequence(
     families: list[Tensor] = []
     log_z: list[float] = []
     while True:
-        x, family, value = _pass(density, base, count, rng)
+        x, family, value = _pass(density, base, count, rng, budget)
         points.append(x)
         families.append(family + count * len(families))
         log_z.append(value)
@@ -227,7 +234,7 @@ def _size_error(found: Reference) -> float:
 
 
 def _pass(
-    density: LogDensity, base: StartingMixture, count: int, rng: torch.Generator
+    density: LogDensity, base: StartingMixture, count: int, rng: torch.Generator, budget: Budget
 ) -> tuple[Tensor, Tensor, float]:
     """Return points, the draw of g from which each descends, and log Z."""
     x, b, log_z = base.sample(count, rng), 0.0, 0.0
@@ -245,7 +252,8 @@ def _pass(
         rows = rows[torch.randperm(count, generator=rng)]
         x, family, b = x[rows], family[rows], after
         law = _between(base, density, b)
-        for _ in range(_STEPS):  # each half by proposals that the other shapes
+        # Each half moves by proposals that the other shapes.
+        for _ in zip(range(_STEPS), budget.clock(), strict=False):
             left = move(law, x[:half], x[half:], rng)
             x = torch.cat([left, move(law, x[half:], left, rng)])
         if b >= 1:

@@ -13,7 +13,7 @@ from wopt_posterior.reference.laws import StartingMixture
 from wopt_posterior.reference.moves import LogDensity
 from wopt_posterior.reference.parts import joined, mode_of
 
-__all__ = ["STARTS", "ascend", "search"]
+__all__ = ["STARTS", "ascend", "search_modes"]
 
 _HISTORY, _HALVINGS, _SLOPE = 10, 12, 1e-4
 STARTS, _TRIED = 64, 32
@@ -117,7 +117,7 @@ def _direction(slope: Tensor, steps: list[Tensor], changes: list[Tensor]) -> Ten
 
 
 @torch.no_grad()
-def search(
+def search_modes(
     density: LogDensity, dim: int, rng: torch.Generator, start: Tensor | None = None
 ) -> Iterator[StartingMixture]:
     """Yield the laws of the origin and of the modes that are found.
