@@ -37,7 +37,6 @@ CANDIDATES = {
     "wide": ("Wide", "affine maps, then splines, for many columns"),
     "plane": ("Plane", "splines of many bins for two columns"),
     "few_rows": ("FewRows", "small nets"),
-    "lean": ("Lean", "nets of one layer"),
     "mixture": ("Gaussians", "a mixture of Gaussians"),
     "gaussian": ("OneGaussian", "a Gaussian for hardly any rows"),
 }

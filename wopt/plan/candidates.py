@@ -9,7 +9,7 @@ from wopt.interfaces.candidate import Candidate
 from wopt.plan.facts import Facts
 
 __all__ = [
-    "FewRows", "Gaussians", "Lean", "OneGaussian", "Plane", "TableOnCurves", "TableWhitened",
+    "FewRows", "Gaussians", "OneGaussian", "Plane", "TableOnCurves", "TableWhitened",
     "Wide",
 ]  # fmt: skip
 
@@ -126,23 +126,6 @@ class FewRows(_Known):
     solver: ClassVar = {"matrix_rate": 0.01, "batch_size": 256, "ema": 0.95, "noise": 0.1}
 
 
-class Lean(FewRows):
-    """Nets of one layer, on curves of columns.
-
-    Example:
-        >>> Lean().block["hidden"]
-        [16]
-    """
-
-    rows, columns = 250, 10
-    block: ClassVar = {
-        "univariate": "affine_spline", "transforms": 3, "bins": 5, "hidden": [16],
-    }  # fmt: skip
-    solver: ClassVar = {
-        **FewRows.solver, "learning_rate": 3e-3, "matrix_rate": 0.005, "noise": 0.2,
-    }  # fmt: skip
-
-
 class Gaussians(_Known):
     """A mixture of Gaussians.
 
@@ -152,6 +135,10 @@ class Gaussians(_Known):
     """
 
     block: ClassVar = {"name": "fitted_mixture"}
+    solver: ClassVar = {
+        "optimiser": "adam", "learning_rate": 1e-3, "weight_decay": 0.0, "patience": 0.1,
+        "recorded": [[0]],  # EM fits it, so that its trial has no iterations
+    }  # fmt: skip
 
     def fits(self, facts: Facts) -> bool:
         """Return whether there are no conditions, and not so many columns that EM is slow."""

@@ -77,8 +77,8 @@ def race(
     """Return the plan that held-out rows choose, and how it goes on.
 
     Plans have trials in their order: a complete schedule of a sixth of the budget each, until two
-    fifths of it are spent. The best one on held-out rows of those that still gained when their
-    schedules ended goes on from its map for the time that is left.
+    fifths of it are spent. The best one on held-out rows leads. It goes on from its map for the
+    time that is left, unless held-out rows gained no more.
 
     Args:
         plans: The plans, the one to stay with first.
@@ -107,10 +107,8 @@ def beats(trial: Trial, lead: Trial) -> bool:
 
 
 def _went_on(trials: Sequence[Trial], budget: Budget) -> Outcome:
-    """Return how the best trial that still gained goes on, for the rest of the budget."""
-    lead = next((trial for trial in trials if not trial.over), trials[0])
-    others = [trial for trial in trials if trial is not lead]
-    trials = [lead, *others]
+    """Return how the leader goes on: for the rest of the budget, while held-out rows gain."""
+    lead, *others = trials
     plan, why = lead.plan, list[str]()
     schedules: tuple[float, ...] = (lead.seconds,)
     if others:
@@ -159,8 +157,9 @@ def made_trial(
         recorded: Iterations in each hundredth of an earlier trial, which is repeated.
     """
     problem = entry.problem
-    again = None if recorded is None else [list(recorded)]
-    solver = problem.solver.of_step(0).varied(seconds=[seconds], recorded=again)
+    solver = problem.solver.of_step(0)
+    known = solver.recorded if recorded is None else [list(recorded)]
+    solver = solver.varied(seconds=[seconds], recorded=known)
     problem = dataclasses.replace(problem, solver=solver)
     train, valid = (first_of(problem, particles) for particles in (entry.train, entry.valid))
     stage, training = Stage(problem, 0, 0, 0, train, valid), Stopwatch()
@@ -170,7 +169,7 @@ def made_trial(
     if scores is None:
         return None
     about = plan, seconds, block, entry.transform, stage.made[-1], scores, scoring.cpu
-    return Trial(*about, over=trained < seconds)
+    return Trial(*about, over=known is None and trained < seconds)
 
 
 @torch.no_grad()

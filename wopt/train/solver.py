@@ -59,8 +59,7 @@ def minimise(
     """Train a block in place, drawing from torch's global generator.
 
     With a tolerance and ``accuracy`` training ends when the first-order error is within it;
-    if a schedule does not suffice it is repeated, in at most ``solver.rounds`` schedules. A block
-    that was fitted when it saw the particles has no parameter to train.
+    if a schedule does not suffice it is repeated, in at most ``solver.rounds`` schedules.
 
     Args:
         solver: The solver.
@@ -79,9 +78,6 @@ def minimise(
     block, made = training.block, [] if made is None else made
     several = solver.rounds if within.asked else 1
     last = len(solver.seconds) if isinstance(solver.seconds, list) else several
-    if not any(parameter.requires_grad for parameter in block.parameters()):
-        made.extend([(0,)] * (last - first))
-        return SolveReport(0, math.nan, diverged=False)
     total, report = 0, SolveReport(0, math.nan, diverged=False)
     best, most = None, 0.0
     for number in range(first, last):

@@ -26,7 +26,7 @@ class FittedMixture(FlowBlock):
     It is the inverse of :class:`~wopt_blocks.mixture.Mixture`, in closed form: a flow of it alone
     is a mixture of Gaussians. It is a mixture of five mixtures, each fitted to four fifths of the
     particles; the fifths that are left out choose the number of Gaussians and how far covariances
-    are shrunk to that of all particles. No solver trains it further.
+    are shrunk to that of all particles. Training goes on from the fit.
 
     Beside them are three round Gaussians, 10, 100 and 1,000 times as wide as the particles, of
     weights that fall as the squares of these widths, 1/(n + 1) in all: the tails of Student's law
@@ -59,11 +59,6 @@ class FittedMixture(FlowBlock):
     def __post_init__(self) -> None:
         super().__init__()
         self.inner = Mixture(self.dim, components=self.components + len(BROAD))
-        self.requires_grad_()
-
-    def requires_grad_(self, requires_grad: bool = True) -> FittedMixture:
-        """Leave the parameters as they are: they are fitted by EM, not by gradients."""
-        return super().requires_grad_(False)
 
     @torch.no_grad()
     def initialise(self, points: Tensor, c: Tensor | None = None) -> None:
