@@ -66,7 +66,7 @@ def test_candidates_come_in_the_order_of_their_distance():
     assert "on curves" in first["magic"]
     assert "many bins" in first["plane"]
     assert "wide nets" in first["patches"]
-    assert first["few"] == "nets of one layer, on curves of columns"
+    assert first["few"] == "small nets, on curves of columns"
     assert first["tiny"] == "a Gaussian"
     assert plans["start"] == ["an autoregressive map"]
 
