@@ -35,6 +35,8 @@ def test_a_lower_side_refutes_what_lies_below_it():
     assert str(found.refuted[0].by).endswith(": at least 1.81")
     assert found.text.startswith("KL(data | model) is at least 1.81 (95%, no assumption)")
     assert "found so far 1.84 by autoregressive" in found.text
+    nothing = judged({}, lower=dataclasses.replace(SIDE, value=-0.02, low=-0.05))
+    assert nothing.text.endswith("no density that was tried is better.")
 
 
 def test_what_rests_on_the_errors_seen_is_no_headline():

@@ -177,7 +177,8 @@ class Gap(Typed):
         """The headline in words."""
         parts = [self._lower()]
         if self.estimate is not None and self.by is not None and not self.known:
-            parts.append(f"found so far {self.estimate:.4g} {self.estimate_by}")
+            found = f"found so far {self.estimate:.4g} {self.estimate_by}"
+            parts.append(found if self.estimate else "no density that was tried is better")
         elif self.estimate is not None:
             parts.append(f"estimate {self.estimate:.4g}: {self.estimate_by}")
         if self.upper is not None:
