@@ -128,8 +128,11 @@ def agrees_with_itself(flow, n=500):
     assert torch.equal(log_density[finite], flow.log_prob(x[finite], audit=True))
     z = flow.base.sample(n, flow.dim, torch.Generator().manual_seed(5))
     inside, log_det = exact_inverse(flow.blocks, z)
-    drawn = flow.base.log_prob(z) - log_det - flow.transform.inverse(inside)[1]
-    distances = ~((drawn - log_density).abs() < 0.3) & finite
+    rows, log_back = flow.transform.inverse(inside)
+    drawn = flow.base.log_prob(z) - log_det - log_back
+    # Draws beyond an end that was found are moved to it.
+    possible = (flow.described.round(rows) == rows).all(1)
+    distances = ~((drawn - log_density).abs() < 0.3) & finite & possible
     assert int(distances.sum()) <= counted, f"{int(distances.sum())} are apart, {counted} are told"
     assert inside.shape == z.shape
 
