@@ -1,5 +1,6 @@
 """The map of columns to the line: log-dets, ends, rounding, and densities that integrate to one."""
 
+import dataclasses
 import math
 
 import pytest
@@ -75,11 +76,13 @@ def test_ends_are_finite_and_outside_has_no_density():
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("logarithm", [False, True])
 @pytest.mark.parametrize("whole", [False, True])
-def test_an_end_that_is_inferred_has_a_density_beyond_it_and_no_samples(sign, whole):
+def test_an_end_that_is_inferred_has_a_density_beyond_it_and_no_samples(sign, whole, logarithm):
     x = 2 * torch.randn(300, generator=torch.Generator().manual_seed(0)).double().abs()
     x = sign * ((20 * x).round() if whole else x + 0.1)
     column = described(Column("x"), x)
+    column = dataclasses.replace(column, scale=math.inf) if logarithm else column
     columns = Columns((column,))
     points = sign * torch.linspace(-50, 30, 400, dtype=torch.float64)[:, None]
     points.requires_grad_()

@@ -22,8 +22,8 @@ class Interval(Bijection):
 
     and with a finite scale s, where one end is infinite, log (exp(u/s) - 1) of the distance u to
     the other: nearly log (u/s) below s, and u/s above. It is finite also at the ends and beyond,
-    where its log-slope is minus infinity. With a positive k and a finite scale it is the map of the
-    whole line: below u = k, and beyond the end, it goes on as y(k) - log (1 + y'(k) (k - u)).
+    where its log-slope is minus infinity. With one end and a positive k it is the map of the whole
+    line: below u = k, and beyond the end, it goes on as y(k) - log (1 + y'(k) (k - u)).
 
     Attributes:
         low, high: The ends a and b, of which one may be infinite.
@@ -51,24 +51,19 @@ class Interval(Bijection):
     def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return y and log dy/dx, of the shape of x."""
         outside = (x < self.low) | (x > self.high)
-        if math.isfinite(self.scale):
-            side, end = (1, self.low) if math.isinf(self.high) else (-1, self.high)
-            u = (x - end) * side
-            v = (u.clamp_min(self.least) if self.least else _distance(u, end)) / self.scale
-            rise = (-torch.expm1(-v)).log()
-            y, slope = v + rise, -rise - math.log(self.scale)
-            if not self.least:
-                return side * y, torch.where(outside, -math.inf, slope)
-            far = torch.log1p(slope.exp() * (self.least - u).clamp_min(0))
-            return side * (y - far), slope - far
-        below, above = (
-            torch.zeros_like(x) if math.isinf(end) else _distance((x - end) * sign, end).log()
-            for end, sign in ((self.low, 1), (self.high, -1))
-        )
-        log_slope = -below - above
         if math.isfinite(self.high - self.low):
-            log_slope = log_slope + math.log(self.high - self.low)
-        return below - above, torch.where(outside, -math.inf, log_slope)
+            below = _distance(x - self.low, self.low).log()
+            above = _distance(self.high - x, self.high).log()
+            log_slope = math.log(self.high - self.low) - below - above
+            return below - above, torch.where(outside, -math.inf, log_slope)
+        side, end = (1, self.low) if math.isinf(self.high) else (-1, self.high)
+        u = (x - end) * side
+        if not self.least:
+            y, log_slope = self._near(_distance(u, end))
+            return side * y, torch.where(outside, -math.inf, log_slope)
+        y, log_slope = self._near(u.clamp_min(self.least))
+        far = torch.log1p(log_slope.exp() * (self.least - u).clamp_min(0))
+        return side * (y - far), log_slope - far
 
     def inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return x, in [a, b] unless that is the whole line, and log dx/dy, of the shape of y."""
@@ -82,17 +77,26 @@ class Interval(Bijection):
         x = x if self.least else x.clamp(self.low, self.high)
         return x, -self(x)[1]
 
+    def _near(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Return y and log dy/du at distances u from the only end, of the shape of u."""
+        if math.isinf(self.scale):
+            y = u.log()
+            return y, -y
+        v = u / self.scale
+        rise = (-torch.expm1(-v)).log()
+        return v + rise, -rise - math.log(self.scale)
+
     def _away(self, y: Tensor) -> Tensor:
         """Return the distance to the only end."""
         if math.isinf(self.scale):
-            return y.exp()
-        u = self.scale * torch.logaddexp(y, torch.zeros_like(y))
+            u = y.exp()
+        else:
+            u = self.scale * torch.logaddexp(y, torch.zeros_like(y))
         if not self.least:
             return u
-        k = self.least / self.scale
-        rise = math.log(-math.expm1(-k))
-        slope, below = math.exp(-rise) / self.scale, (k + rise - y).clamp_min(0)
-        return u.clamp_min(self.least) - torch.expm1(below) / slope
+        at_least, log_slope = self._near(y.new_tensor(self.least))
+        below = (at_least - y).clamp_min(0)
+        return u.clamp_min(self.least) - torch.expm1(below) / log_slope.exp()
 
 
 def _distance(x: Tensor, end: float) -> Tensor:

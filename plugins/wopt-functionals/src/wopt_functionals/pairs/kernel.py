@@ -36,7 +36,8 @@ class PairKernel(abc.ABC):
     def without_pairs(self, x: Tensor, y: Tensor, v: Tensor) -> Tensor | None:
         """Return  sum_j v_j k(x_i, y_j), shape ``(n,)``, differentiable in x, by less than pairs.
 
-        Return ``None`` if there is no such way.
+        Return ``None`` if there is no such way. Pairs of a point with itself count too, so k(x, x)
+        has to be zero where there is one.
         """
         return None
 
