@@ -61,8 +61,6 @@ class Plan:
             {'name': 'ode'}
         """
         planned = {k: v for k, v in copy.deepcopy(self.table).items() if k != "preprocess"}
-        if "blocks" in planned:
-            return _merged(_after_first(planned, given), given)
         theirs = _named(given.get("block", {})).get("name")
         if theirs not in (None, planned.get("block", {}).get("name")):
             planned["solver"] = {
@@ -132,16 +130,6 @@ def _common(facts: Facts) -> dict[str, Any]:
             "check_rows": 1000, "patience": 0.4, "warm_start": False,
         },
     }  # fmt: skip
-
-
-def _after_first(planned: dict[str, Any], given: Table) -> dict[str, Any]:
-    """Return a plan of blocks by step in which the given block, or blocks, has its place."""
-    if "blocks" in given:
-        planned["stop"]["steps"] = len(given["blocks"])
-        planned["solver"].pop("by_step")
-    elif "block" in given:
-        planned["blocks"][1:] = [given["block"]]
-    return planned
 
 
 _ANY_BLOCK = ("optimiser", "seconds", "batch_size", "ema", "check_every", "check_rows",
