@@ -1,6 +1,7 @@
 """The planner: facts, candidates, how a plan joins what is given, and the race."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -143,6 +144,21 @@ def test_the_better_trial_on_held_out_rows_leads():
     assert beats(trial(better), trial(scores))
     assert not beats(trial(scores), trial(scores))
     assert not beats(trial(scores + 0.01), trial(scores))
+
+
+@pytest.mark.parametrize(("over", "tried"), [(False, 3), (True, 6)])
+def test_others_are_tried_where_the_leader_gains_no_more(monkeypatch, over, tried):
+    """A trial of a sixth each: three until two fifths are spent, or all that fit in the budget."""
+    plans = [dataclasses.replace(plan(MAGIC), name=str(number)) for number in range(9)]
+    clock = SimpleNamespace(cpu=0.0)
+
+    def made(found, entry, seconds):
+        clock.cpu += seconds
+        return dataclasses.replace(trial([0.0]), plan=found, over=over)
+
+    monkeypatch.setattr("wopt.plan.trials.made_trial", made)
+    outcome = race(plans, lambda found: found, Budget(6.0, began=clock))
+    assert len(outcome.trials) == tried
 
 
 def test_a_row_far_out_decides_nothing():

@@ -21,8 +21,8 @@ __all__ = ["plan_command"]
 def plan_command(data: Path, budget: str | None, settings: tuple[str, ...], as_json: bool) -> None:
     """Show the options that would be chosen for DATA, a data file or a configuration, and why.
 
-    The options are printed as a configuration that `wopt run` takes. Candidates are tried for up to
-    two fifths of the budget; nothing else is run.
+    The options are printed as a configuration that `wopt run` takes. Candidates are tried as
+    they would be; nothing else is run.
     """
     import tomli_w
 

@@ -24,7 +24,7 @@ from wopt.train.stage import Stage, first_of
 __all__ = ["TRIAL", "Outcome", "Trial", "assembled", "made_trial", "race"]
 
 TRIAL, TRIALS = 1 / 6, 2 / 5
-"""Fractions of a budget: a trial's schedule, and what is spent when no trial begins any more."""
+"""Fractions of a budget: a trial's schedule, and what trials take while the leader may go on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,9 +76,10 @@ def race(
 ) -> Outcome:
     """Return the plan that held-out rows choose, and how it goes on.
 
-    Plans have trials in their order: a complete schedule of a sixth of the budget each, until two
-    fifths of it are spent. The best one on held-out rows leads. It goes on from its map for the
-    time that is left, unless held-out rows gained no more.
+    Plans have trials in their order, a complete schedule of a sixth of the budget each. The best
+    one on held-out rows leads. Once two fifths of the budget are spent, the leader goes on from
+    its map for the time that is left; if held-out rows gained no more in its trial, further plans
+    have theirs instead.
 
     Args:
         plans: The plans, the one to stay with first.
@@ -89,7 +90,8 @@ def race(
     assert budget.seconds is not None
     share, trials = TRIAL * budget.seconds, list[Trial]()
     for number, plan in enumerate(plans):
-        if number and (not trials or budget.spent > TRIALS):
+        may_gain = not (trials and trials[0].over)
+        if number and (not trials or budget.spent > (TRIALS if may_gain else 1 - TRIAL)):
             break
         listener.work("trying plans", number, len(plans))
         trial = made_trial(plan, ready(plan), share)
