@@ -17,7 +17,8 @@ from wopt.runs.preparation import prepare
 from wopt.seeds import derive
 from wopt.statistics import some
 from wopt.store.checkpoint import load_state, save_state
-from wopt.store.directory import RunDirectory, read_tensors
+from wopt.store.directory import RunDirectory
+from wopt.tensors import read_tensors
 
 TWO_STEPS = {
     "source": {"name": "toy", "n_train": 300, "n_valid": 100, "n_test": 60},

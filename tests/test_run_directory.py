@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 import wopt
 from wopt.files import replacing, write_json, write_text
 from wopt.runs.loading import load_run
-from wopt.store.directory import read_tensors, write_tensors
+from wopt.tensors import read_tensors, write_tensors
 
 FILES = {
     "config.toml", "steps.jsonl", "result.json", "blocks/001.safetensors",

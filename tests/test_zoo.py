@@ -8,7 +8,8 @@ from zoo import MAKERS
 
 import wopt
 from wopt.runs.examine import examine
-from wopt.store.directory import RunDirectory, read_tensors
+from wopt.store.directory import RunDirectory
+from wopt.tensors import read_tensors
 
 PLANE = {"columns", "pairs"}
 PAGES = {

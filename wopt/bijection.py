@@ -8,8 +8,6 @@ from torch import Tensor, nn
 
 from wopt.capabilities import Capability
 
-__all__ = ["Bijection", "given"]
-
 
 class Bijection(nn.Module, abc.ABC):
     """An invertible map T of points ``(n, d)`` with log |det DT| at each point, nats.

@@ -7,8 +7,6 @@ from collections.abc import Callable
 
 from wopt.errors import CapabilityError
 
-__all__ = ["Capability", "require"]
-
 
 class Capability(enum.Flag):
     """One capability; sets of them are joined by ``|``.

@@ -15,8 +15,6 @@ from typing import Any
 
 from wopt.errors import PluginError
 
-__all__ = ["bibliography", "bibtex", "citation_in_words", "find_citations"]
-
 Entry = Mapping[str, Any]
 
 FILE = "citations.toml"

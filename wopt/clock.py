@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 
-__all__ = ["Stopwatch"]
-
 
 class Stopwatch:
     """Counts the seconds since it was made.

@@ -18,8 +18,6 @@ from wopt.host import host
 from wopt.origin import returning, strict
 from wopt.registry import KINDS, close_matches, resolve
 
-__all__ = ["Component", "Spec", "build", "config_of", "fields", "name_of", "named", "options_model"]
-
 C = TypeVar("C", bound="Component")
 
 

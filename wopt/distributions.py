@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import os
 
-__all__ = ["CORE", "SHIPPED", "foreign", "how_to_get", "installed"]
-
 CORE = "wopt-core"
 
 SHIPPED = {

@@ -1,21 +1,5 @@
 """The errors that wopt raises, with messages of what, why, and what to do."""
 
-__all__ = [
-    "BusyError",
-    "CapabilityError",
-    "CertificateError",
-    "ConfigError",
-    "Converged",
-    "DamagedError",
-    "DataError",
-    "DivergenceError",
-    "PluginError",
-    "RunError",
-    "TeamError",
-    "UserError",
-    "WoptError",
-]
-
 
 class WoptError(Exception):
     """Root of every error that wopt raises on purpose; the command line shows its text only."""

@@ -15,17 +15,6 @@ from typing import Any
 
 from wopt.errors import BusyError, RunError
 
-__all__ = [
-    "cannot_write",
-    "check_takes_files",
-    "finite",
-    "locked",
-    "remove_leftovers",
-    "replacing",
-    "write_json",
-    "write_text",
-]
-
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:

@@ -21,8 +21,6 @@ from wopt.plugin import API_VERSION, GROUP, Hooks
 from wopt.reading import message_of
 from wopt.registry import Registration, Registry
 
-__all__ = ["Host", "PluginInfo", "host", "register"]
-
 
 @dataclasses.dataclass
 class PluginInfo:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
-__all__ = ["paragraph", "table"]
-
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> str:
     """Return a table with escaped text; without a head the first column holds headings."""

@@ -7,8 +7,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["jacobians", "linearised"]
-
 
 def jacobians(y: Tensor, x: Tensor, *, create_graph: bool = False) -> Tensor:
     """Return DT at each row, shape ``(n, k, d)``, of a map T that treats rows one by one.

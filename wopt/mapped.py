@@ -17,8 +17,6 @@ from torch import Tensor
 
 from wopt.errors import ConfigError
 
-__all__ = ["IN_MEMORY", "Memory", "bytes_of", "memmap_scope"]
-
 SHARE = 16
 """Tensors above the budget divided by this are mapped; a run has a few of them at a time."""
 

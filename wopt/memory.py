@@ -8,8 +8,6 @@ from collections.abc import Iterator
 
 from wopt.errors import UserError
 
-__all__ = ["PIECE", "check_room", "of_memory", "physical", "within_memory"]
-
 PIECE = 2**16
 """Rows of a table that are processed at a time."""
 

@@ -15,8 +15,6 @@ from wopt.host import host
 from wopt.reading import message_of
 from wopt.registry import KINDS
 
-__all__ = ["a_value", "check_returned", "culprit", "in_words", "origin", "returning", "strict"]
-
 _CORE = Path(__file__).parent
 _FOREIGN = ("functools.py", "contextlib.py")
 

@@ -13,9 +13,6 @@ from wopt.bijection import given
 from wopt.errors import CapabilityError, DataError
 from wopt.renamed import old_method
 
-__all__ = ["Particles", "split_conditions"]
-
-
 _FIELDS = ("points", "weights", "log_det", "log_density_start", "context")
 
 

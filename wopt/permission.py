@@ -8,8 +8,6 @@ from typing import Literal
 
 from wopt.errors import ConfigError
 
-__all__ = ["allow_changed_data", "allow_code", "allow_tracker", "allowed", "check_code"]
-
 What = Literal["code", "changed code", "changed data", "tracker"]
 
 _GIVEN = set[What]()

@@ -12,8 +12,6 @@ import pluggy
 if TYPE_CHECKING:
     from wopt.registry import Registry
 
-__all__ = ["API_VERSION", "GROUP", "hookimpl", "hookspec"]
-
 API_VERSION = (1, 1)
 """(major, minor) of the plugin interface; a plugin may state the one it needs as ``WOPT_API``."""
 

@@ -10,8 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["Precision", "Rounding", "affine_product", "lowered"]
-
 Precision = Literal["tf32", "bf16"]
 
 

@@ -8,14 +8,6 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = [
-    "Smoothed",
-    "fit_pareto",
-    "k_hat_threshold",
-    "pareto_quantiles",
-    "smoothed_importance_weights",
-]
-
 _PRIOR_SHAPE, _PRIOR_ROWS = 0.5, 10
 """The weakly informative prior of Vehtari et al.: ten pseudo-excesses with shape 1/2."""
 _PRIOR_SCALE = 3

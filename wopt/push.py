@@ -17,18 +17,6 @@ from wopt.particles import Particles
 from wopt.runtime import ALONE, Runtime
 from wopt.sharded import ShardedParticles
 
-__all__ = [
-    "ROWS",
-    "apply",
-    "in_batches",
-    "inversion_error",
-    "invert",
-    "invertible",
-    "push",
-    "push_all",
-    "there_and_back",
-]
-
 ROWS = 8192
 """Rows mapped at a time, so that memory does not grow with the particles."""
 

@@ -15,20 +15,6 @@ from typing import Any
 
 from wopt.errors import DamagedError
 
-__all__ = [
-    "MOST_TEXT",
-    "appending",
-    "check_no_link",
-    "listed",
-    "message_of",
-    "opened",
-    "parsed_json",
-    "parsed_toml",
-    "printable",
-    "read_bytes",
-    "read_text",
-]  # fmt: skip
-
 MOST_TEXT = 64 * 2**20
 """Largest number of bytes of a text file, far above what a long run writes."""
 

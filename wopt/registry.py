@@ -13,8 +13,6 @@ from typing import Any
 from wopt.distributions import how_to_get
 from wopt.errors import PluginError
 
-__all__ = ["KINDS", "POINTS", "Kind", "Registration", "Registry", "close_matches", "resolve"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Kind:

@@ -7,8 +7,6 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-__all__ = ["both_names", "old_method", "renamed_arguments"]
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 

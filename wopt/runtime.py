@@ -8,8 +8,6 @@ from wopt.mapped import IN_MEMORY, Memory
 from wopt.parallel import SOLO, Team
 from wopt.precision import Precision
 
-__all__ = ["ALONE", "Runtime"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Runtime:

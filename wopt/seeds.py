@@ -9,8 +9,6 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-__all__ = ["derive", "generator", "seeded"]
-
 
 def derive(seed: int, *key: str | int) -> int:
     """Return the seed of the draws under one key, independent of what was drawn before.

@@ -13,8 +13,6 @@ from wopt.parallel import SOLO, Team, collective
 from wopt.parallel.rows import own_draws
 from wopt.particles import Particles
 
-__all__ = ["ShardedParticles", "held", "own_rows"]
-
 
 @dataclasses.dataclass(frozen=True)
 class ShardedParticles(Particles):

@@ -6,8 +6,6 @@ from typing import Any
 
 import wopt
 
-__all__: list[str] = []
-
 
 def __getattr__(name: str) -> Any:
     """Return an estimator that wopt-sklearn adds to ``wopt``."""

@@ -8,20 +8,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = [
-    "Mean",
-    "error_of_mean",
-    "even_power",
-    "mean_and_error",
-    "mixing_weights",
-    "normal_log_prob",
-    "optimal_slope",
-    "per_group",
-    "some",
-    "stride",
-    "symmetric_power",
-]
-
 _ENOUGH = 2**17
 """Number of rows that suffices for means and covariances."""
 

@@ -13,8 +13,6 @@ from wopt.interfaces.objective import Objective, energy_derivatives
 from wopt.interfaces.subproblem import Stationarity
 from wopt.particles import Particles
 
-__all__ = ["AffineField", "SteinForm", "affine_residual"]
-
 
 @dataclasses.dataclass(frozen=True)
 class SteinForm:

@@ -17,8 +17,6 @@ from wopt.files import replacing
 from wopt.memory import physical
 from wopt.reading import opened, printable
 
-__all__ = ["SCHEMAS", "Array", "check_tensors", "read_tensors", "write_tensors"]
-
 _SHARE = 2
 """The largest size of a file is the machine's memory divided by this."""
 

@@ -15,8 +15,6 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from wopt.errors import RunError
 from wopt.files import finite
 
-__all__ = ["Number", "Typed", "of_json"]
-
 T = TypeVar("T")
 
 

@@ -6,7 +6,8 @@ from by_hand import normal
 
 import wopt
 from wopt.config.model import validate
-from wopt.data.columns import Column, Columns
+from wopt.data.column import Column
+from wopt.data.columns import Columns
 from wopt.data.quantile_transform import QuantileTransform, normal_log_density
 from wopt.data.table_transform import curve_of, fit_transform
 from wopt.particles import split_conditions

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 import wopt
-from wopt.data.columns import Column, Columns
+from wopt.data.column import Column
+from wopt.data.columns import Columns
 from wopt.data.description import described
 from wopt.data.table_transform import fit_transform
 from wopt.flow import Flow, log_marginal

@@ -8,7 +8,8 @@ import time
 import torch
 from zoo import SHARDED
 
-from wopt.store.directory import RunDirectory, read_tensors
+from wopt.store.directory import RunDirectory
+from wopt.tensors import read_tensors
 
 LIMIT = 60.0
 """Seconds after which a process is taken to hang, which fails a test."""

@@ -17,8 +17,8 @@ from wopt.runs import execute as executing
 from wopt.runs.execute import hold, resume, run_config
 from wopt.runs.preparation import prepare
 from wopt.sharded import ShardedParticles, held
-from wopt.store.directory import read_tensors
 from wopt.store.pieces import read_pieces
+from wopt.tensors import read_tensors
 from wopt.train.stage import Stage
 
 pytestmark = [

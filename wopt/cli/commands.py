@@ -16,8 +16,6 @@ from wopt.host import host
 from wopt.permission import allow_changed_data, allow_code, allow_tracker
 from wopt.registry import resolve
 
-__all__ = ["cli", "wants_help", "with_permission"]
-
 
 def with_permission(command: click.Command) -> click.Command:
     """Return the command with the options that allow code, changed data and trackers."""

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from wopt.interfaces.source import Source
     from wopt.store.result import RunResult
 
-__all__ = ["config_table", "exit_status", "read_config", "rows_of", "warn_of_plugins"]
-
 
 def read_config(path: Path, settings: Sequence[str] = ()) -> RunConfig:
     """Read, override and validate a configuration."""

@@ -18,8 +18,6 @@ from wopt.runs.terminal import Terminal
 from wopt.store.directory import RunDirectory
 from wopt.store.result import RunResult
 
-__all__ = ["RunTerminal"]
-
 
 class RunTerminal(Terminal):
     """A listener of ``wopt run``: at most fifteen lines, the last ones a verdict and the report.

@@ -14,8 +14,6 @@ from wopt.distributions import SHIPPED, foreign, how_to_get, installed
 from wopt.errors import ConfigError
 from wopt.reading import printable
 
-__all__ = ["doctor_command"]
-
 _PACKAGES = ("wopt-core", "torch", "numpy", "pydantic", "pluggy", "safetensors", "click", "rich")
 
 

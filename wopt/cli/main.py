@@ -17,8 +17,6 @@ from typing import Any
 
 from wopt.errors import WoptError
 
-__all__ = ["main", "quit_while_importing"]
-
 _IMPORTING = "<frozen importlib"
 
 _SOON = 0.02

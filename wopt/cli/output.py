@@ -16,19 +16,6 @@ import click
 from wopt.interfaces.listener import Listener
 from wopt.reading import printable
 
-__all__ = [
-    "Quiet",
-    "first",
-    "json_option",
-    "listener_for",
-    "on_this_line",
-    "print_json",
-    "quiet_option",
-    "result_table",
-    "verbose_option",
-    "waiting",
-]
-
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print warnings and errors alone.")
 verbose_option = click.option(
     "-v", "--verbose", is_flag=True, help="Print tables of steps, certificate and scores too."

@@ -8,8 +8,6 @@ import click
 
 from wopt.cli.output import json_option, print_json, waiting
 
-__all__ = ["plan_command"]
-
 
 @click.command("plan")
 @click.argument("data", type=click.Path(path_type=Path))

@@ -9,8 +9,6 @@ import click
 from wopt.errors import WoptError
 from wopt.host import host
 
-__all__ = ["plugins_command"]
-
 
 @click.command("plugins")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

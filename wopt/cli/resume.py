@@ -17,8 +17,6 @@ from wopt.cli.output import (
     waiting,
 )
 
-__all__ = ["resume_command"]
-
 
 @click.command("resume")
 @click.argument("directory", type=click.Path(path_type=Path))

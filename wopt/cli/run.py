@@ -17,8 +17,6 @@ from wopt.cli.output import (
     waiting,
 )
 
-__all__ = ["run_command"]
-
 
 @click.command("run")
 @click.argument("config", type=click.Path(path_type=Path))

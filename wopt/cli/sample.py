@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from wopt.flow import Flow
     from wopt.runs.loading import LoadedRun
 
-__all__ = ["sample_command"]
-
 _COPIES = 3
 """Least number of copies of the samples in memory: noise, images, the table."""
 

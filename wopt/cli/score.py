@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from wopt.runs.loading import LoadedRun
 
-__all__ = ["score_command"]
-
 
 @click.command("score")
 @click.argument("directory", type=click.Path(path_type=Path))

@@ -12,8 +12,6 @@ from wopt.cli.output import json_option, print_json, waiting
 if TYPE_CHECKING:
     from wopt.runs.preparation import Prepared
 
-__all__ = ["validate_command"]
-
 
 @click.command("validate")
 @click.argument("config", type=click.Path(path_type=Path))

@@ -26,8 +26,6 @@ from wopt.train.guard import Guard
 from wopt.train.options import Refinement, Snapshots
 from wopt.train.stop import Stop
 
-__all__ = ["RunConfig", "check_precision", "readable_table", "to_table", "validate", "written_out"]
-
 
 def written_out(table: Mapping[str, Any]) -> dict[str, Any]:
     """Return a configuration with shorthands written out.

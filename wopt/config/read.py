@@ -10,8 +10,6 @@ from typing import Any
 from wopt.errors import ConfigError
 from wopt.reading import MOST_TEXT, parsed_toml, read_text
 
-__all__ = ["override", "read_toml"]
-
 
 def read_toml(path: Path, *, own: bool = True) -> dict[str, Any]:
     """Return the table in a TOML file.

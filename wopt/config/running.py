@@ -11,8 +11,6 @@ from wopt.errors import ConfigError
 from wopt.mapped import bytes_of
 from wopt.precision import Precision
 
-__all__ = ["Running"]
-
 
 def _amount(text: str | None) -> str | None:
     try:

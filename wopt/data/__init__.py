@@ -9,7 +9,6 @@ from wopt.lazy import exports
 if TYPE_CHECKING:
     from wopt.data.assembly import Splits as Splits
     from wopt.data.assembly import assemble as assemble
-    from wopt.data.assembly import coordinates as coordinates
     from wopt.data.assembly import dequantised as dequantised
     from wopt.data.assembly import draw_splits as draw_splits
     from wopt.data.assembly import pick_columns as pick_columns
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from wopt.data.recode import Recode as Recode
     from wopt.data.tables import READABLE as READABLE
     from wopt.data.tables import column_names as column_names
+    from wopt.data.tables import coordinates as coordinates
     from wopt.data.tables import existing_file as existing_file
     from wopt.data.tables import read_frame as read_frame
     from wopt.data.tables import read_table as read_table

@@ -16,8 +16,6 @@ from wopt.errors import DataError
 from wopt.registry import close_matches
 from wopt.seeds import generator
 
-__all__ = ["assemble", "check_context", "coordinates", "dequantised", "draw_splits", "pick_columns"]
-
 Splits = tuple[Tensor, Tensor, Tensor]
 Draw = Callable[[int, torch.Generator], Tensor]
 

@@ -12,8 +12,6 @@ from torch import Tensor
 from wopt.bijection import Bijection
 from wopt.data.quantile_transform import Interval, normal_log_density
 
-__all__ = ["CellTransform", "Cells"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Cells:

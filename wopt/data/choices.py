@@ -11,33 +11,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from wopt.data.assembly import check_context, pick_columns
-from wopt.data.columns import Kind
+from wopt.data.column import Kind
 from wopt.data.kinds import is_text
 from wopt.data.tables import is_numeric
 from wopt.data.transform import How
 from wopt.errors import ConfigError, DataError
-
-__all__ = [
-    "At",
-    "Choices",
-    "Columns",
-    "Condition",
-    "Context",
-    "Dequantise",
-    "File",
-    "Fractions",
-    "Key",
-    "Kinds",
-    "Missing",
-    "Preprocess",
-    "Support",
-    "Time",
-    "Weights",
-    "Where",
-    "Wish",
-    "filtered",
-    "parse_where",
-]
 
 _OPERATORS = {
     "==": "equal", "!=": "not_equal", "<=": "less_equal", ">=": "greater_equal", "<": "less",

@@ -19,8 +19,6 @@ from wopt.bijection import Bijection
 from wopt.data.cells import Cells, CellTransform
 from wopt.data.quantile_transform import Interval, QuantileTransform
 
-__all__ = ["Category", "Column", "Derived", "Kind", "check_column"]
-
 
 def check_column(column: Column) -> None:
     """Raise unless a column that a file describes is valid.

@@ -10,11 +10,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from wopt.data.column import Category, Column, Derived, Kind, check_column
+from wopt.data.column import Column, Derived, check_column
 from wopt.reading import parsed_json
 from wopt.typed import of_json
-
-__all__ = ["Category", "Column", "Columns", "Kind", "check_column"]
 
 Map = Callable[[Tensor], tuple[Tensor, Tensor]]
 

@@ -17,16 +17,6 @@ from wopt.particles import split_conditions
 from wopt.reading import listed
 from wopt.seeds import generator
 
-__all__ = [
-    "Dataset",
-    "TableFacts",
-    "check_finite",
-    "smooth_dataset",
-    "smoothed",
-    "split",
-    "subsample_eval",
-]
-
 
 @dataclasses.dataclass(frozen=True)
 class TableFacts:

@@ -11,8 +11,6 @@ from wopt.data.column import Column, Derived
 from wopt.data.columns import Columns
 from wopt.statistics import some
 
-__all__ = ["in_found_order", "independent_columns", "relation"]
-
 _SINGLE = 1e-6
 """Relative rounding of numbers that were kept in single precision and added."""
 

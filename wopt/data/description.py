@@ -17,8 +17,6 @@ from wopt.data.kinds import FEW, column_support
 from wopt.data.quantile_transform import Interval
 from wopt.errors import DataError
 
-__all__ = ["blame", "described", "described_columns", "grid_step", "recurring"]
-
 
 def described_columns(
     columns: Columns, x: Tensor, left: tuple[Derived, ...], choices: Choices, origin: str

@@ -14,13 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wopt.data.columns import Column, Columns
+from wopt.data.column import Column
+from wopt.data.columns import Columns
 from wopt.data.tables import of_array
 from wopt.data.times import is_time, of_times
 from wopt.errors import DataError
 from wopt.reading import parsed_json
-
-__all__ = ["FrameType", "array_of", "arrow_table", "as_table", "is_frame"]
 
 
 def is_frame(x: Any) -> bool:

@@ -17,8 +17,6 @@ from wopt.data.tables import floats, is_number, is_numeric
 from wopt.data.times import column_of_times, is_time, times
 from wopt.errors import DataError
 
-__all__ = ["CATEGORIES", "FEW", "column_of", "column_support", "gridded", "is_text", "numbers_of"]
-
 
 def gridded(column: Column, x: Tensor, width: float) -> Column:
     """Return a column for values ``(n,)`` with noise; it is rounded if they lie on such a grid."""

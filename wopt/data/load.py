@@ -11,8 +11,8 @@ from torch import Tensor
 
 from wopt.data.assembly import assemble
 from wopt.data.choices import Choices, filtered
-from wopt.data.column import Derived
-from wopt.data.columns import Column, Columns
+from wopt.data.column import Column, Derived
+from wopt.data.columns import Columns
 from wopt.data.dataset import Dataset, TableFacts, check_finite, split
 from wopt.data.dependence import in_found_order, independent_columns
 from wopt.data.description import blame, described_columns
@@ -23,16 +23,6 @@ from wopt.data.times import is_time, seconds
 from wopt.data.transform import How
 from wopt.errors import DataError
 from wopt.seeds import generator
-
-__all__ = [
-    "TableRows",
-    "check_weights",
-    "chosen_rows",
-    "from_table",
-    "resampled",
-    "thinned_rows",
-    "to_dataset",
-]
 
 _FEWEST = 20
 """Least number of rows in a split."""

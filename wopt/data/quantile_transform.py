@@ -11,8 +11,6 @@ from torch import Tensor
 
 from wopt.bijection import Bijection
 
-__all__ = ["Interval", "QuantileTransform", "normal_log_density"]
-
 
 @dataclasses.dataclass(unsafe_hash=True)
 class Interval(Bijection):

@@ -14,8 +14,6 @@ from wopt.data.quantile_transform import QuantileTransform
 from wopt.data.table_transform import KNOTS
 from wopt.data.transform import AffineTransform
 
-__all__ = ["Recode"]
-
 
 class Recode(Bijection):
     """The map B o A^-1 of points in the coordinates of a preprocessing A to those of another, B.

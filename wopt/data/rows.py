@@ -17,13 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wopt.data.columns import Column, Columns
+from wopt.data.column import Column
+from wopt.data.columns import Columns
 from wopt.data.frames import as_table, is_frame
 from wopt.data.kinds import numbers_of
 from wopt.errors import DataError
 from wopt.registry import close_matches
-
-__all__ = ["as_rows", "completed", "masked", "matched"]
 
 
 def masked(

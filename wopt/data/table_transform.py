@@ -14,8 +14,6 @@ from wopt.data.transform import Affine, AffineTransform, How, check_size
 from wopt.errors import DataError
 from wopt.statistics import mean_and_error, some
 
-__all__ = ["KNOTS", "curve_of", "fit_transform", "gaussianised", "through_quantiles"]
-
 KNOTS = 8
 """Knots of a curve: enough for skewness, tails and ends. Modes are left to the flow, as curves of
 more knots make sheets and clusters wavy; see docs/benchmarks.md."""

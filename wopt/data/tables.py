@@ -17,23 +17,6 @@ from wopt.files import check_takes_files, replacing
 from wopt.memory import check_room
 from wopt.registry import close_matches
 
-__all__ = [
-    "READABLE",
-    "check_writable",
-    "column_names",
-    "coordinates",
-    "existing_file",
-    "floats",
-    "has_names",
-    "is_number",
-    "is_numeric",
-    "of_array",
-    "read_frame",
-    "read_table",
-    "write_frame",
-    "write_table",
-]
-
 ARRAYS = (".npy", ".npz")
 READABLE = (*ARRAYS, ".csv", ".parquet")
 WRITABLE = (".npy", ".csv", ".parquet")

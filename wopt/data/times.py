@@ -12,8 +12,6 @@ from torch import Tensor
 from wopt.data.column import Column
 from wopt.errors import DataError
 
-__all__ = ["column_of_times", "is_time", "of_times", "seconds", "times"]
-
 _TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _DAY = 86_400
 

@@ -16,8 +16,6 @@ from wopt.statistics import some
 if TYPE_CHECKING:
     from wopt.data.dataset import Dataset
 
-__all__ = ["Affine", "AffineTransform", "How", "check_size", "far_from_unit"]
-
 _SMALLEST = 1e-36
 """Smallest size of a column; the largest is its inverse."""
 

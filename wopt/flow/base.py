@@ -22,19 +22,6 @@ from wopt.seeds import derive
 if TYPE_CHECKING:
     from wopt.flow.flow import Flow, FlowMap
 
-__all__ = [
-    "DistributionLaw",
-    "SourceLaw",
-    "begun",
-    "carried",
-    "draw",
-    "inputs_of",
-    "moved_conditions",
-    "noise",
-    "providing",
-]
-
-
 _ALL = Capability.POTENTIAL | Capability.SCORE | Capability.NORMALISED | Capability.TARGET_SAMPLES
 
 

@@ -18,8 +18,6 @@ from wopt.flow.exact import exact_inverse
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.target import Support
 
-__all__ = ["Chain", "Inverse"]
-
 
 class Chain(Bijection):
     """F = T_N o ... o T_1: bijections, the first one first.

@@ -17,16 +17,6 @@ from wopt.html import paragraph, table
 from wopt.interfaces.target import Target
 from wopt.particles import split_conditions
 
-__all__ = [
-    "DRAWS",
-    "FlowDistribution",
-    "between",
-    "flow_html",
-    "free",
-    "in_own_units",
-    "log_mass_bound",
-]
-
 
 def in_own_units(flow: Flow, target: Target | None) -> Flow:
     """Return the flow with samples and densities in the coordinates of the target's author.

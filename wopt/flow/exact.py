@@ -17,8 +17,6 @@ from wopt.errors import DivergenceError
 from wopt.interfaces.block import FlowBlock
 from wopt.jacobian import linearised
 
-__all__ = ["FAR", "InexactInverse", "exact_inverse", "missed", "precise", "warn_of_missed"]
-
 
 class InexactInverse(RuntimeWarning):
     """Warning of samples that a flow does not map back to their draws of the base law."""

@@ -13,10 +13,10 @@ from torch.distributions import Distribution
 
 from wopt.bijection import Bijection
 from wopt.capabilities import Capability
-from wopt.data.assembly import coordinates
 from wopt.data.columns import Columns
 from wopt.data.frames import FrameType, arrow_table
 from wopt.data.rows import as_rows
+from wopt.data.tables import coordinates
 from wopt.data.transform import AffineTransform
 from wopt.flow.base import DistributionLaw, begun, carried, inputs_of, providing
 from wopt.flow.chain import Chain, Inverse
@@ -31,8 +31,6 @@ from wopt.renamed import renamed_arguments
 
 if TYPE_CHECKING:
     from wopt.flow.conversions import FlowDistribution
-
-__all__ = ["Flow"]
 
 Shape = int | Sequence[int]
 """A number of samples, or a shape of them."""

@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from wopt.data.assembly import coordinates
 from wopt.data.columns import Columns
 from wopt.data.frames import FrameType, arrow_table, as_table, is_frame
 from wopt.data.rows import as_rows
+from wopt.data.tables import coordinates
 from wopt.memory import PIECE
 from wopt.statistics import normal_log_prob
 
 if TYPE_CHECKING:
     from wopt.flow.flow import Flow
-
-__all__ = ["DRAWS", "Fill", "density_of_seen", "imputed", "log_marginal"]
 
 Fill = Literal["draw", "mean"]
 

@@ -24,8 +24,6 @@ from wopt.reading import parsed_json
 from wopt.tensors import SCHEMAS, check_tensors, read_tensors, write_tensors
 from wopt.typed import of_json
 
-__all__ = ["FORMAT", "load_flow", "save_flow"]
-
 FORMAT = 6
 """Version of the file; readers reject later ones. Version 2 added kinds of columns, 3 masks of
 conditions, 4 supports, 5 curves, 6 cells, scales, times, columns that are put back and frames."""

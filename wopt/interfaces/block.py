@@ -19,8 +19,6 @@ from wopt.memory import within_memory
 from wopt.precision import Precision
 from wopt.renamed import both_names, old_method
 
-__all__ = ["Compiler", "FlowBlock", "audit_of", "new_block"]
-
 Map = Callable[..., tuple[Tensor, Tensor]]
 Compiler = Callable[[Callable[..., Any]], Callable[..., Any]]
 

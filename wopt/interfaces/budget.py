@@ -9,8 +9,6 @@ from typing import TypeVar
 from wopt.clock import Stopwatch
 from wopt.parallel import SOLO, Team
 
-__all__ = ["Budget", "Clock"]
-
 T = TypeVar("T")
 
 _PARTS = 100

@@ -7,8 +7,6 @@ from typing import Any, ClassVar
 
 from wopt.component import Component
 
-__all__ = ["Candidate"]
-
 
 class Candidate(Component, abc.ABC):
     """Options that may suit some data; held-out rows decide.

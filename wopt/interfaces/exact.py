@@ -14,8 +14,6 @@ from wopt.interfaces.objective import Objective
 from wopt.interfaces.source import Source
 from wopt.interfaces.target import Target
 
-__all__ = ["ExactLaws", "ExactSolution"]
-
 
 @dataclasses.dataclass(frozen=True)
 class ExactLaws:

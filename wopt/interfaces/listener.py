@@ -13,8 +13,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["SILENT", "Beginning", "Listener", "Listeners", "OfStep"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Beginning:

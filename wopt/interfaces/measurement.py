@@ -15,8 +15,6 @@ from wopt.interfaces.listener import SILENT, Listener
 from wopt.particles import Particles
 from wopt.typed import Typed
 
-__all__ = ["FinishedRun", "Measurement", "Watch", "document_of", "print_document"]
-
 
 @dataclasses.dataclass(frozen=True)
 class FinishedRun:

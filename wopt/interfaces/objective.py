@@ -20,15 +20,6 @@ from wopt.interfaces.target import Draws, Target
 from wopt.particles import Particles
 from wopt.statistics import Mean, mean_and_error
 
-__all__ = [
-    "Objective",
-    "Sum",
-    "energy_change",
-    "energy_derivatives",
-    "is_truth",
-    "wasserstein_gradient",
-]
-
 _NO_ENERGY = (
     "objective {} does not say what its energy is: define contributions(particles), one value a "
     "particle whose mean is the energy, or energy(particles)"

@@ -17,8 +17,6 @@ from wopt.data.dataset import Dataset
 from wopt.data.transform import AffineTransform
 from wopt.origin import a_value
 
-__all__ = ["BLOCK", "OBJECTIVE", "SCHEME", "SOURCE", "STEP_SIZE", "TARGET"]
-
 Check = Callable[[Any, tuple[Any, ...], Any], str | None]
 Checks = dict[str, Check]
 

@@ -17,8 +17,6 @@ from wopt.interfaces.objective import Objective
 from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
 
-__all__ = ["History", "ProximalScheme", "StepSize", "StepSizeOption"]
-
 
 class StepSize(Component, abc.ABC):
     """A rule for the step sizes h_n > 0, usable by any scheme."""

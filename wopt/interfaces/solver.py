@@ -19,8 +19,6 @@ from wopt.interfaces.subproblem import Subproblem
 from wopt.interfaces.target import Target
 from wopt.parallel import SOLO, Team
 
-__all__ = ["Accuracy", "Loss", "SolveReport", "Solver", "Training"]
-
 Accuracy = Callable[[FlowBlock], tuple[float, float] | None]
 """First-order error of a block on held-out particles and movement per h; ``None`` if nothing is
 implicit."""

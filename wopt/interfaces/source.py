@@ -20,8 +20,6 @@ from wopt.memory import within_memory
 from wopt.origin import check_returned
 from wopt.runtime import ALONE, Runtime
 
-__all__ = ["Carry", "Source"]
-
 Carry = Callable[[Tensor, float, float], Tensor]
 """Maps rows ``(n, d)`` in the data's units, their time and another time to rows at the other."""
 

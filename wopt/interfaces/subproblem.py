@@ -16,8 +16,6 @@ from wopt.particles import Particles
 from wopt.renamed import both_names
 from wopt.statistics import Mean
 
-__all__ = ["Stationarity", "Subproblem"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Stationarity:

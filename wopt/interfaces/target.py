@@ -17,8 +17,6 @@ from wopt.component import Component
 from wopt.errors import CapabilityError, ConfigError
 from wopt.interfaces import returns
 
-__all__ = ["Draws", "Law", "Support", "Target", "support_of"]
-
 
 class Support(Bijection):
     """A bijection R^d -> support, one coordinate at a time.

@@ -11,8 +11,6 @@ from wopt.component import Component
 from wopt.interfaces.listener import Beginning, Listener
 from wopt.origin import in_words, origin
 
-__all__ = ["Tracked", "Tracker"]
-
 
 class Tracker(Component, abc.ABC):
     """Receives a run's records; an error in a tracker never ends the run."""

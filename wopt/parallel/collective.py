@@ -11,8 +11,6 @@ from torch import Tensor
 
 from wopt.errors import TeamError
 
-__all__ = ["all_reduce", "broadcast", "exchange", "of_each", "of_first"]
-
 _SMALL = 2**20
 """Largest number of elements for which rows are copied and exchanged in one message."""
 

@@ -16,8 +16,6 @@ import torch
 from wopt.errors import TeamError, WoptError
 from wopt.parallel.team import Team
 
-__all__ = ["by_first", "launched", "restarted", "told_by_first"]
-
 T = TypeVar("T")
 
 _POLL = 0.05

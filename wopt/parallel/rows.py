@@ -12,8 +12,6 @@ from torch.autograd.function import once_differentiable
 
 from wopt.parallel.team import Team
 
-__all__ = ["over_rows", "own_draws"]
-
 
 @contextlib.contextmanager
 def own_draws(of: Team) -> Iterator[None]:

@@ -17,8 +17,6 @@ from torch import Tensor
 from wopt.errors import WoptError
 from wopt.parallel import collective
 
-__all__ = ["SOLO", "Team"]
-
 T = TypeVar("T")
 
 _FEW = 16

@@ -11,8 +11,6 @@ from pydantic import AfterValidator, Field
 from wopt.component import Component, fields
 from wopt.errors import ConfigError
 
-__all__ = ["Planning", "seconds_of"]
-
 _UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _PATTERN = re.compile(r"\s*([0-9]*\.?[0-9]+)\s*([a-z]*)\s*")
 

@@ -8,11 +8,6 @@ from typing import Any, ClassVar
 from wopt.interfaces.candidate import Candidate
 from wopt.plan.facts import Facts
 
-__all__ = [
-    "FewRows", "Gaussians", "OneGaussian", "Plane", "TableOnCurves", "TableWhitened",
-    "Wide",
-]  # fmt: skip
-
 Options = dict[str, Any]
 
 

@@ -7,8 +7,6 @@ from typing import Literal
 
 from wopt.data.dataset import Dataset
 
-__all__ = ["BUDGET", "Facts", "facts_of"]
-
 BUDGET = 60.0
 """Default budget, in CPU seconds."""
 

@@ -12,8 +12,6 @@ from wopt.host import host
 from wopt.interfaces.candidate import Candidate
 from wopt.plan.facts import Facts
 
-__all__ = ["Plan", "plan", "portfolio"]
-
 Table = Mapping[str, Any]
 
 _BLOCK, _SHARED = "autoregressive", "an autoregressive map"

@@ -21,8 +21,6 @@ from wopt.push import push
 from wopt.train.guard import nll
 from wopt.train.stage import Stage, first_of
 
-__all__ = ["TRIAL", "Outcome", "Trial", "assembled", "made_trial", "race"]
-
 TRIAL, TRIALS = 1 / 6, 2 / 5
 """Fractions of a budget: a trial's schedule, and what trials take while the leader may go on."""
 

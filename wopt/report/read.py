@@ -21,8 +21,6 @@ from wopt.tensors import SCHEMAS, check_tensors, read_tensors
 from wopt.train.record import StepRecord
 from wopt.typed import Typed
 
-__all__ = ["Labels", "Run", "Snapshot", "read_figures", "read_run", "read_snapshot"]
-
 Array = NDArray[np.float64]
 
 

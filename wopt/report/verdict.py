@@ -12,8 +12,6 @@ from wopt.interfaces.measurement import document_of
 from wopt.report.read import Run
 from wopt.store.result import RunResult
 
-__all__ = ["advice", "verdict", "verdict_of"]
-
 Document = Mapping[str, Any]
 
 

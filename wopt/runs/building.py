@@ -29,8 +29,6 @@ from wopt.runs.threads import like, training_threads, with_threads
 from wopt.runtime import ALONE, Runtime
 from wopt.seeds import derive
 
-__all__ = ["build_problem"]
-
 Table = Mapping[str, Any]
 
 _ENDS = 0.95

@@ -21,8 +21,6 @@ from wopt.store.result import GapKind, RunResult
 from wopt.train.guard import INVERTED, nll
 from wopt.train.problem import State
 
-__all__ = ["audited", "bits_per_dim", "evaluate", "far_rows", "gaussian_nll", "in_float64"]
-
 
 def audited(prepared: Prepared, state: State) -> tuple[Prepared, State]:
     """Return a run and its state for measuring: in float64 where training was rounded.

@@ -21,8 +21,6 @@ from wopt.store.directory import RunDirectory
 from wopt.store.documents import read_document, read_lines
 from wopt.store.result import Losses, RunResult
 
-__all__ = ["DamageReport", "examine", "rescued"]
-
 _MADE_AGAIN = ("result", "certificate", "figures", "samples", "report", "losses", "log")
 """Files without which a run can be resumed."""
 

@@ -36,8 +36,6 @@ from wopt.store.directory import RunDirectory
 from wopt.store.result import RunResult
 from wopt.train.problem import State
 
-__all__ = ["begin", "hold", "resume", "run_config"]
-
 Table = Mapping[str, Any]
 
 

@@ -25,8 +25,6 @@ from wopt.store.directory import RunDirectory
 from wopt.store.documents import read_document
 from wopt.typed import Number, Typed
 
-__all__ = ["Fingerprint", "LoadedRun", "check_data", "load", "load_run", "remember_data"]
-
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _ROUNDED = 1e-9
 

@@ -18,8 +18,6 @@ from wopt.store.result import Losses, RunResult
 from wopt.train.problem import State
 from wopt.train.record import StepRecord
 
-__all__ = ["LossLog", "RunLog", "thinned_losses", "versions"]
-
 
 def versions() -> dict[str, str]:
     """Return the versions of Python, torch, the core and the plugins."""

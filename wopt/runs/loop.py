@@ -24,8 +24,6 @@ from wopt.train.check import false_claims
 from wopt.train.problem import State
 from wopt.train.steps import steps
 
-__all__ = ["Ended", "make_steps"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Ended:

@@ -22,8 +22,6 @@ from wopt.store.documents import read_document
 from wopt.store.result import RunResult
 from wopt.typed import Typed
 
-__all__ = ["Measured", "automatic"]
-
 
 def automatic(config: RunConfig) -> list[Measurement]:
     """Return the measurements that are made of every run to which they apply."""

@@ -15,8 +15,6 @@ from wopt.data.transform import How
 from wopt.errors import DataError
 from wopt.interfaces.source import Source
 
-__all__ = ["Rows"]
-
 
 class Rows(Source):
     """Rows in memory, split and preprocessed like those of a file (source ``array``).

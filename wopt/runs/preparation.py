@@ -37,15 +37,6 @@ CONDITIONS = 10_000
 _VALUES = 2**21
 """Number of values that are transformed at a time, in float64."""
 
-__all__ = [
-    "CONDITIONS",
-    "Prepared",
-    "conditions_of",
-    "from_particles",
-    "particles_of",
-    "prepare",
-]
-
 
 @dataclasses.dataclass(frozen=True, repr=False, kw_only=True)
 class Prepared(Problem):

@@ -23,16 +23,6 @@ from wopt.permission import allowed
 from wopt.runs.terminal import COLUMNS, PatientConsole, Terminal, step_cells
 from wopt.train.record import StepRecord
 
-__all__ = [
-    "ListenerLike",
-    "Notebook",
-    "in_notebook",
-    "listener_of",
-    "permitted",
-    "steps_table",
-    "with_tracker",
-]
-
 _PAUSE = 0.3
 """Least seconds between two drawings, since a notebook is slower than training."""
 

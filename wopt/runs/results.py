@@ -32,8 +32,6 @@ from wopt.tensors import write_tensors
 from wopt.train.record import StepRecord
 from wopt.train.wrappers import remembering
 
-__all__ = ["SAMPLES", "RunClock", "finish"]
-
 SAMPLES = 2000
 """Number of rows of ``samples.npy``."""
 

@@ -31,8 +31,6 @@ from wopt.train.problem import Problem, State
 from wopt.train.record import StepRecord
 from wopt.train.stop import Stop
 
-__all__ = ["Solution", "advance"]
-
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Solution:

@@ -28,8 +28,6 @@ from wopt.train.guard import Guard
 from wopt.train.options import Refinement
 from wopt.train.stop import Stop
 
-__all__ = ["fit", "run", "solve"]
-
 Table = Mapping[str, Any]
 
 

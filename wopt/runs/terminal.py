@@ -17,8 +17,6 @@ from wopt.reading import listed, printable
 from wopt.store.result import RunResult
 from wopt.train.record import StepRecord
 
-__all__ = ["COLUMNS", "PatientConsole", "Terminal", "introduction", "step_cells"]
-
 COLUMNS = (
     ("step", 4),
     ("h", 8),

@@ -20,8 +20,6 @@ from wopt.train.problem import Problem
 from wopt.train.solvers import LBFGS
 from wopt.train.stage import Stage, first_of
 
-__all__ = ["Lap", "best_of", "laps_of", "like", "training_threads", "with_threads"]
-
 _LAPS, _SECONDS = 5, 0.1
 """Iterations with each number of threads, and the wall seconds after which no more are made."""
 

@@ -33,18 +33,6 @@ from wopt.tensors import SCHEMAS, check_tensors, read_tensors, write_tensors
 from wopt.train.problem import ParticleHistory, State
 from wopt.typed import of_json
 
-__all__ = [
-    "kept_steps",
-    "known_steps",
-    "load_blocks",
-    "load_state",
-    "load_transform",
-    "save_share",
-    "save_state",
-    "save_transform",
-    "settle",
-]
-
 
 def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
     """Write the newest blocks, the records and, last, the state, which completes the step.

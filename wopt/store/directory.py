@@ -14,10 +14,7 @@ from wopt.errors import ConfigError, DamagedError, RunError
 from wopt.files import check_takes_files, locked, remove_leftovers, write_json, write_text
 from wopt.reading import check_no_link
 from wopt.store.documents import read_lines, write_lines
-from wopt.tensors import read_tensors, write_tensors
 from wopt.train.record import StepRecord
-
-__all__ = ["FORMAT", "RunDirectory", "read_tensors", "write_tensors"]
 
 FORMAT = 1
 """Format of the directory, ``versions.run-directory`` in ``config.toml``; later ones are refused.

@@ -17,18 +17,6 @@ from wopt.files import write_text
 from wopt.reading import parsed_json, printable, read_text
 from wopt.typed import Number, Typed
 
-__all__ = [
-    "SPARE",
-    "Kept",
-    "check_transform",
-    "damaged",
-    "parsed",
-    "read_document",
-    "read_lines",
-    "same_kinds",
-    "write_lines",
-]
-
 SPARE = "delete it: only what it shows of its time is lost"
 """Advice about a damaged snapshot."""
 

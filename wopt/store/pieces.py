@@ -20,14 +20,6 @@ from wopt.store.documents import damaged, read_document
 from wopt.tensors import Array, check_tensors, read_tensors, write_tensors
 from wopt.typed import Typed
 
-__all__ = [
-    "count_pieces",
-    "drop_pieces",
-    "read_pieces",
-    "write_index",
-    "write_pieces",
-]
-
 _DTYPES = {"torch.float32": torch.float32, "torch.float64": torch.float64}
 
 _AGAIN = "restore it from a copy, or run again"

@@ -13,8 +13,6 @@ from wopt.errors import RunError
 from wopt.interfaces.measurement import document_of
 from wopt.typed import Typed
 
-__all__ = ["GapKind", "Losses", "RunResult"]
-
 
 class GapKind(enum.StrEnum):
     """The kind of a gap; its value is the notation."""

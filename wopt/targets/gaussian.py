@@ -10,8 +10,6 @@ from wopt.particles import Particles
 from wopt.seeds import generator
 from wopt.statistics import symmetric_power
 
-__all__ = ["gaussian_moments", "jko_step", "moments"]
-
 
 def gaussian_moments(target: Target, dim: int) -> tuple[Tensor, Tensor] | None:
     """Return the mean ``(d,)`` and covariance ``(d, d)`` of a target whose score is affine.

@@ -17,8 +17,6 @@ from wopt.train.problem import Problem, State
 from wopt.train.record import StepRecord
 from wopt.train.solvers import BySteps
 
-__all__ = ["respace", "respaced"]
-
 
 def respace(step_sizes: Sequence[float], distances: Sequence[float], steps: int) -> list[float]:
     """Return ``steps`` step sizes of the same total time and of equal arc length.

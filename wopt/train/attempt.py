@@ -30,8 +30,6 @@ from wopt.train.stage import Stage
 from wopt.train.stop import elapsed
 from wopt.train.wrappers import spread
 
-__all__ = ["CONVERGED", "Attempt", "advanced", "attempt", "surrendered"]
-
 _NOISE = 4.0
 """Standard errors up to which a rise on held-out particles counts as noise."""
 

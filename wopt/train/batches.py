@@ -20,8 +20,6 @@ from wopt.interfaces.subproblem import Subproblem
 from wopt.precision import lowered
 from wopt.train.optimisers import adam_and_muon
 
-__all__ = ["Average", "BatchTraining", "Plateau", "Readings", "Tolerance", "blurred_subproblem"]
-
 if TYPE_CHECKING:
     from wopt.train.solvers import Adam
 

@@ -14,8 +14,6 @@ from wopt.interfaces.block import FlowBlock, new_block
 from wopt.interfaces.objective import Objective, Sum
 from wopt.interfaces.scheme import ProximalScheme
 
-__all__ = ["check_parts", "false_claims"]
-
 _OF_TARGET = (
     Capability.POTENTIAL | Capability.SCORE | Capability.TARGET_SAMPLES | Capability.NORMALISED
 )

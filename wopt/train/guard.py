@@ -22,8 +22,6 @@ from wopt.runtime import ALONE, Runtime
 from wopt.statistics import Mean
 from wopt.train.wrappers import spread
 
-__all__ = ["INVERTED", "Guard", "Verdict", "nll"]
-
 INVERTED = 1000
 """Number of rows on which a block's inverse is checked, which may cost a pass a dimension."""
 

@@ -15,8 +15,6 @@ from wopt.interfaces.budget import Clock
 from wopt.interfaces.listener import SILENT, Listener
 from wopt.interfaces.solver import SolveReport
 
-__all__ = ["minimise_by_lbfgs", "polish"]
-
 
 class _Ended(Exception):
     """The time is over, or the function is not finite at the beginning."""

@@ -17,8 +17,6 @@ from wopt.train.problem import Problem
 from wopt.train.record import StepRecord
 from wopt.train.wrappers import spread
 
-__all__ = ["record_of", "relative_ess", "trusted_relative_ess"]
-
 _ERRORS = 2.0
 """Standard errors by which k-hat has to be below its threshold, as other draws give another."""
 

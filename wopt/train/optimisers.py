@@ -11,8 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.adam import adam
 
-__all__ = ["AdamOptimizer", "MuonOptimizer", "adam_and_muon", "matrices_of", "orthogonalise"]
-
 _STEPS = 5
 _A, _B, _C = 3.4445, -4.7750, 2.0315
 """Coefficients of the quintic a s + b s^3 + c s^5, which lifts singular values s to 0.7 to 1.2."""

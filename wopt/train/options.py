@@ -8,20 +8,6 @@ from pydantic import Field
 
 from wopt.component import Component, fields
 
-__all__ = [
-    "EvenWeights",
-    "Growth",
-    "Iterations",
-    "Recorded",
-    "Refinement",
-    "RelativeResidual",
-    "Residual",
-    "Rounds",
-    "Seconds",
-    "Snapshots",
-    "WarmStart",
-]
-
 Iterations = Annotated[int, Field(ge=1, description="largest number of iterations in each step")]
 Seconds = Annotated[
     Annotated[float, Field(gt=0)] | list[Annotated[float, Field(gt=0)]] | None,

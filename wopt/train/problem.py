@@ -31,8 +31,6 @@ from wopt.train.record import StepRecord
 from wopt.train.solvers import Adam
 from wopt.train.stop import Stop, elapsed, landed
 
-__all__ = ["ParticleHistory", "Problem", "State"]
-
 Choice = Spec | FlowBlock
 """A block's class with its options, or a block to copy."""
 

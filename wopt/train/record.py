@@ -7,8 +7,6 @@ from typing import Literal
 
 from wopt.typed import Number, Typed
 
-__all__ = ["Retry", "StepRecord"]
-
 Action = Literal[
     "grid made finer",
     "trained again at half the rate",

@@ -28,8 +28,6 @@ from wopt.train.record import StepRecord
 from wopt.train.solver import minimise
 from wopt.train.wrappers import spread
 
-__all__ = ["REFINING", "Joint", "refine"]
-
 REFINING = "refining all blocks"
 """Name of this work for listeners."""
 

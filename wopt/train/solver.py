@@ -16,8 +16,6 @@ from wopt.parallel import SOLO, Team
 from wopt.train.batches import Tolerance
 from wopt.train.solvers import BySteps
 
-__all__ = ["InnerSolver", "clock_of", "minimise", "repeated"]
-
 
 def InnerSolver(**options: Any) -> Solver:
     """Return a solver by the options that all had once, with its name as ``optimiser``.

@@ -23,8 +23,6 @@ from wopt.train.options import (
     WarmStart,
 )
 
-__all__ = ["LBFGS", "Adam", "BySteps", "Muon"]
-
 
 @fields
 class Adam(Solver):

@@ -29,8 +29,6 @@ from wopt.train.problem import ParticleHistory, Problem
 from wopt.train.solver import minimise
 from wopt.train.wrappers import compiled, spread
 
-__all__ = ["Stage", "first_of"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Stage:

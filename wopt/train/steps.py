@@ -18,8 +18,6 @@ from wopt.train.problem import Problem, State
 from wopt.train.record import Retry, StepRecord
 from wopt.train.refine import refine
 
-__all__ = ["iterate", "next_state", "steps"]
-
 
 def steps(problem: Problem, state: State | None = None) -> Iterator[State]:
     """Make steps until a stop rule is met; the last record says which.

@@ -13,8 +13,6 @@ from wopt.errors import ConfigError
 from wopt.interfaces.scheme import ProximalScheme
 from wopt.train.record import StepRecord
 
-__all__ = ["Stop", "check_times", "elapsed", "is_at", "landed"]
-
 _ROUNDING = 1e-6
 """Fraction of a step by which it is lengthened to reach an end, rather than leave a tiny step."""
 

@@ -16,8 +16,6 @@ from wopt.memory import of_memory
 from wopt.parallel import Team, over_rows
 from wopt.push import in_batches
 
-__all__ = ["compiled", "remembering", "spread"]
-
 
 def spread(block: FlowBlock, team: Team) -> FlowBlock:
     """Return a block of the same map whose rows are split among a team's processes.

@@ -19,7 +19,8 @@ from wopt.runs.execute import resume, run_config
 from wopt.runs.preparation import prepare
 from wopt.runtime import Runtime
 from wopt.store import RunResult
-from wopt.store.directory import RunDirectory, read_tensors
+from wopt.store.directory import RunDirectory
+from wopt.tensors import read_tensors
 from wopt.train.stop import landed
 from wopt_certify.compare.page import compare, rows
 from wopt_evolution import Distances

@@ -20,7 +20,8 @@ from wopt.parallel import Team
 from wopt.push import in_batches
 from wopt.runs.execute import resume, run_config
 from wopt.runtime import Runtime
-from wopt.store.directory import RunDirectory, read_tensors
+from wopt.store.directory import RunDirectory
+from wopt.tensors import read_tensors
 from wopt_certify.run import certify_run
 from wopt_measures.sources.stream import streamed
 

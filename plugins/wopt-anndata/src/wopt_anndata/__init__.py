@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 from wopt.lazy import exports
 
 if TYPE_CHECKING:
-    from wopt_anndata.source import AnnDataSource
-
-__all__ = ["AnnDataSource"]
+    from wopt_anndata.source import AnnDataSource as AnnDataSource
 
 __getattr__, __dir__ = exports(__name__, __file__)

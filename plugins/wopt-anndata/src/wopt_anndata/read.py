@@ -13,8 +13,6 @@ from wopt import DataError
 from wopt.data import existing_file
 from wopt.registry import close_matches
 
-__all__ = ["embedding_names", "read_cells"]
-
 
 def embedding_names(path: Path, obsm: str, dims: int | None) -> tuple[list[str], list[str]]:
     """Return the names of the columns of the embedding and of ``obs``."""

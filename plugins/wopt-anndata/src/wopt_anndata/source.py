@@ -24,8 +24,6 @@ from wopt.data import (
 )
 from wopt_anndata.read import embedding_names, read_cells
 
-__all__ = ["AnnDataSource"]
-
 
 class AnnDataSource(Source):
     """Cells of an AnnData file in one of its embeddings, with columns of ``obs`` beside it.

@@ -10,22 +10,12 @@ from typing import TYPE_CHECKING
 from wopt.lazy import exports
 
 if TYPE_CHECKING:
-    from wopt_blocks.affine import Affine
-    from wopt_blocks.autoregressive import Autoregressive
-    from wopt_blocks.fitted_mixture import FittedMixture
-    from wopt_blocks.icnn import GradientOfConvex
-    from wopt_blocks.mixture import Mixture
-    from wopt_blocks.particles import FreeParticles
-    from wopt_blocks.residual import Residual
-
-__all__ = [
-    "Affine",
-    "Autoregressive",
-    "FittedMixture",
-    "FreeParticles",
-    "GradientOfConvex",
-    "Mixture",
-    "Residual",
-]
+    from wopt_blocks.affine import Affine as Affine
+    from wopt_blocks.autoregressive import Autoregressive as Autoregressive
+    from wopt_blocks.fitted_mixture import FittedMixture as FittedMixture
+    from wopt_blocks.icnn import GradientOfConvex as GradientOfConvex
+    from wopt_blocks.mixture import Mixture as Mixture
+    from wopt_blocks.particles import FreeParticles as FreeParticles
+    from wopt_blocks.residual import Residual as Residual
 
 __getattr__, __dir__ = exports(__name__, __file__)

@@ -11,8 +11,6 @@ from torch import Tensor, nn
 from wopt import Bijection, Capability
 from wopt_blocks.jacobian import JacobianBlock
 
-__all__ = ["Affine", "symmetric_exp"]
-
 
 class Affine(JacobianBlock):
     """T(x) = A x + b,  A = exp(S) exp(K);  given conditions c, T(z; c) = A z + b + C c.

@@ -18,8 +18,6 @@ from wopt_blocks.monotone import MonotoneName, Tails, monotone, reach
 from wopt_blocks.radial import RadialMap
 from wopt_blocks.white import White
 
-__all__ = ["Autoregressive"]
-
 
 @fields
 class Autoregressive(JacobianBlock):

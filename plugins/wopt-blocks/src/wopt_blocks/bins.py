@@ -7,8 +7,6 @@ import dataclasses
 import torch
 from torch import Tensor
 
-__all__ = ["LEAST", "Bin", "find_bins"]
-
 LEAST = 1e-3
 """Length of the smallest bin, as a fraction of the box; it bounds the slopes of a spline."""
 

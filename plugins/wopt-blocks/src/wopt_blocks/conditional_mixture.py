@@ -10,8 +10,6 @@ from torch import Tensor
 
 from wopt import DivergenceError
 
-__all__ = ["GaussianMixture", "MixtureState", "UnivariateMixture", "normal_score", "quantile"]
-
 _MOST = 400
 """Largest number of iterations of a search."""
 _FAR = 37.0

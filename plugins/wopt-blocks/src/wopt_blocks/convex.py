@@ -8,8 +8,6 @@ from torch.nn import functional as F
 
 from wopt.bijection import given
 
-__all__ = ["ConvexNet"]
-
 
 class ConvexNet(nn.Module):
     """A net g(y; c) that is convex in y for every c.

@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["DefensiveTails"]
-
 _MOST = 200
 """Largest number of Newton's steps of the inverse, which come from one side."""
 

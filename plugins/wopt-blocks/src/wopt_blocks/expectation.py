@@ -11,8 +11,6 @@ from torch import Tensor
 
 from wopt.statistics import mixing_weights
 
-__all__ = ["BROAD", "FOLDS", "chosen_mixture", "fitted_mixture"]
-
 BROAD = (1e1, 1e2, 1e3)
 """Deviations of the defensive components, in those of the points."""
 

@@ -13,8 +13,6 @@ from wopt.component import fields
 from wopt_blocks.expectation import BROAD, FOLDS, chosen_mixture
 from wopt_blocks.mixture import Mixture
 
-__all__ = ["FittedMixture"]
-
 _ABSENT = -1e4
 """Logarithm of the weight of a Gaussian that is not there."""
 

@@ -14,8 +14,6 @@ from wopt_blocks.affine import symmetric_exp
 from wopt_blocks.convex import ConvexNet
 from wopt_blocks.jacobian import JacobianBlock
 
-__all__ = ["GradientOfConvex"]
-
 _CURVATURE = 0.5
 """Bound of Hess g_0; being below 1, it keeps the potential strictly convex."""
 

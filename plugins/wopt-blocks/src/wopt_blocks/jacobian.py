@@ -14,8 +14,6 @@ from wopt import Capability
 from wopt.bijection import given
 from wopt_blocks.newton import newton
 
-__all__ = ["JacobianBlock"]
-
 _NUMBERS = 2**24
 """Most numbers in one tensor: rows are cut into chunks accordingly."""
 

@@ -13,8 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["choose", "labelled", "read_labels"]
-
 CELL = 1 / 64
 """Width of a cell: wide beside the spacing of numbers in float32, narrow beside what maps see."""
 

@@ -14,8 +14,6 @@ from torch.nn import functional as F
 from wopt import ConfigError
 from wopt.precision import Rounding
 
-__all__ = ["Activation", "MaskedNet"]
-
 Activation = Literal["elu", "gelu", "relu", "silu", "tanh"]
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "elu": F.elu,

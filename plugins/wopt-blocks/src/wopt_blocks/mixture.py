@@ -15,8 +15,6 @@ from wopt_blocks.conditional_mixture import GaussianMixture, normal_score, quant
 from wopt_blocks.expectation import fitted_mixture
 from wopt_blocks.white import White
 
-__all__ = ["Mixture"]
-
 
 @fields
 class Mixture(FlowBlock):

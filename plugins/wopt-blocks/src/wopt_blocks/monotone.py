@@ -11,8 +11,6 @@ from torch import Tensor, nn
 from wopt.statistics import some
 from wopt_blocks.rational import bounded_log_slope, inverse_spline, spline
 
-__all__ = ["Monotone", "MonotoneName", "Tails", "monotone", "reach"]
-
 MonotoneName = Literal["affine", "affine_spline", "spline"]
 Tails = Literal["linear", "logarithmic", "defensive"]
 

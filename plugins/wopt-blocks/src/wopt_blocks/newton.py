@@ -9,8 +9,6 @@ from torch import Tensor
 
 from wopt import DivergenceError
 
-__all__ = ["check_inverted", "miss_allowed", "newton"]
-
 Map = Callable[[Tensor, Tensor | None], Tensor]
 """A function from (x, c) to T(x), shapes ``(n, d)``, ``(n, c)`` and ``(n, d)``."""
 

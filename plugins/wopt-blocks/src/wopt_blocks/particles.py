@@ -12,8 +12,6 @@ import wopt
 from wopt import Capability, CapabilityError, DataError
 from wopt.bijection import given
 
-__all__ = ["FreeParticles"]
-
 
 class FreeParticles(wopt.FlowBlock):
     """T(x) = x + u_{i(x)}, with a vector u_i for each training particle x_i, and i(x) the nearest.

@@ -14,8 +14,6 @@ from torch.nn import functional as F
 from wopt.bijection import given
 from wopt.precision import Rounding
 
-__all__ = ["Activation", "Derivative", "Perceptron"]
-
 Activation = Literal["silu", "softplus", "tanh"]
 
 _LARGEST_SLOPE = {"silu": 1.1, "softplus": 1.0, "tanh": 1.0}

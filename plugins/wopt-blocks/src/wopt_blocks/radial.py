@@ -9,8 +9,6 @@ from torch import Tensor, nn
 
 from wopt_blocks.rational import inverse_spline, spline
 
-__all__ = ["RadialMap"]
-
 _BINS = 16
 _BOUND = 6.0
 """Half the side of the spline's box: norms from sqrt(d)/400 to 400 sqrt(d) are moved."""

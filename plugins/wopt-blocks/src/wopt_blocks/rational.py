@@ -10,8 +10,6 @@ from torch import Tensor
 
 from wopt_blocks.bins import LEAST, find_bins
 
-__all__ = ["SLOPE", "bounded_log_slope", "inverse_spline", "spline"]
-
 SLOPE = 1e-3
 """Smallest slope of an affine map, and of a spline at its knots; the largest is 1/SLOPE."""
 

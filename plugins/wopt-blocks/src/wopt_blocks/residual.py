@@ -14,8 +14,6 @@ from wopt_blocks.newton import check_inverted, miss_allowed
 from wopt_blocks.perceptron import Activation, Perceptron
 from wopt_blocks.series import roulette_log_det
 
-__all__ = ["Residual"]
-
 _ITERATIONS = 5000
 
 

@@ -7,8 +7,6 @@ from torch import Tensor
 
 from wopt_blocks.perceptron import Derivative
 
-__all__ = ["roulette_log_det"]
-
 _ALWAYS = 4
 """Number of terms that are always computed; the roulette decides on later ones."""
 

@@ -19,8 +19,6 @@ from wopt.interfaces import new_block
 from wopt.statistics import mixing_weights
 from wopt_blocks.labels import choose, labelled, read_labels
 
-__all__ = ["Stack"]
-
 
 @fields
 class Stack(FlowBlock):

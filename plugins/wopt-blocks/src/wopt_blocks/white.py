@@ -7,8 +7,6 @@ from torch import Tensor, nn
 
 from wopt import DataError
 
-__all__ = ["White"]
-
 _FAR, _MANY, _BULK = 5.0, 0.01, 0.9
 """Deviations beyond which a coordinate is far; fraction that is many; fraction kept."""
 

@@ -29,8 +29,6 @@ from wopt_certify.replay import EvaluationData
 from wopt_certify.results import StepCertificate
 from wopt_certify.start import Start, start_of_run
 
-__all__ = ["LOCAL", "Analysis", "later_fall", "refute"]
-
 LOCAL = {rule.name for rule in RULES if rule.local}
 """Bounds that use one step alone: refuted at one, they may hold at another."""
 

@@ -31,8 +31,6 @@ from wopt_certify.replay import EvaluationData, RoundTrip, replay, round_trips
 from wopt_certify.results import Certificate, Final, NamedBound, Statement, StepsWished
 from wopt_certify.start import Smoothing, Start, smoothing_part
 
-__all__ = ["final_of", "gap_of", "make_certificate", "notes_of", "statement_of", "without_steps"]
-
 
 def gap_of(found: Analysis) -> Gap:
     """Return the headline of a run."""

@@ -12,8 +12,6 @@ from wopt_certify.challenge.tree import TurnedTrees
 from wopt_certify.results import Certificate
 from wopt_report import Cited, cited, cited_component, components
 
-__all__ = ["CHALLENGERS", "certificate_citations"]
-
 _TWO_SAMPLE = (
     "lopezpaz2017", "kim2021", "gretton2012", "schrab2023", "biggs2023", "phipson2010",
 )  # fmt: skip

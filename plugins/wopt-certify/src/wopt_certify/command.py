@@ -8,8 +8,6 @@ import click
 
 from wopt.cli import json_option, listener_for, print_json, quiet_option
 
-__all__ = ["certify_command"]
-
 
 @click.command("certify")
 @click.argument("directory", type=click.Path(path_type=Path))

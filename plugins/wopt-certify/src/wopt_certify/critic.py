@@ -21,15 +21,6 @@ from wopt.train import Adam, minimise
 from wopt_certify.challenge.kinds import MixtureDensity
 from wopt_certify.estimate import Estimate, combine
 
-__all__ = [
-    "TOGETHER",
-    "CriticOptions",
-    "NetField",
-    "RadialField",
-    "WaveField",
-    "seen_by_fields",
-]
-
 _WAVES = 300
 _ROWS = 8000
 _RIDGES = (1e-8, 1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)

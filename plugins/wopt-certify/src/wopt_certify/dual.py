@@ -19,8 +19,6 @@ from wopt.targets import gaussian_moments, jko_step, moments
 from wopt.typed import Typed
 from wopt_certify.replay import ReplayedStep, replay
 
-__all__ = ["DualBound", "DualReport", "DualStep", "Quadratic", "log_partition", "step_map"]
-
 _DRAWS = 100_000
 """Draws of a target whose potential is not quadratic."""
 

@@ -14,8 +14,6 @@ from wopt.typed import Typed
 if TYPE_CHECKING:
     from wopt_certify.options import Certify
 
-__all__ = ["Effort", "doubling", "efforts", "largest"]
-
 C = TypeVar("C")
 T = TypeVar("T")
 

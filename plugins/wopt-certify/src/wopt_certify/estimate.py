@@ -16,8 +16,6 @@ from wopt.particles import Particles
 from wopt.statistics import mean_and_error
 from wopt.typed import Number, Typed
 
-__all__ = ["Estimate", "Method", "MethodEstimate", "combine", "divergence", "root_mean_square"]
-
 Method = Literal["gradient", "score", "critic", "affine", "record"]
 """The method of a first-order error. ``gradient``: from the Wasserstein gradient at the particles,
 of an objective of the points alone. ``score``: with the pushed score of the start. ``critic``,

@@ -26,8 +26,6 @@ from wopt_certify.options import Certify, settings_of
 from wopt_certify.replay import EvaluationData, obeys_stein, score_of
 from wopt_certify.results import Certificate
 
-__all__ = ["FirstOrder", "as_test", "evidence_of", "is_scored", "one_of_each"]
-
 
 @fields
 class FirstOrder(Measurement):

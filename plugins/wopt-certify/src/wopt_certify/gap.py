@@ -14,8 +14,6 @@ from wopt.typed import Number, Typed
 from wopt_certify.bounds import Entry, Floor, Label, least
 from wopt_certify.estimate import Estimate
 
-__all__ = ["EscalationStep", "Gap", "LowerSide", "Refuted", "floors_of"]
-
 
 @dataclasses.dataclass(frozen=True)
 class EscalationStep(Typed):

@@ -29,8 +29,6 @@ from wopt_certify.two_sample import (
     two_sample,
 )
 
-__all__ = ["SampleComparison", "TwoSample", "compare_samples"]
-
 _FEW_ROWS = 600
 """Rows that two-sample tests compare at the least effort."""
 _ROWS = 5000

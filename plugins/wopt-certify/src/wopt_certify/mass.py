@@ -21,8 +21,6 @@ from wopt.typed import Number, Typed
 from wopt_certify.effort import doubling, largest
 from wopt_certify.resolution import log_mean_kernel
 
-__all__ = ["Mass", "TotalMass", "mass_of", "total_mass"]
-
 _MOST_DIMENSIONS = 8
 """Largest dimension in which a kernel density covers a law well enough."""
 

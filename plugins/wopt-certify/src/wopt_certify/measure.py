@@ -26,8 +26,6 @@ from wopt_certify.replay import ReplayedStep, pushed_score
 from wopt_certify.results import Energy, StepCertificate
 from wopt_certify.transport import optimality_of
 
-__all__ = ["StepMeasure", "base_of", "measure_step", "second_moment"]
-
 
 @dataclasses.dataclass(frozen=True)
 class StepMeasure:

@@ -11,8 +11,6 @@ from wopt.interfaces import Budget, FinishedRun, FlowBlock, Measurement
 from wopt_certify.critic import CriticOptions
 from wopt_certify.results import Certificate
 
-__all__ = ["Certify", "settings_of"]
-
 
 @fields
 class Certify(Measurement):

@@ -27,15 +27,6 @@ from wopt_report import (
     whole,
 )
 
-__all__ = [
-    "BoundRow",
-    "bound_rows",
-    "certificate_advice",
-    "certificate_picture",
-    "certificate_pictures",
-    "certificate_section",
-]
-
 _COLOURS = {
     "theorem_p": BLUE, "a_priori": GREEN, "theorem_s": "#56B4E9", "theorem_q": VERMILION,
     "log_sobolev": PURPLE, "forward_backward": ORANGE, "paper": INK,

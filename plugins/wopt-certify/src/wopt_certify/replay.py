@@ -24,17 +24,6 @@ from wopt.train import ParticleHistory, Problem, StepRecord
 from wopt.typed import Typed
 from wopt_certify.estimate import Estimate, root_mean_square
 
-__all__ = [
-    "EvaluationData",
-    "ReplayedStep",
-    "RoundTrip",
-    "obeys_stein",
-    "pushed_score",
-    "replay",
-    "round_trips",
-    "score_of",
-]
-
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationData:

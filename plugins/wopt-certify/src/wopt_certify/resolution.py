@@ -19,8 +19,6 @@ from wopt.targets import gaussian_moments
 from wopt.typed import Number, Typed
 from wopt_certify.challenge.judge import StackedRatio
 
-__all__ = ["Blurs", "Resolution", "blurred_density", "log_mean_kernel", "resolutions"]
-
 LogDensity = Callable[[Tensor], Tensor]
 
 _LEVELS = (0.3, 0.1, 0.03)

@@ -23,16 +23,6 @@ from wopt_certify.start import Smoothing, Start
 from wopt_certify.transport import Optimality
 from wopt_certify.two_sample import ConditionalReport, TwoSampleReport
 
-__all__ = [
-    "Certificate",
-    "Energy",
-    "Final",
-    "NamedBound",
-    "Statement",
-    "StepCertificate",
-    "StepsWished",
-]
-
 
 @dataclasses.dataclass(frozen=True)
 class Energy(Typed):

@@ -27,8 +27,6 @@ from wopt_certify.mass import Mass, TotalMass
 from wopt_certify.options import Certify, settings_of
 from wopt_certify.results import Certificate
 
-__all__ = ["certify", "certify_run", "fits"]
-
 
 def certify_run(
     path: Path,

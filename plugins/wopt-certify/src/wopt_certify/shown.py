@@ -13,8 +13,6 @@ from wopt_certify.bounds import least
 from wopt_certify.estimate import Estimate
 from wopt_certify.results import Certificate, StepCertificate
 
-__all__ = ["html", "show"]
-
 _HEAD = ("step", "known", "eps seen", "movement/h", "least bound", "by", "paper's")
 _WHOLE = {"movement/h", "least bound", "by"}
 """Columns that a narrow terminal does not wrap."""

@@ -25,8 +25,6 @@ from wopt_certify.bounds import (
 from wopt_certify.estimate import divergence
 from wopt_certify.replay import EvaluationData
 
-__all__ = ["Smoothing", "Start", "smoothing_part", "start_of_run"]
-
 _TARGET_ROWS = 20_000
 _SPREAD = 2.0
 """Standard errors added to moments, so that bounds made of them err on the safe side."""

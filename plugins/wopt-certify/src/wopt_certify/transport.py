@@ -19,17 +19,6 @@ from wopt_certify.bounds import optimal_residual
 from wopt_certify.estimate import Estimate, combine
 from wopt_certify.replay import ReplayedStep
 
-__all__ = [
-    "Optimality",
-    "SamplePlans",
-    "Symmetry",
-    "jacobian_symmetry",
-    "optimality_of",
-    "symmetry_of",
-    "transport_gap",
-    "why_not_optimal",
-]
-
 _TOLERANCE = 0.5
 """The largest tolerated ratio of the antisymmetric part to DT - I, in root mean square."""
 

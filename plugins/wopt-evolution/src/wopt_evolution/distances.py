@@ -6,8 +6,6 @@ import dataclasses
 
 from wopt.typed import Number, Typed
 
-__all__ = ["Distances"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Distances(Typed):

@@ -22,8 +22,6 @@ from wopt.tensors import read_tensors, write_tensors
 from wopt.train import State, elapsed, is_at
 from wopt_evolution.distances import Distances
 
-__all__ = ["Evolution", "check_exact", "distances"]
-
 _DRAWS = 20_000
 """Number of draws of the exact law, where it cannot carry particles."""
 

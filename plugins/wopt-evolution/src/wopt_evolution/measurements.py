@@ -11,8 +11,6 @@ from wopt_evolution.exact import Evolution, check_exact
 from wopt_evolution.populations import populations_report
 from wopt_evolution.snapshots import PopulationsReport
 
-__all__ = ["Exactness", "Populations"]
-
 
 @fields
 class Exactness(Measurement):

@@ -24,16 +24,6 @@ from wopt_report import (
     page,
 )
 
-__all__ = [
-    "Guesses",
-    "PopulationsPart",
-    "evolution",
-    "evolution_pictures",
-    "evolution_section",
-    "exactness",
-    "populations_part",
-]
-
 _PANELS, _SHOWN = 3, 800
 _CURVES = (
     ("sym_kl", "KL both ways, nats", BLUE),

@@ -15,8 +15,6 @@ from wopt.origin import culprit, in_words
 from wopt.seeds import derive
 from wopt_evolution.snapshots import EvolutionClock, PopulationsReport
 
-__all__ = ["at_times", "populations_report"]
-
 
 @torch.no_grad()
 def at_times(

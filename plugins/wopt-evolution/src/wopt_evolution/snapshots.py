@@ -10,8 +10,6 @@ from torch import Tensor
 from wopt.errors import DataError
 from wopt.typed import Number, Typed
 
-__all__ = ["EvolutionClock", "LeftOut", "MeasuredPopulations", "PopulationsReport"]
-
 
 @dataclasses.dataclass(frozen=True)
 class EvolutionClock:

@@ -7,8 +7,6 @@ import math
 from wopt.store import RunResult
 from wopt_report import METRICS
 
-__all__ = ["evolution_summary"]
-
 
 def evolution_summary(result: RunResult) -> list[tuple[str, str]]:
     """Return rows of name and value for the table at the end of a run."""

@@ -16,8 +16,6 @@ from wopt.store import RunDirectory
 from wopt_evolution.populations import at_times
 from wopt_evolution.snapshots import EvolutionClock, MeasuredPopulations
 
-__all__ = ["write_times"]
-
 
 def write_times(
     run: LoadedRun,

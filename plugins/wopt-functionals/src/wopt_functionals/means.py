@@ -7,8 +7,6 @@ from torch import Tensor
 
 from wopt import Particles
 
-__all__ = ["centred", "log_mean_exp"]
-
 
 def log_mean_exp(particles: Particles, values: Tensor) -> Tensor:
     """Return log E[exp(values)], shape ``()``, of values ``(n,)``, without overflow.

@@ -9,18 +9,6 @@ from pydantic import AfterValidator, Field
 
 import wopt
 
-__all__ = [
-    "FEW_SAMPLES",
-    "DensityTarget",
-    "Estimator",
-    "NormalisedTarget",
-    "SampledTarget",
-    "Samples",
-    "chosen",
-    "named_function",
-    "not_one",
-]
-
 DensityTarget = Annotated[
     wopt.Target,
     Field(

@@ -10,8 +10,6 @@ import wopt
 from wopt import Component
 from wopt.component import fields
 
-__all__ = ["Part", "SumOfParts"]
-
 
 @final
 @fields

@@ -10,23 +10,13 @@ from typing import TYPE_CHECKING
 from wopt.lazy import exports
 
 if TYPE_CHECKING:
-    from wopt_geomloss.entropic.jko import EntropicJKO
-    from wopt_geomloss.entropic.sinkhorn import Sinkhorn
-    from wopt_geomloss.exact.barycenter import Barycenter, WeightedTarget
-    from wopt_geomloss.exact.wasserstein import Wasserstein
-    from wopt_geomloss.populations.arrival import Arrival
-    from wopt_geomloss.populations.potential import LearntPotential
-    from wopt_geomloss.populations.source import SnapshotsSource
-
-__all__ = [
-    "Arrival",
-    "Barycenter",
-    "EntropicJKO",
-    "LearntPotential",
-    "Sinkhorn",
-    "SnapshotsSource",
-    "Wasserstein",
-    "WeightedTarget",
-]
+    from wopt_geomloss.entropic.jko import EntropicJKO as EntropicJKO
+    from wopt_geomloss.entropic.sinkhorn import Sinkhorn as Sinkhorn
+    from wopt_geomloss.exact.barycenter import Barycenter as Barycenter
+    from wopt_geomloss.exact.barycenter import WeightedTarget as WeightedTarget
+    from wopt_geomloss.exact.wasserstein import Wasserstein as Wasserstein
+    from wopt_geomloss.populations.arrival import Arrival as Arrival
+    from wopt_geomloss.populations.potential import LearntPotential as LearntPotential
+    from wopt_geomloss.populations.source import SnapshotsSource as SnapshotsSource
 
 __getattr__, __dir__ = exports(__name__, __file__)

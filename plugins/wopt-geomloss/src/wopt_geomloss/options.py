@@ -8,8 +8,6 @@ from pydantic import Field
 
 import wopt
 
-__all__ = ["SampledTarget", "Samples"]
-
 SampledTarget = Annotated[
     wopt.Target, Field(description="the measure to approach, known by samples")
 ]

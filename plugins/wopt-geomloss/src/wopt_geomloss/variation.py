@@ -13,8 +13,6 @@ import wopt
 from wopt import Capability, Particles
 from wopt.interfaces import Draws
 
-__all__ = ["TransportObjective", "Variation"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Variation:

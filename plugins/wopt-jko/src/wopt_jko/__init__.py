@@ -10,18 +10,11 @@ from typing import TYPE_CHECKING
 from wopt.lazy import exports
 
 if TYPE_CHECKING:
-    from wopt_jko.jko import JKO
-    from wopt_jko.kl import KL
-    from wopt_jko.ode.block import ODEBlock
-    from wopt_jko.step_sizes import Constant, Geometric, Sequence
-
-__all__ = [
-    "JKO",
-    "KL",
-    "Constant",
-    "Geometric",
-    "ODEBlock",
-    "Sequence",
-]
+    from wopt_jko.jko import JKO as JKO
+    from wopt_jko.kl import KL as KL
+    from wopt_jko.ode.block import ODEBlock as ODEBlock
+    from wopt_jko.step_sizes import Constant as Constant
+    from wopt_jko.step_sizes import Geometric as Geometric
+    from wopt_jko.step_sizes import Sequence as Sequence
 
 __getattr__, __dir__ = exports(__name__, __file__)

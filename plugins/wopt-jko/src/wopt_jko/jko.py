@@ -11,8 +11,6 @@ import wopt
 from wopt import Capability, FlowBlock, History, Subproblem
 from wopt.component import fields
 
-__all__ = ["JKO", "ByAction"]
-
 Transport = Literal["displacement", "action"]
 """The transport term: E |T(x) - x|^2, or the block's action, its upper bound for flows in time."""
 

@@ -11,8 +11,6 @@ import wopt
 from wopt import Capability, Particles
 from wopt.component import fields
 
-__all__ = ["KL"]
-
 
 @fields
 class KL(wopt.Objective):

@@ -13,8 +13,6 @@ from wopt.data import existing_file
 from wopt.permission import check_code
 from wopt.registry import close_matches
 
-__all__ = ["absolute_address", "load_function"]
-
 
 def absolute_address(text: str) -> str:
     """Return ``FILE.py:FUNCTION`` with an absolute path, the same from any working folder.

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import click
 
-__all__ = ["data_command"]
-
 
 @click.command("data")
 @click.argument("names", nargs=-1)

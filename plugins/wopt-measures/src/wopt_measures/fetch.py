@@ -14,8 +14,6 @@ from pydantic import BaseModel
 
 from wopt import DataError
 
-__all__ = ["DataFile", "DataSet", "data_folder", "data_sets", "fetch"]
-
 
 class DataFile(BaseModel):
     """A file of a data set.

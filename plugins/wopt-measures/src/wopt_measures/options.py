@@ -8,25 +8,6 @@ from typing import Annotated, Any
 import torch
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from wopt.data import Dequantise, File, Fractions, Key, Preprocess
-
-__all__ = [
-    "Covariance",
-    "Covariances",
-    "Dequantise",
-    "File",
-    "Fractions",
-    "Key",
-    "Mean",
-    "Means",
-    "Preprocess",
-    "Scale",
-    "Scales",
-    "Size",
-    "Weights",
-    "plain",
-]
-
 
 def plain(value: Any) -> Any:
     """Turn arrays and tensors, of any shape, into lists, so that Python may give them."""

@@ -11,8 +11,6 @@ from torch import Tensor
 
 from wopt.typed import Typed
 
-__all__ = ["Draw", "Rejection"]
-
 Draw = Callable[[int], tuple[Tensor, Tensor]]
 """Maps n to n independent draws of p, shape ``(n, d)``, and their log w, ``(n,)``, nats."""
 

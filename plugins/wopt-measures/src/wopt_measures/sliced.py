@@ -9,8 +9,6 @@ from torch import Tensor
 
 from wopt.seeds import generator
 
-__all__ = ["sliced_energy_distance", "sliced_w2"]
-
 
 def sliced_energy_distance(x: Tensor, y: Tensor, projections: int = 100, seed: int = 0) -> float:
     """Return  E|X - Y| - E|X - X'|/2 - E|Y - Y'|/2  of two samples, without pairs.

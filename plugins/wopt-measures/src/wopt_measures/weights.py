@@ -13,13 +13,6 @@ from wopt.flow import Flow
 from wopt.interfaces import Target
 from wopt.statistics import mean_and_error
 
-__all__ = [
-    "effective_size",
-    "log_mean_weight",
-    "log_weights",
-    "log_weights_of",
-]
-
 
 def log_weights(target: Target, draws: Tensor, log_q: Tensor) -> Tensor:
     """Return the log importance weights  -V - log q,  shape ``(n,)``, float64, in nats.

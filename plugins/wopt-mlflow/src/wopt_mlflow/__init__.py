@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 from wopt.lazy import exports
 
 if TYPE_CHECKING:
-    from wopt_mlflow.tracker import MLflow
-
-__all__ = ["MLflow"]
+    from wopt_mlflow.tracker import MLflow as MLflow
 
 __getattr__, __dir__ = exports(__name__, __file__)

@@ -12,8 +12,6 @@ from pydantic import Field
 import wopt
 from wopt.component import fields
 
-__all__ = ["MLflow"]
-
 _LONGEST = 500
 """Largest length of a parameter's value that every store accepts."""
 _STATUS = {"done": "FINISHED", "stopped": "KILLED"}

@@ -7,8 +7,6 @@ from typing import Any
 
 import click
 
-__all__ = ["init_command"]
-
 
 @click.command("init")
 @click.argument("file", type=click.Path(path_type=Path), default="wopt.toml")

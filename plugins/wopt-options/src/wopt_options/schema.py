@@ -18,8 +18,6 @@ from wopt.errors import WoptError
 from wopt.host import host
 from wopt.registry import KINDS, Kind
 
-__all__ = ["installed_components", "schema", "schema_command", "template"]
-
 
 @click.command("schema")
 def schema_command() -> None:

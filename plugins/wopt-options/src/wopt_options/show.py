@@ -7,8 +7,6 @@ from typing import Any
 
 import click
 
-__all__ = ["show_command"]
-
 
 @click.command("show")
 @click.argument("kind")

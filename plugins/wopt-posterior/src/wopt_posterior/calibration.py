@@ -13,8 +13,6 @@ from wopt.errors import ConfigError
 from wopt.seeds import derive, generator
 from wopt_posterior.sampling import sample
 
-__all__ = ["Calibration", "calibrate"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:

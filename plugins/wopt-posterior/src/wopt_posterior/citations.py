@@ -8,8 +8,6 @@ from wopt.config import RunConfig
 from wopt.store import RunDirectory, RunResult, read_document
 from wopt_report import Cited, cited
 
-__all__ = ["sampler_citations"]
-
 _SAMPLER = ("vehtari2024", "zhang2009", "owen2013")
 _LOST = ("kirkpatrick1983", "roberts1996")
 

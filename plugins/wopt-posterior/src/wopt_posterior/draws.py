@@ -16,8 +16,6 @@ from wopt_posterior.diagnostics.report import SamplerReport
 from wopt_posterior.reference import Reference
 from wopt_posterior.summary import tail_shape, to_arviz, variables
 
-__all__ = ["MeasuredDraws"]
-
 _INFINITE = 0.5
 """Pareto shape of a tail from which there is no variance."""
 

@@ -12,8 +12,6 @@ from wopt.psis import smoothed_importance_weights
 from wopt.runs import LoadedRun
 from wopt_measures import effective_size, log_weights_of
 
-__all__ = ["weight_columns"]
-
 
 def weight_columns(
     run: LoadedRun, directory: Path, x: Tensor, log_density: Tensor, *, quiet: bool

@@ -11,8 +11,6 @@ from wopt.interfaces import Budget, FinishedRun, Measurement, is_truth
 from wopt.seeds import derive
 from wopt_posterior.diagnostics import BLIND, SamplerReport, measure_flow
 
-__all__ = ["Sampler"]
-
 
 @fields
 class Sampler(Measurement):

@@ -11,15 +11,6 @@ from wopt.store import RunResult
 from wopt_posterior.diagnostics import BLIND, ModeWeight, SamplerReport
 from wopt_report import column, page
 
-__all__ = [
-    "Moment",
-    "SamplerPart",
-    "sampler_advice",
-    "sampler_part",
-    "sampler_section",
-    "sampler_summary",
-]
-
 
 @dataclasses.dataclass(frozen=True)
 class Moment:

@@ -19,8 +19,6 @@ from wopt.runs import Prepared, build_problem, like, with_threads
 from wopt.seeds import derive, generator
 from wopt_posterior.reference import Reference, density_of, mode_of, reference_of
 
-__all__ = ["TRAJECTORIES", "is_posterior", "planned", "schedules", "wants_plan"]
-
 _CHOICES = ("scheme", "block", "blocks", "stop", "refine")
 """Options that show that steps are chosen by hand; then only a ``[plan]`` plans."""
 _SECONDS, _OF_REFERENCE, _OF_MAP = 60.0, 0.3, 0.45

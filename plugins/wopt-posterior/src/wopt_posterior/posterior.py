@@ -19,8 +19,6 @@ from wopt_posterior.diagnostics.measure import measure_sampler, weighted
 from wopt_posterior.draws import MeasuredDraws
 from wopt_posterior.reference import Reference
 
-__all__ = ["Posterior"]
-
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class Posterior(MeasuredDraws):

@@ -23,8 +23,6 @@ from wopt_posterior.posterior import Posterior
 from wopt_posterior.reference import EMPTY
 from wopt_posterior.targets.given import GivenModel
 
-__all__ = ["continued", "sample"]
-
 
 def sample(
     log_prob: Callable[[Tensor], Tensor] | GivenModel,

@@ -13,8 +13,6 @@ from torch import Tensor
 from wopt.errors import ConfigError
 from wopt.psis import fit_pareto
 
-__all__ = ["tail_shape", "to_arviz", "variables"]
-
 _LEAST = 5
 """Draws of a tail to which a Pareto law is fitted, at least."""
 _ELEMENT = re.compile(r"(.+)\[(\d+(?:,\s*\d+)*)\]")

@@ -16,8 +16,6 @@ from wopt.report import Run
 from wopt_report.samples import most_unusual
 from wopt_report.style import Array, limits
 
-__all__ = ["Animation", "AnimationStage", "Point", "animation"]
-
 _STAGES = 5
 """Number of stages shown in each direction at most."""
 

@@ -19,8 +19,6 @@ from numpy.typing import ArrayLike, NDArray
 from wopt_report.pages import number
 from wopt_report.style import Array, limits
 
-__all__ = ["Chart", "image", "line_range", "log_range", "magma", "ticks", "whole"]
-
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 320.0, 46.0, 8.0, 8.0, 32.0
 """Units of a panel and of its margins; a letter has 11."""
 _LETTER = 6.6

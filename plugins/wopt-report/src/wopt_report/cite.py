@@ -17,17 +17,6 @@ from wopt.files import write_text
 from wopt.host import host
 from wopt.store import RunDirectory, load_transform
 
-__all__ = [
-    "ALWAYS",
-    "Cited",
-    "as_bibtex",
-    "cite_command",
-    "cited",
-    "cited_by",
-    "cited_component",
-    "components",
-]
-
 
 @click.command("cite")
 @click.argument("directory", type=click.Path(path_type=Path), required=False)

@@ -17,8 +17,6 @@ from wopt.particles import split_conditions
 from wopt.push import in_batches
 from wopt.seeds import generator
 
-__all__ = ["GRID", "collect"]
-
 GRID = 48
 """Points along each side of the grids on which densities are drawn."""
 

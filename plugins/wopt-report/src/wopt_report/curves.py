@@ -11,8 +11,6 @@ from wopt.train import REFINING, StepRecord
 from wopt_report.charts import Chart, line_range, log_range, whole
 from wopt_report.style import BLUE, GREEN, ORANGE, VERMILION, Array, Picture, limits
 
-__all__ = ["diagnostics", "losses", "progress"]
-
 
 def progress(run: Run) -> Picture | None:
     """Draw the energy and the held-out NLL by step."""

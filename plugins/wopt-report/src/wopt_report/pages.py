@@ -8,8 +8,6 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-__all__ = ["Number", "code", "number", "page"]
-
 Number = float | int | None
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

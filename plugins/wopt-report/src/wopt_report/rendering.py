@@ -28,8 +28,6 @@ from wopt_report.samples import columns, density, images, pairs
 from wopt_report.style import Picture
 from wopt_report.summary import cards, status, subtitle
 
-__all__ = ["of_solution", "pictures", "render"]
-
 
 def pictures(run: Run) -> tuple[list[Picture], list[Picture]]:
     """Return the pictures that this run's files allow: of what it gives, and of how it came."""

@@ -14,8 +14,6 @@ from wopt_report.charts import Chart, image, magma, ticks
 from wopt_report.pages import number
 from wopt_report.style import BLUE, VERMILION, Array, Picture, limits
 
-__all__ = ["column", "columns", "density", "images", "most_unusual", "pairs"]
-
 _COLUMNS, _PAIRS = 12, 3
 """Columns and pairs of columns that are drawn at most: those that differ most."""
 _VALUES, _CELLS = 24, 6

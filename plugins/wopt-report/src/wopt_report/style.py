@@ -11,19 +11,6 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from wopt_report.charts import Chart
 
-__all__ = [
-    "BLUE",
-    "GREEN",
-    "INK",
-    "MUTED",
-    "ORANGE",
-    "PURPLE",
-    "VERMILION",
-    "Array",
-    "Picture",
-    "limits",
-]
-
 Array = NDArray[np.float64]
 
 # Okabe and Ito's palette can be told apart with any colour vision.

@@ -10,9 +10,6 @@ from wopt.report import Run
 from wopt.store import RunResult
 from wopt_report.pages import Number, number
 
-__all__ = ["METRICS", "Card", "Status", "cards", "status", "subtitle"]
-
-
 METRICS = (
     ("sym_kl", "KL both ways from the exact solution, nats"),
     ("l1", "L1 from the exact solution"),

@@ -11,8 +11,6 @@ import wopt
 from wopt import History, Objective, Subproblem
 from wopt.component import fields
 
-__all__ = ["Accelerated"]
-
 
 @fields
 class Accelerated(wopt.ProximalScheme):

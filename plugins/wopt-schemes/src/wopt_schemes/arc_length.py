@@ -11,8 +11,6 @@ import wopt
 from wopt.store import RunDirectory
 from wopt.train import respace
 
-__all__ = ["ArcLength", "respace"]
-
 
 class ArcLength(wopt.StepSize):
     """Step sizes of equal arc length, from the distances measured in an earlier run.

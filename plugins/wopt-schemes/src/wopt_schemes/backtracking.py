@@ -9,8 +9,6 @@ from pydantic import Field
 import wopt
 from wopt.component import fields
 
-__all__ = ["Backtracking"]
-
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 

@@ -9,8 +9,6 @@ import wopt
 from wopt import History, Objective
 from wopt.component import fields
 
-__all__ = ["Limit", "LimitedScheme", "Stepped"]
-
 
 @fields
 class Stepped(wopt.ProximalScheme, abc.ABC):

@@ -7,8 +7,6 @@ import math
 from wopt import History, Objective, Subproblem
 from wopt_schemes.base import Stepped
 
-__all__ = ["BDF2"]
-
 
 class BDF2(Stepped):
     """The two-step backward differentiation formula (BDF2), extrapolated along labels.

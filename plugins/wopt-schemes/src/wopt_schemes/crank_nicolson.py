@@ -5,8 +5,6 @@ from __future__ import annotations
 from wopt import History, Objective, Subproblem
 from wopt_schemes.base import Stepped
 
-__all__ = ["CrankNicolson"]
-
 
 class CrankNicolson(Stepped):
     """The Crank-Nicolson scheme: half a step explicit, half a step implicit.

@@ -6,8 +6,6 @@ from wopt import Capability, History, Objective, Subproblem
 from wopt_schemes.base import Limit, LimitedScheme
 from wopt_schemes.linearised import Linearised
 
-__all__ = ["Explicit"]
-
 
 class Explicit(LimitedScheme):
     """The explicit Euler scheme, with the velocity found by a linearised problem.

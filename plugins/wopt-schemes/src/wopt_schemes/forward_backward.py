@@ -7,8 +7,6 @@ from wopt import Capability, History, Objective, Subproblem, Sum
 from wopt.interfaces import wasserstein_gradient
 from wopt_schemes.base import Limit, LimitedScheme
 
-__all__ = ["ForwardBackward", "smoothness"]
-
 
 class ForwardBackward(LimitedScheme):
     """The forward-backward (proximal gradient) scheme for G = f + rest.

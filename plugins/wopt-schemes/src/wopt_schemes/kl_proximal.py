@@ -16,8 +16,6 @@ from wopt.component import fields
 from wopt.psis import smoothed_importance_weights
 from wopt.statistics import Mean, even_power, mean_and_error
 
-__all__ = ["KLProximal", "Reweighted"]
-
 
 @fields
 class KLProximal(wopt.ProximalScheme):

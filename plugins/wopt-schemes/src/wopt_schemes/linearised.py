@@ -9,8 +9,6 @@ from wopt import FlowBlock, Objective, Particles, Subproblem
 from wopt.interfaces import Stationarity, energy_derivatives
 from wopt.statistics import Mean, mean_and_error
 
-__all__ = ["Linearised"]
-
 
 class Linearised(Subproblem):
     """min over u = T - id of  DG(rho)[u] + E |u|^2 / (2 h'),  so that u = -h' grad_W G(rho).

@@ -13,8 +13,6 @@ from wopt.targets import gaussian_moments
 from wopt_schemes.base import Stepped
 from wopt_schemes.regression import Regression
 
-__all__ = ["LocalFlowMatching", "OrnsteinUhlenbeckRegression"]
-
 
 class LocalFlowMatching(Stepped):
     """Follow the Fokker-Planck flow of KL to N(n, S) for time h, exact up to the regression.

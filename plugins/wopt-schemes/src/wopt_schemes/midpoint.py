@@ -6,8 +6,6 @@ from wopt import Capability, FlowBlock, History, Objective, Particles, Subproble
 from wopt.statistics import Mean
 from wopt_schemes.base import Stepped
 
-__all__ = ["HalfWay", "Midpoint"]
-
 
 class Midpoint(Stepped):
     """The implicit midpoint rule: a proximal step of h/2, then the same displacement again.

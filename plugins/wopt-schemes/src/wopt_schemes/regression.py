@@ -6,8 +6,6 @@ import dataclasses
 
 from wopt import FlowBlock, Objective, Subproblem, Sum
 
-__all__ = ["Regression"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Regression(Subproblem):

@@ -10,8 +10,6 @@ from torch import Tensor
 from wopt import History, Objective, Particles, Subproblem
 from wopt_schemes.base import Stepped
 
-__all__ = ["Replace", "Replacing"]
-
 
 class Replace(Stepped):
     """The proximal point scheme over one map: each step replaces it, so the depth is constant.

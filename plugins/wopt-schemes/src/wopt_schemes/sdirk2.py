@@ -7,8 +7,6 @@ import math
 from wopt import History, Objective, Subproblem
 from wopt_schemes.base import Stepped
 
-__all__ = ["GAMMA", "SDIRK2"]
-
 GAMMA = 1 - 1 / math.sqrt(2)
 """The diagonal that makes the scheme L-stable."""
 

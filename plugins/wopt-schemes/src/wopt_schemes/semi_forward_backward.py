@@ -13,8 +13,6 @@ from wopt.component import fields
 from wopt.interfaces import wasserstein_gradient
 from wopt_schemes.base import Stepped
 
-__all__ = ["HalfSecondMoment", "SemiForwardBackward"]
-
 
 class HalfSecondMoment(wopt.Objective):
     """The functional E |x|^2 / 2, which is 1-convex."""

@@ -14,8 +14,6 @@ import wopt
 from wopt import History, Objective, Particles, Subproblem
 from wopt.component import fields
 
-__all__ = ["Sliced", "SlicedJKO", "directions"]
-
 
 @fields
 class SlicedJKO(wopt.ProximalScheme):

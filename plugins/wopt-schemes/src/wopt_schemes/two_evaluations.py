@@ -10,8 +10,6 @@ from wopt_schemes.base import Limit, LimitedScheme
 from wopt_schemes.linearised import Linearised
 from wopt_schemes.regression import Regression
 
-__all__ = ["ExplicitMidpoint", "Extragradient"]
-
 
 class _TwoEvaluations(LimitedScheme, abc.ABC):
     """y = x - r h g(x),  then  T(x) = x - h g(y), in three stages.

@@ -16,8 +16,6 @@ from sklearn.utils.validation import validate_data
 from wopt_sklearn.conditional import ConditionalEstimator
 from wopt_sklearn.fitting import LEAST_ROWS, fitted_flow, split_off
 
-__all__ = ["FlowClassifier"]
-
 
 class FlowClassifier(ClassifierMixin, ConditionalEstimator):  # type: ignore[misc]
     """Class probabilities by Bayes' rule, from one conditional flow p(x | k).

@@ -9,8 +9,6 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-__all__ = ["ConditionalEstimator"]
-
 
 class ConditionalEstimator(BaseEstimator):  # type: ignore[misc]
     """An estimator by one conditional flow, of which a fraction of the rows calibrates the answers.

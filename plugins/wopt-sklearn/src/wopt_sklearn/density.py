@@ -13,8 +13,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from wopt_sklearn.fitting import LEAST_ROWS, fitted_flow
 
-__all__ = ["FlowDensity"]
-
 _BLOCK = {"name": "autoregressive", "transforms": 2, "hidden": [32, 32]}
 
 

@@ -12,8 +12,6 @@ from sklearn.exceptions import ConvergenceWarning
 
 import wopt
 
-__all__ = ["LEAST_ROWS", "fitted_flow", "fractions", "split_off"]
-
 LEAST_ROWS = 10
 """Least number of rows."""
 

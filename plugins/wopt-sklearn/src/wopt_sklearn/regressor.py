@@ -14,8 +14,6 @@ from sklearn.utils.validation import validate_data
 from wopt_sklearn.conditional import ConditionalEstimator
 from wopt_sklearn.fitting import LEAST_ROWS, fitted_flow, split_off
 
-__all__ = ["FlowRegressor"]
-
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
 _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
 

@@ -14,8 +14,6 @@ from wopt.reading import printable
 if TYPE_CHECKING:
     from wopt_sweep import Summary, SweepRun
 
-__all__ = ["sweep_command"]
-
 
 @click.command("sweep")
 @click.argument("config", type=click.Path(path_type=Path))

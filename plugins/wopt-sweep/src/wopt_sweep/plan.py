@@ -9,8 +9,6 @@ from typing import Any
 
 from wopt.errors import ConfigError
 
-__all__ = ["Range", "Setting", "SweepDesign", "grid_of", "ranges_of"]
-
 Setting = tuple[str, ...]
 """``K=V`` texts, as ``--set`` takes them."""
 

@@ -11,8 +11,6 @@ from wopt.train import StepRecord
 from wopt_sweep.plan import Setting, SweepDesign
 from wopt_sweep.sweep import Pruned, Sweep
 
-__all__ = ["search"]
-
 
 def search(sweep: Sweep, trials: int) -> None:
     """Try settings until ``trials`` of them have ended, counting those of earlier calls.

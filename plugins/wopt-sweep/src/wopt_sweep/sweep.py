@@ -26,8 +26,6 @@ from wopt_certify.compare.page import compare
 from wopt_certify.compare.page import rows as compare_rows
 from wopt_sweep.plan import Setting, SweepDesign
 
-__all__ = ["Interrupted", "Pruned", "Summary", "Sweep", "SweepRun", "summaries"]
-
 
 @dataclasses.dataclass(frozen=True)
 class SweepRun(Typed):

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 from wopt.lazy import exports
 
 if TYPE_CHECKING:
-    from wopt_tensorboard.tracker import TensorBoard
-
-__all__ = ["TensorBoard"]
+    from wopt_tensorboard.tracker import TensorBoard as TensorBoard
 
 __getattr__, __dir__ = exports(__name__, __file__)

@@ -14,8 +14,6 @@ from pydantic import Field
 import wopt
 from wopt.component import fields
 
-__all__ = ["TensorBoard", "numbers"]
-
 
 @fields
 class TensorBoard(wopt.Tracker):

@@ -13,9 +13,6 @@ from wopt.interfaces import FlowBlock, Objective
 from wopt.jacobian import jacobians
 from wopt.particles import Particles
 
-__all__ = ["LawError", "Laws", "check_block", "check_objective"]
-
-
 _REFINEMENTS = 5
 
 

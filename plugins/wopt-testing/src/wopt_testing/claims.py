@@ -15,17 +15,6 @@ from wopt.particles import Particles
 from wopt.statistics import mean_and_error
 from wopt_testing.checks import LawError
 
-__all__ = [
-    "ConvexMap",
-    "Restricted",
-    "check_claims",
-    "check_convexity",
-    "check_minimum",
-    "check_needs",
-    "displaced",
-    "normal_particles",
-]
-
 _BUMPS = 3
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import click
 
-__all__ = ["check_command"]
-
 
 @click.command("check")
 @click.argument("plugin")

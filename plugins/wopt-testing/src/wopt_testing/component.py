@@ -39,16 +39,6 @@ from wopt_testing.gaussian import AffineBlock, gaussian_nodes
 from wopt_testing.schemes import check_scheme
 from wopt_testing.target_claims import check_target_claims
 
-__all__ = [
-    "check_candidate",
-    "check_component",
-    "check_measurement",
-    "check_solver",
-    "check_source",
-    "check_step_size",
-    "check_target",
-]
-
 
 def check_component(kind: str, name: str) -> list[str]:
     """Check a registered component against the laws of its interface.

@@ -16,18 +16,6 @@ from wopt.interfaces import FlowBlock, Objective, Target
 from wopt.particles import Particles
 from wopt.targets import jko_step, moments
 
-__all__ = [
-    "AffineBlock",
-    "GaussianProblem",
-    "GaussianTarget",
-    "NormalTarget",
-    "gaussian_kl",
-    "gaussian_nodes",
-    "gaussian_problems",
-    "jko_step",
-    "moments",
-]
-
 
 class AffineBlock(FlowBlock):
     """T(x) = A x + b, with exact log-det and inverse.

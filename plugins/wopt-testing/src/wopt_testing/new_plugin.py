@@ -15,8 +15,6 @@ from wopt.files import write_text
 from wopt.plugin import API_VERSION
 from wopt.registry import KINDS
 
-__all__ = ["make_plugin", "new_plugin_command"]
-
 
 @click.command("new-plugin")
 @click.argument("name")

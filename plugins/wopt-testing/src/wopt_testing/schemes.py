@@ -12,8 +12,6 @@ from wopt.train import LBFGS
 from wopt_testing.checks import LawError, Laws
 from wopt_testing.gaussian import AffineBlock, GaussianProblem, gaussian_problems
 
-__all__ = ["check_scheme", "measured_order", "run_scheme"]
-
 Make = Callable[[float], ProximalScheme]
 """Returns the scheme with a step size."""
 

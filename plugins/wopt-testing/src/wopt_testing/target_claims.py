@@ -11,8 +11,6 @@ from wopt.capabilities import Capability
 from wopt.interfaces import Target
 from wopt_testing.checks import LawError
 
-__all__ = ["check_target_claims"]
-
 _POINTS = 16
 _MANY = 30
 _GRID, _SPAN = 801, 12.0

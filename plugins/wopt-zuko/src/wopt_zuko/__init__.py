@@ -10,21 +10,13 @@ from typing import TYPE_CHECKING
 from wopt.lazy import exports
 
 if TYPE_CHECKING:
-    from wopt_zuko.block import ZukoBlock
-    from wopt_zuko.exchange import from_zuko, to_zuko
-    from wopt_zuko.generic import ZukoTransformBlock
-    from wopt_zuko.naf import NAFBlock
-    from wopt_zuko.named import CouplingBlock, MAFBlock, SplineBlock
-
-__all__ = [
-    "CouplingBlock",
-    "MAFBlock",
-    "NAFBlock",
-    "SplineBlock",
-    "ZukoBlock",
-    "ZukoTransformBlock",
-    "from_zuko",
-    "to_zuko",
-]
+    from wopt_zuko.block import ZukoBlock as ZukoBlock
+    from wopt_zuko.exchange import from_zuko as from_zuko
+    from wopt_zuko.exchange import to_zuko as to_zuko
+    from wopt_zuko.generic import ZukoTransformBlock as ZukoTransformBlock
+    from wopt_zuko.naf import NAFBlock as NAFBlock
+    from wopt_zuko.named import CouplingBlock as CouplingBlock
+    from wopt_zuko.named import MAFBlock as MAFBlock
+    from wopt_zuko.named import SplineBlock as SplineBlock
 
 __getattr__, __dir__ = exports(__name__, __file__)

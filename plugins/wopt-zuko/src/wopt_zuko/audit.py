@@ -7,8 +7,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["difference_log_det", "slopes"]
-
 _STEP = 1e-4
 """Step of the differences, relative to 1 + |x|. They are of fourth order, in float64; near a bend
 of the map they are less accurate."""

@@ -14,8 +14,6 @@ from wopt.jacobian import linearised
 from wopt_zuko.stack import Activation, Structure, stack
 from wopt_zuko.univariate import Boxed, Univariate
 
-__all__ = ["ZukoBlock"]
-
 _FEW = 12
 """Largest dimension in which the whole Jacobian is computed, which some schemes need."""
 

@@ -16,8 +16,6 @@ from wopt.bijection import given
 from wopt_zuko.audit import difference_log_det
 from wopt_zuko.block import ZukoBlock
 
-__all__ = ["from_zuko", "to_zuko"]
-
 
 def to_zuko(flow: wopt.Flow) -> ZukoFlow:
     """Return a flow of zuko with the law of ``flow``: ``zuko_flow(c).sample((n,))``.

@@ -12,8 +12,6 @@ from wopt_zuko.block import ZukoBlock
 from wopt_zuko.stack import Structure
 from wopt_zuko.univariate import UnivariateName, make
 
-__all__ = ["ZukoTransformBlock"]
-
 
 class ZukoTransformBlock(ZukoBlock):
     """A lazy transform of zuko with one of its univariate transforms, by zuko's class names.

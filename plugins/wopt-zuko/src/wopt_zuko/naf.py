@@ -15,8 +15,6 @@ from wopt_zuko.audit import slopes
 from wopt_zuko.block import ZukoBlock
 from wopt_zuko.neural import Neural
 
-__all__ = ["NAFBlock"]
-
 
 class NAFBlock(ZukoBlock):
     """Neural autoregressive maps: every coordinate goes through a monotone net given those before.

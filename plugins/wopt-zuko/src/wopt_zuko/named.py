@@ -8,8 +8,6 @@ from wopt_zuko import options as opt
 from wopt_zuko.block import ZukoBlock
 from wopt_zuko.univariate import AffineUnivariate, Spline
 
-__all__ = ["CouplingBlock", "MAFBlock", "SplineBlock"]
-
 
 class CouplingBlock(ZukoBlock):
     """Affine couplings: half of the coordinates are scaled and shifted given the others, in turn.

@@ -13,8 +13,6 @@ from zuko.transforms import MonotonicAffineTransform, MonotonicTransform
 
 from wopt_zuko.univariate import SLOPE, Univariate
 
-__all__ = ["Neural", "NeuralTransform"]
-
 _NEW = 1e-30
 """Weights of a new network's last layer. zuko takes their absolute value, which has no gradient at
 zero, so they are not zero."""

@@ -8,8 +8,6 @@ from pydantic import Field
 
 from wopt_zuko.stack import Activation
 
-__all__ = ["ActivationOption", "Bins", "Bound", "Hidden", "Passes", "Transforms"]
-
 Hidden = Annotated[
     tuple[Annotated[int, Field(ge=1)], ...],
     Field(min_length=1, description="widths of the hidden layers of the networks"),

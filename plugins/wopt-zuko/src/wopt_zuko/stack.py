@@ -16,8 +16,6 @@ from zuko.lazy import LazyComposedTransform
 
 from wopt_zuko.univariate import Univariate
 
-__all__ = ["Activation", "Structure", "stack"]
-
 Activation = Literal["elu", "gelu", "relu", "silu", "tanh"]
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "elu": nn.ELU,

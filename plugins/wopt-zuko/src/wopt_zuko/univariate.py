@@ -14,17 +14,6 @@ from zuko.transforms import (
 
 from wopt.statistics import some
 
-__all__ = [
-    "SLOPE",
-    "AffineUnivariate",
-    "Bernstein",
-    "Boxed",
-    "Spline",
-    "Univariate",
-    "UnivariateName",
-    "make",
-]
-
 UnivariateName = Literal[
     "MonotonicAffineTransform", "MonotonicRQSTransform", "BoundedBernsteinTransform"
 ]

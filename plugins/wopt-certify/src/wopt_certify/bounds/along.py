@@ -16,8 +16,6 @@ from wopt.typed import Typed
 from wopt_certify.bounds.inequalities import Array, start_distance, steps_of, transport_entropy, tv
 from wopt_certify.bounds.rules import RULES, Base, Entry, Inputs, Label, Rule, least
 
-__all__ = ["StepBounds", "chain", "with_transport_entropy"]
-
 PerStep = Sequence[float | None] | Array
 """One number per step, ``None`` or NaN where it is not known."""
 

@@ -17,25 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from wopt.errors import UserError
 
-__all__ = [
-    "Array",
-    "Bound",
-    "Numbers",
-    "Real",
-    "Steps",
-    "a_posteriori",
-    "log_sobolev",
-    "optimal_residual",
-    "require_positive",
-    "smoothed_kl",
-    "smoothed_kl_from_distance",
-    "smoothing_distance",
-    "start_distance",
-    "steps_of",
-    "transport_entropy",
-    "tv",
-]
-
 Array = NDArray[np.float64]
 Numbers = float | Array
 """A number, or a batch of them."""

@@ -29,8 +29,6 @@ from wopt_certify.bounds.steps import (
     theorem_s_gap,
 )
 
-__all__ = ["RULES", "Base", "Entry", "Floor", "Inputs", "Label", "Rule", "least"]
-
 
 class Label(enum.StrEnum):
     """The status of a bound."""

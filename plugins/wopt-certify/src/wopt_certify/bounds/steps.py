@@ -27,20 +27,6 @@ from wopt_certify.bounds.inequalities import (
     steps_of,
 )
 
-__all__ = [
-    "StepsNeeded",
-    "a_priori",
-    "convex_last",
-    "error_needed",
-    "forward_backward",
-    "paper_distance",
-    "paper_gap",
-    "steps_needed",
-    "theorem_p",
-    "theorem_s",
-    "theorem_s_gap",
-]
-
 
 def theorem_s(w0: Numbers, step_sizes: Steps, errors: Steps | float, lam: Numbers) -> Array:
     """Return  W_2(p_n, q) <= (W_2(p_{n-1}, q) + h_n eps_n) / (1 + h_n lambda)  after each step.

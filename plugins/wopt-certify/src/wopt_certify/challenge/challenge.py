@@ -20,8 +20,6 @@ from wopt_certify.challenge.kinds import FreeSteps, Mixtures, Shells, block_for
 from wopt_certify.challenge.tree import TurnedTrees
 from wopt_certify.gap import EscalationStep, LowerSide
 
-__all__ = ["challenge", "challengers_for"]
-
 _LEAST_ROWS = 20
 
 

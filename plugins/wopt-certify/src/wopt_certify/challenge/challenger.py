@@ -16,8 +16,6 @@ from wopt.errors import CapabilityError, DataError
 from wopt.interfaces import Target
 from wopt.particles import Particles
 
-__all__ = ["FEW", "ChallengeRows", "Challenger", "Density", "rows_of_turn"]
-
 FEW = 2000
 """Rows of the first turn."""
 

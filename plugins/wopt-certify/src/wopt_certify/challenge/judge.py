@@ -13,8 +13,6 @@ from wopt.errors import DataError
 from wopt.statistics import error_of_mean, mixing_weights, per_group
 from wopt_certify.gap import EscalationStep, LowerSide
 
-__all__ = ["Bet", "StackedRatio", "against", "lower_limit"]
-
 _FACTORS = {0.5: 0.1, 1.0: 0.8, 2.0: 0.1}
 """Multiples of the bet that looks best, with their fractions of the capital."""
 _HALVINGS = 30

@@ -18,8 +18,6 @@ from wopt.seeds import derive, seeded
 from wopt.train import Muon, minimise
 from wopt_certify.challenge.challenger import Challenger, ChallengeRows, Density, rows_of_turn
 
-__all__ = ["Curve", "FreeSteps", "MixtureDensity", "Mixtures", "Shell", "Shells", "block_for"]
-
 _SIZES = (1, 4, 12, 32)
 _ROUNDS = 40
 _GROWTH = 2e-4

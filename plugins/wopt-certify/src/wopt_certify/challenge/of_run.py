@@ -27,8 +27,6 @@ from wopt_certify.gap import LowerSide
 from wopt_certify.options import settings_of
 from wopt_certify.resolution import Resolution, resolutions
 
-__all__ = ["ResolutionReport", "Resolutions", "Rivals", "rival_of"]
-
 _MOST = 20_000
 """Largest numbers of rows that fit challengers, and that judge them."""
 

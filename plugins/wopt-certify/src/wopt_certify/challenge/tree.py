@@ -11,8 +11,6 @@ from torch import Tensor
 from wopt_certify.challenge.challenger import Challenger, ChallengeRows, Density, rows_of_turn
 from wopt_certify.challenge.kinds import Curve, centre_and_whitening
 
-__all__ = ["PairDensity", "Tree", "TurnedTrees", "information", "rotation", "spanning"]
-
 _HOLD, _MOST = 2000, 24
 _NODES, _END = 128, 4.5
 """Nodes of a grid of normal scores on each axis, and its end."""

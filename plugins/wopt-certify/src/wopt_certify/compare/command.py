@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from wopt_certify.compare.page import ComparedRun
     from wopt_certify.compare.pairs import PairwiseComparison
 
-__all__ = ["compare_command"]
-
 
 @click.command("compare")
 @click.argument("directories", nargs=-1, type=click.Path(path_type=Path), metavar="DIRECTORY...")

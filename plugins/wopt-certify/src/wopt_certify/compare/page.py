@@ -33,8 +33,6 @@ from wopt_report import (
     subtitle,
 )
 
-__all__ = ["ComparedRun", "challenged", "compare", "rows"]
-
 _COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, INK)
 _CURVES = (
     ("energy", "Energy (held-out estimate)", "objective"),

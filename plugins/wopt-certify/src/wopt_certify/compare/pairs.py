@@ -19,8 +19,6 @@ from wopt.store import RunDirectory
 from wopt_certify.challenge import against
 from wopt_certify.gap import LowerSide
 
-__all__ = ["PairwiseComparison", "pairwise_comparison"]
-
 
 @dataclasses.dataclass(frozen=True)
 class PairwiseComparison:

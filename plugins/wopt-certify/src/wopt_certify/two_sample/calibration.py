@@ -14,16 +14,6 @@ from wopt.particles import split_conditions
 from wopt.seeds import generator
 from wopt.typed import Typed
 
-__all__ = [
-    "ConditionalReport",
-    "CoverageReport",
-    "anderson_darling",
-    "conditional_evidence",
-    "expected_coverage",
-    "ranks_among",
-    "tarp_coverage",
-]
-
 
 def anderson_darling(u: Tensor) -> Tensor:
     """Return the statistic A^2 of uniformity, shape ``(...)``, of values ``(..., n)`` in [0, 1]."""

@@ -16,19 +16,6 @@ from wopt.seeds import derive, generator, seeded
 from wopt.statistics import mean_and_error
 from wopt.typed import Typed
 
-__all__ = [
-    "ClassifierTest",
-    "Region",
-    "Units",
-    "classifier_test",
-    "features",
-    "fit_classifier",
-    "labels",
-    "log_loss",
-    "permutation_p_value",
-    "regions_of",
-]
-
 
 def labels(first: int, second: int, count: int, rng: torch.Generator) -> Tensor:
     """Return ways to label pooled rows, shape ``(first + second, count + 1)``, float64.

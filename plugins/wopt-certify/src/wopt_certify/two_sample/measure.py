@@ -23,19 +23,6 @@ from wopt_certify.two_sample.classifier import (
     regions_of,
 )
 
-__all__ = [
-    "ClosestRecord",
-    "ColumnDifference",
-    "MMDTest",
-    "TwoSampleReport",
-    "closest_record",
-    "column_differences",
-    "holm",
-    "kolmogorov_smirnov",
-    "mmd_test",
-    "two_sample",
-]
-
 _FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Bandwidths in multiples of the median distance."""
 _PERMUTATIONS = 299

@@ -9,8 +9,6 @@ from torch import Tensor
 import wopt
 from wopt import Capability, Particles
 
-__all__ = ["Entropy"]
-
 
 @final
 class Entropy(wopt.Objective):

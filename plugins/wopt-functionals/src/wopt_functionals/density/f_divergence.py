@@ -16,8 +16,6 @@ import wopt
 from wopt import Capability, Particles
 from wopt_functionals.options import NormalisedTarget, chosen, named_function
 
-__all__ = ["Chi2", "FDivergence", "ForwardKL", "is_convex"]
-
 
 def _reverse(t: Tensor) -> Tensor:
     """Return h of f(s) = -log s + s - 1, precise near t = 0."""

@@ -12,8 +12,6 @@ import wopt
 from wopt import Capability, Particles
 from wopt_functionals.options import not_one
 
-__all__ = ["Internal"]
-
 
 @final
 class Internal(wopt.Objective):

@@ -13,8 +13,6 @@ from wopt_functionals.density.f_divergence import is_convex
 from wopt_functionals.means import centred, log_mean_exp
 from wopt_functionals.options import DensityTarget, not_one
 
-__all__ = ["RenyiDivergence", "RenyiEntropy"]
-
 _Order = Annotated[
     float,
     Field(gt=0, description="the order alpha, not 1 (that limit is the objective entropy or kl)"),

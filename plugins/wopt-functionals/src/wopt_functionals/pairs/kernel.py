@@ -9,8 +9,6 @@ from typing import final
 import torch
 from torch import Tensor
 
-__all__ = ["Difference", "PairKernel", "RadialKernel", "root", "without_diagonal"]
-
 
 class PairKernel(abc.ABC):
     """A symmetric function k(x, y) of two rows of numbers."""

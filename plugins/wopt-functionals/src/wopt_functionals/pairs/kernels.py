@@ -11,8 +11,6 @@ from torch import Tensor
 from wopt_functionals.pairs.kernel import RadialKernel, root
 from wopt_functionals.pairs.line import distances_on_line
 
-__all__ = ["Distance", "KernelName", "frequencies", "make_kernel"]
-
 KernelName = Literal["gaussian", "laplace", "inverse_multiquadric", "energy"]
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["distances_on_line"]
-
 
 def distances_on_line(x: Tensor, y: Tensor, v: Tensor) -> Tensor:
     """Return  sum_j v_j |x_i - y_j|  for every i, shape ``(n,)``, with derivatives by ``x``.

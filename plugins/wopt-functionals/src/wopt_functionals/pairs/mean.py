@@ -11,8 +11,6 @@ from torch.autograd.function import once_differentiable
 from wopt.errors import DataError
 from wopt_functionals.pairs.kernel import PairKernel
 
-__all__ = ["kernel_cross_mean", "rows_between", "rows_within", "within"]
-
 _AREA = 2**18
 """Numbers in the largest temporary array, 2 MB: larger ones are slower, since the system allocates
 them anew every time."""

@@ -11,8 +11,6 @@ from torch import Tensor
 
 from wopt_functionals.pairs.kernel import RadialKernel, root
 
-__all__ = ["NAMES", "KernelName", "convexity", "is_singular", "radial"]
-
 KernelName = Literal["quadratic", "power", "log", "newtonian", "attraction_repulsion"]
 NAMES: tuple[str, ...] = get_args(KernelName)
 

@@ -14,8 +14,6 @@ from wopt import Capability, Particles
 from wopt.component import fields
 from wopt_functionals.points.score import target_score
 
-__all__ = ["FisherInformation"]
-
 
 @final
 @fields

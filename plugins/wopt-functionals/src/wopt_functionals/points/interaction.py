@@ -18,8 +18,6 @@ from wopt_functionals.pairs.kernel import Difference, PairKernel
 from wopt_functionals.pairs.mean import rows_within, within
 from wopt_functionals.points.attraction import NAMES, convexity, is_singular, radial
 
-__all__ = ["Interaction"]
-
 Kernel = Annotated[
     Any,
     PlainValidator(chosen(NAMES, "W(z), even, shape (..., d) to (...)")),

@@ -16,8 +16,6 @@ from wopt_functionals.points.interaction import PairEnergy
 from wopt_functionals.points.score import target_score
 from wopt_functionals.points.stein import Stein
 
-__all__ = ["KSD"]
-
 
 @final
 class KSD(PairEnergy):

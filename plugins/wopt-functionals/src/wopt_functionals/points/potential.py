@@ -10,8 +10,6 @@ import wopt
 from wopt import Capability, Particles
 from wopt_functionals.options import DensityTarget
 
-__all__ = ["Potential"]
-
 
 @final
 class Potential(wopt.Objective):

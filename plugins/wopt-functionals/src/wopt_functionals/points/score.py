@@ -8,8 +8,6 @@ from torch import Tensor
 import wopt
 from wopt import Capability, CapabilityError
 
-__all__ = ["target_score"]
-
 
 def target_score(target: wopt.Target, x: Tensor) -> Tensor:
     """Return the score at ``x``, shape ``(n, d)``, differentiable where ``x`` is.

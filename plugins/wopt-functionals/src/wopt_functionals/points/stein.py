@@ -9,8 +9,6 @@ from torch import Tensor
 
 from wopt_functionals.pairs.kernel import PairKernel, without_diagonal
 
-__all__ = ["Stein"]
-
 
 @final
 class Stein(PairKernel):

@@ -11,8 +11,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-__all__ = ["DUALS", "Dual", "DualName"]
-
 DualName = Literal["kl", "reverse_kl", "chi2", "hellinger", "jensen_shannon"]
 
 

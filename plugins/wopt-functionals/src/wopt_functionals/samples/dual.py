@@ -17,8 +17,6 @@ from wopt_functionals.options import FEW_SAMPLES, SampledTarget, Samples
 from wopt_functionals.samples.critics import DUALS, DualName
 from wopt_functionals.samples.newton import maximise
 
-__all__ = ["DualFDivergence"]
-
 
 @final
 @fields

@@ -8,8 +8,6 @@ import wopt
 from wopt_functionals.options import SampledTarget, Samples
 from wopt_functionals.samples.mmd import MMD
 
-__all__ = ["EnergyDistance"]
-
 
 @final
 class EnergyDistance(MMD):

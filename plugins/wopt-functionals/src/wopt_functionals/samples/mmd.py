@@ -18,8 +18,6 @@ from wopt_functionals.pairs.kernel import PairKernel
 from wopt_functionals.pairs.kernels import KernelName, frequencies, make_kernel
 from wopt_functionals.pairs.mean import kernel_cross_mean, rows_between, rows_within, within
 
-__all__ = ["MMD"]
-
 Bandwidth = Annotated[
     float | Literal["median"],
     Field(

@@ -7,8 +7,6 @@ from torch import Tensor
 
 from wopt_functionals.samples.critics import Dual
 
-__all__ = ["maximise"]
-
 _STEPS = 50
 
 

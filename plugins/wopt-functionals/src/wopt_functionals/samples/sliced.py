@@ -14,8 +14,6 @@ from wopt.component import fields
 from wopt.interfaces import Draws
 from wopt_functionals.options import FEW_SAMPLES, SampledTarget, Samples
 
-__all__ = ["SlicedWasserstein"]
-
 
 @final
 @fields

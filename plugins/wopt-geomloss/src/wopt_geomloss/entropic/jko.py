@@ -14,8 +14,6 @@ from wopt import DivergenceError, History, Objective, Particles, Subproblem
 from wopt.component import fields
 from wopt_geomloss.entropic.plan import NotConverged, solve_between
 
-__all__ = ["EntropicJKO", "EntropicStep", "transport_shares"]
-
 _ITERATIONS = 2000
 _ACCEPTED = 1e-2
 """Error of the marginals, in L1, that suffices to train; the value's error is its square."""

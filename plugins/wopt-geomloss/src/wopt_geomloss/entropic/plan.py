@@ -11,8 +11,6 @@ import torch
 from geomloss import SamplesLoss
 from torch import Tensor
 
-__all__ = ["Entropic", "NotConverged", "solve_between", "solve_within"]
-
 _SCALING = 0.5
 """Ratio of geomloss's blurs. It affects time only: POT continues from the potentials."""
 

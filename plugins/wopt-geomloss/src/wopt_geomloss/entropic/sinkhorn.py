@@ -15,8 +15,6 @@ from wopt_geomloss.entropic.plan import NotConverged, solve_between, solve_withi
 from wopt_geomloss.options import SampledTarget, Samples
 from wopt_geomloss.variation import TransportObjective, Variation
 
-__all__ = ["Sinkhorn"]
-
 _SHARE = 0.05
 """The automatic epsilon, as a fraction of the mean squared distance within the target."""
 

@@ -12,8 +12,6 @@ from wopt.component import fields
 from wopt_geomloss.exact.wasserstein import Wasserstein
 from wopt_geomloss.options import SampledTarget, Samples
 
-__all__ = ["Barycenter", "WeightedTarget"]
-
 
 @final
 @fields

@@ -11,8 +11,6 @@ from torch import Tensor
 
 from wopt import DivergenceError
 
-__all__ = ["TransportPlan", "exact_plan"]
-
 _PIVOTS = 10_000_000
 """Largest number of pivots of the network simplex, far above what it usually takes."""
 

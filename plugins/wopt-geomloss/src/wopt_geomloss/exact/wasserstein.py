@@ -13,8 +13,6 @@ from wopt_geomloss.exact.plan import exact_plan
 from wopt_geomloss.options import SampledTarget, Samples
 from wopt_geomloss.variation import TransportObjective, Variation
 
-__all__ = ["Wasserstein"]
-
 
 @final
 class Wasserstein(TransportObjective):

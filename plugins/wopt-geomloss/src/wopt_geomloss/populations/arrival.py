@@ -9,8 +9,6 @@ from pydantic import Field
 import wopt
 from wopt.component import fields
 
-__all__ = ["Arrival"]
-
 
 @fields
 class Arrival(wopt.StepSize):

@@ -7,8 +7,6 @@ import dataclasses
 import torch
 from torch import Tensor
 
-__all__ = ["Features", "least_squares"]
-
 _CHUNK = 256
 """Number of points whose gradients of all features are held at a time."""
 

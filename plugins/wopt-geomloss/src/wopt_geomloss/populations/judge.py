@@ -13,13 +13,6 @@ from wopt.interfaces import Carry
 from wopt.seeds import generator
 from wopt_evolution import LeftOut, MeasuredPopulations, PopulationsReport
 
-__all__ = [
-    "displacement_interpolation",
-    "judged_populations",
-    "optimal_pairs",
-    "wasserstein_distances",
-]
-
 _PIVOTS = 10_000_000
 
 

@@ -9,8 +9,6 @@ import wopt
 from wopt import Capability, ConfigError, Particles
 from wopt.errors import Converged
 
-__all__ = ["Legs", "RowsTarget", "legs_of"]
-
 
 class RowsTarget(wopt.Target):
     """The law of given rows, drawn with replacement.

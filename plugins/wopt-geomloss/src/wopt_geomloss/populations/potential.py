@@ -20,8 +20,6 @@ from wopt_evolution import MeasuredPopulations
 from wopt_geomloss.populations.features import Features, least_squares
 from wopt_geomloss.populations.judge import optimal_pairs
 
-__all__ = ["LearntPotential", "taught"]
-
 Rows = list[list[float]]
 
 

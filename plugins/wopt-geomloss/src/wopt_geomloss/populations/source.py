@@ -31,8 +31,6 @@ from wopt_geomloss.populations.arrival import Arrival
 from wopt_geomloss.populations.legs import Legs, legs_of
 from wopt_geomloss.populations.potential import LearntPotential, taught
 
-__all__ = ["SnapshotsSource"]
-
 
 @fields
 class SnapshotsSource(wopt.Source):

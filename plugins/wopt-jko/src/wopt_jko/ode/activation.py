@@ -14,8 +14,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["Activation", "curvature", "gain", "value", "value_and_slope"]
-
 Activation = Literal["softplus", "silu", "tanh"]
 
 

@@ -11,8 +11,6 @@ from torch import Tensor
 from wopt import ConfigError
 from wopt_jko.ode.velocity import Field
 
-__all__ = ["check_installed", "integrate_adaptively"]
-
 _MOST = 1000
 """Largest number of steps of a solve."""
 

@@ -15,8 +15,6 @@ from wopt_jko.ode.integrated import IntegratedBlock
 from wopt_jko.ode.nets import make_net
 from wopt_jko.ode.velocity import Field, NetShape
 
-__all__ = ["ODEBlock"]
-
 _FEW = 12
 """Largest dimension in which ``half_way`` is offered, as it needs the whole Jacobian."""
 

@@ -13,8 +13,6 @@ from wopt import ConfigError
 from wopt_jko.ode.deep import DeepVelocity
 from wopt_jko.ode.velocity import Field, NetShape
 
-__all__ = ["ConvVelocity", "Window"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Window:

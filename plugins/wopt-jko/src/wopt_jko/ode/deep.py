@@ -11,8 +11,6 @@ from wopt_jko.ode import activation as act
 from wopt_jko.ode.tangents import by_rows
 from wopt_jko.ode.velocity import Field, NetShape, Velocity
 
-__all__ = ["DeepVelocity"]
-
 
 class DeepVelocity(Velocity):
     """v(t, x) = W_{L+1} s(W_L s(... s(W1 x + w t + b1) ...) + b_L) + b_{L+1}, zero at the start.

@@ -9,8 +9,6 @@ from wopt_jko.ode import activation as act
 from wopt_jko.ode.tangents import by_rows
 from wopt_jko.ode.velocity import Field, NetShape, Velocity
 
-__all__ = ["GradientVelocity"]
-
 
 class GradientVelocity(Velocity):
     """v = grad_z p of p(t, z) = a . S(z_L) + b . z, S' = s, zero at the start.

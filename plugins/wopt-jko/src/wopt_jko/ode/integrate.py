@@ -11,8 +11,6 @@ from torch import Tensor
 
 from wopt_jko.ode.velocity import Field
 
-__all__ = ["DORMAND_PRINCE", "EULER", "MIDPOINT", "RK4", "Tableau", "integrate", "uniform_grid"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Tableau:

@@ -12,8 +12,6 @@ from wopt_jko.ode import adaptive, options
 from wopt_jko.ode.integrate import EULER, MIDPOINT, RK4, integrate, uniform_grid
 from wopt_jko.ode.velocity import Field
 
-__all__ = ["IntegratedBlock"]
-
 _TIGHTEST = 1e-13
 """Smallest tolerance of an adaptive solve; the dtype's rounding limits it too."""
 

@@ -10,8 +10,6 @@ from wopt_jko.ode.deep import DeepVelocity
 from wopt_jko.ode.gradient import GradientVelocity
 from wopt_jko.ode.velocity import NetShape, Velocity
 
-__all__ = ["Net", "make_net"]
-
 Net = Literal["two_layer", "gradient", "deep", "conv"]
 
 

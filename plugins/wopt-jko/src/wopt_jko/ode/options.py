@@ -8,24 +8,6 @@ from pydantic import Field
 
 from wopt_jko.ode import activation, conv, nets
 
-__all__ = [
-    "FINEST",
-    "Activation",
-    "Atol",
-    "Depth",
-    "Divergence",
-    "Integrator",
-    "Jitter",
-    "Latent",
-    "Net",
-    "Rtol",
-    "Sharpness",
-    "Steps",
-    "Time",
-    "Width",
-    "Window",
-]
-
 FINEST = 512
 """Largest number of steps of a grid."""
 

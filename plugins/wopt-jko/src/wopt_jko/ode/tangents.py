@@ -7,8 +7,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["by_rows"]
-
 _NUMBERS = 2**22
 """Most numbers in the tangents of one chunk of rows."""
 

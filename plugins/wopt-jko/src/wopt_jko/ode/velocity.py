@@ -12,8 +12,6 @@ from torch import Tensor, nn
 from wopt.precision import Rounding
 from wopt_jko.ode import activation as act
 
-__all__ = ["Field", "NetShape", "Velocity"]
-
 Field = Callable[[float | Tensor, Tensor], tuple[Tensor, Tensor | None]]
 """A function from (t, z) to (v, div v), ``(n, m)`` and ``(n,)``; div v is None unless asked for.
 

@@ -9,8 +9,6 @@ from wopt.interfaces import ExactLaws, ExactSolution
 from wopt_measures.exact.forces import forces_of, start_of
 from wopt_measures.laws.barenblatt import BarenblattLaw
 
-__all__ = ["Barenblatt"]
-
 
 class Barenblatt(ExactSolution):
     """Barenblatt's law, dilated: the flow of w int rho^m/(m-1) with a quadratic pull k |x|^2/2.

@@ -6,8 +6,6 @@ from wopt import Capability, ConfigError, Objective, Source
 from wopt.interfaces import ExactLaws, ExactSolution
 from wopt_measures.laws.barenblatt import BarenblattTarget
 
-__all__ = ["Equilibrium"]
-
 
 class Equilibrium(ExactSolution):
     """The objective's target, from which the distance of an evolution decreases in time.

@@ -12,8 +12,6 @@ from wopt import ConfigError, Law, Objective, Source, Sum
 from wopt.component import name_of
 from wopt_measures.laws.gaussian import GaussianLaw
 
-__all__ = ["Forces", "forces_of", "start_of"]
-
 _KNOWN = (
     "kl and potential of a Gaussian target, entropy, internal, interaction (quadratic, log, or "
     "newtonian in the plane), and sums of these"

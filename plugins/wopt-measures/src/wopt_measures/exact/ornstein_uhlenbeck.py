@@ -16,8 +16,6 @@ from wopt_measures.laws.mixture import MixtureLaw
 from wopt_measures.targets.gaussian import GaussianTarget
 from wopt_measures.targets.mixture import MixtureTarget
 
-__all__ = ["OrnsteinUhlenbeck"]
-
 
 class OrnsteinUhlenbeck(ExactSolution):
     """The Ornstein-Uhlenbeck process: Gaussians stay Gaussian, mixtures mixtures.

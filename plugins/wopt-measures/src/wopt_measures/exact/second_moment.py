@@ -10,8 +10,6 @@ from wopt_measures.exact.forces import forces_of, start_of
 from wopt_measures.laws.barenblatt import BarenblattLaw
 from wopt_measures.laws.gaussian import GaussianLaw
 
-__all__ = ["SecondMoment"]
-
 
 class SecondMoment(ExactSolution):
     """The law of M(t) = E |X|^2 under entropy, a logarithmic and quadratic interactions.

@@ -14,8 +14,6 @@ from torch import Tensor
 from wopt.component import fields
 from wopt_measures.laws.gaussian import KnownLaw, check_dim, check_points
 
-__all__ = ["BarenblattLaw", "BarenblattTarget"]
-
 
 @fields
 class BarenblattTarget(KnownLaw):

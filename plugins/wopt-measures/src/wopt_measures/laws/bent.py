@@ -10,8 +10,6 @@ from torch import Tensor
 
 from wopt_measures.laws.gaussian import KnownLaw, check_dim, check_points
 
-__all__ = ["BananaLaw", "FunnelLaw"]
-
 _TAU = 2 * math.pi
 
 

@@ -11,8 +11,6 @@ from torch import Tensor
 
 from wopt import Capability, ConfigError, DataError, Law
 
-__all__ = ["GaussianLaw", "KnownLaw", "check_dim", "check_points"]
-
 
 class KnownLaw(Law):
     """A law whose density, constant included, and samples are known."""

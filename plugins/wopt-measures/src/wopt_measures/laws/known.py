@@ -15,8 +15,6 @@ from wopt_measures.laws.gaussian import GaussianLaw, KnownLaw, check_dim, check_
 from wopt_measures.laws.mixture import MixtureLaw
 from wopt_measures.laws.spheres import ShellLaw, StudentLaw
 
-__all__ = ["ParityLaw", "ProductLaw", "known_laws", "mixture", "ring", "rose"]
-
 
 @functools.cache
 def known_laws() -> dict[str, KnownLaw]:

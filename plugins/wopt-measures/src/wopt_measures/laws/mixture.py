@@ -12,8 +12,6 @@ from torch import Tensor
 from wopt.errors import ConfigError
 from wopt_measures.laws.gaussian import GaussianLaw, KnownLaw, check_dim, check_points
 
-__all__ = ["MixtureLaw", "MonteCarloEstimate"]
-
 
 @dataclasses.dataclass(frozen=True)
 class MonteCarloEstimate:

@@ -13,8 +13,6 @@ from wopt import ConfigError
 from wopt_measures.laws.barenblatt import BarenblattLaw
 from wopt_measures.laws.gaussian import GaussianLaw
 
-__all__ = ["Rule", "nodes"]
-
 Rule = Literal["random", "sobol", "gauss", "radial"]
 """Rule that places the particles of a start."""
 

@@ -10,8 +10,6 @@ from torch import Tensor
 
 from wopt_measures.laws.gaussian import KnownLaw, check_dim, check_points
 
-__all__ = ["PixelLaw"]
-
 _REACH = 6
 """Pixels on either side that are summed: those beyond are more than 13 standard deviations away."""
 _TRUSTED = 1e-22

@@ -14,8 +14,6 @@ from wopt_measures.laws.gaussian import check_points
 from wopt_measures.laws.known import ring
 from wopt_measures.laws.mixture import MixtureLaw
 
-__all__ = ["SHAPES", "PlanarFamily"]
-
 TAU = 2 * math.pi
 
 

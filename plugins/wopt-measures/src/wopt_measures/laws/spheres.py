@@ -11,8 +11,6 @@ from torch import Tensor
 
 from wopt_measures.laws.gaussian import KnownLaw, check_dim, check_points
 
-__all__ = ["ShellLaw", "StudentLaw"]
-
 
 @dataclasses.dataclass(eq=False)
 class ShellLaw(KnownLaw):

@@ -8,8 +8,13 @@ from wopt.data import (
     Choices,
     Columns,
     Context,
+    Dequantise,
+    File,
+    Fractions,
+    Key,
     Kinds,
     Missing,
+    Preprocess,
     Support,
     Time,
     Weights,
@@ -18,10 +23,7 @@ from wopt.data import (
     from_table,
     read_frame,
 )
-from wopt_measures.options import Dequantise, File, Fractions, Key, Preprocess
 from wopt_measures.sources.stream import streamed
-
-__all__ = ["ArraySource"]
 
 
 class ArraySource(Source):

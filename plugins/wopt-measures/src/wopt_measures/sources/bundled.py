@@ -7,10 +7,16 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from wopt import Dataset, Source
-from wopt.data import Choices, Columns, Context, Support, from_table
-from wopt_measures.options import Dequantise, Fractions, Preprocess
-
-__all__ = ["SklearnSource"]
+from wopt.data import (
+    Choices,
+    Columns,
+    Context,
+    Dequantise,
+    Fractions,
+    Preprocess,
+    Support,
+    from_table,
+)
 
 
 class SklearnSource(Source):

@@ -18,8 +18,6 @@ from wopt_measures.laws.gaussian import GaussianLaw
 from wopt_measures.laws.nodes import Rule, nodes
 from wopt_measures.options import Size
 
-__all__ = ["DensitySource"]
-
 _NEEDS = Capability.POTENTIAL | Capability.NORMALISED | Capability.TARGET_SAMPLES
 
 

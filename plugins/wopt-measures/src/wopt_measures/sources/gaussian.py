@@ -13,8 +13,6 @@ from wopt.data import assemble, draw_splits
 from wopt_measures.laws.gaussian import GaussianLaw
 from wopt_measures.options import Covariance, Mean, Scale, Size
 
-__all__ = ["GaussianSource"]
-
 
 class GaussianSource(Source):
     """Samples of N(m, S), a start of known density.

@@ -18,11 +18,8 @@ from torch import Tensor
 
 from wopt import DataError, Dataset, Source
 from wopt.component import fields
-from wopt.data import assemble, dequantised, split
+from wopt.data import File, Fractions, Preprocess, assemble, dequantised, split
 from wopt.seeds import generator
-from wopt_measures.options import File, Fractions, Preprocess
-
-__all__ = ["IdxSource", "read_idx"]
 
 _BYTES = 8
 """Code of the type unsigned bytes in the magic number."""

@@ -8,11 +8,9 @@ import torch
 from torch import Tensor
 
 from wopt import Dataset, Source
-from wopt.data import assemble, draw_splits
+from wopt.data import Preprocess, assemble, draw_splits
 from wopt_measures.laws.mixture import MixtureLaw
-from wopt_measures.options import Covariances, Means, Preprocess, Scales, Size, Weights
-
-__all__ = ["MixtureSource"]
+from wopt_measures.options import Covariances, Means, Scales, Size, Weights
 
 
 class MixtureSource(Source):

@@ -14,11 +14,19 @@ from torch import Tensor
 
 from wopt import DataError, Dataset, Source
 from wopt.component import fields
-from wopt.data import Splits, assemble, column_names, coordinates, dequantised, read_table
+from wopt.data import (
+    File,
+    Key,
+    Preprocess,
+    Splits,
+    assemble,
+    column_names,
+    coordinates,
+    dequantised,
+    read_table,
+)
 from wopt.seeds import generator
-from wopt_measures.options import File, Key, Preprocess, Size
-
-__all__ = ["PatchesSource"]
+from wopt_measures.options import Size
 
 _CELL = 2
 """Side, in patches, of the cells that are each given to one split."""

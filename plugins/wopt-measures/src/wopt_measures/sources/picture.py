@@ -12,11 +12,9 @@ from PIL import Image
 from torch import Tensor
 
 from wopt import DataError, Dataset, Source
-from wopt.data import assemble, draw_splits, existing_file
+from wopt.data import File, Preprocess, assemble, draw_splits, existing_file
 from wopt_measures.laws.pixels import PixelLaw
-from wopt_measures.options import File, Preprocess, Size
-
-__all__ = ["PictureSource"]
+from wopt_measures.options import Size
 
 
 class PictureSource(Source):

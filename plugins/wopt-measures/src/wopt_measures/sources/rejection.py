@@ -11,14 +11,12 @@ from torch import Tensor
 import wopt
 from wopt import Capability, Dataset, Source, Target
 from wopt.capabilities import require
-from wopt.data import assemble, draw_splits
+from wopt.data import File, assemble, draw_splits
 from wopt.flow import free
 from wopt.seeds import derive, generator
-from wopt_measures.options import File, Size
+from wopt_measures.options import Size
 from wopt_measures.rejection import Rejection
 from wopt_measures.weights import log_weights_of
-
-__all__ = ["RejectionSource"]
 
 
 class RejectionSource(Source):

@@ -19,8 +19,6 @@ from wopt.memory import PIECE
 from wopt.runtime import ALONE, Runtime
 from wopt.statistics import stride
 
-__all__ = ["streamed"]
-
 
 def streamed(
     path: str | Path,

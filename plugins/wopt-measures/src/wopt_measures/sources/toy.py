@@ -9,11 +9,9 @@ from pydantic import Field
 from torch import Tensor
 
 from wopt import ConfigError, Dataset, Source
-from wopt.data import assemble, draw_splits
+from wopt.data import Preprocess, assemble, draw_splits
 from wopt_measures.laws.shapes import SHAPES
-from wopt_measures.options import Preprocess, Size
-
-__all__ = ["ToySource"]
+from wopt_measures.options import Size
 
 
 class ToySource(Source):

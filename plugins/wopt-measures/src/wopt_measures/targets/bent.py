@@ -12,8 +12,6 @@ from torch import Tensor
 from wopt_measures.laws.bent import FunnelLaw
 from wopt_measures.laws.gaussian import KnownLaw, check_dim, check_points
 
-__all__ = ["FunnelTarget", "MustacheTarget"]
-
 
 class MustacheTarget(KnownLaw):
     """A correlated Gaussian in the plane, bent by a polynomial of degree four: two long thin tails.

@@ -9,8 +9,6 @@ from torch import Tensor
 
 from wopt import DataError
 
-__all__ = ["differentiable", "one_vector_a_point"]
-
 
 def differentiable(value: Tensor, x: Tensor, what: str) -> Tensor:
     """Return the value if it is differentiable where ``x`` is.

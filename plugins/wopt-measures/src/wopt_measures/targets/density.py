@@ -15,8 +15,6 @@ from wopt.capabilities import Capability
 from wopt.errors import DataError, WoptError
 from wopt.interfaces import Law, Support
 
-__all__ = ["Density", "one_value_a_point", "users_log_density", "validation"]
-
 _LONGEST = 300
 """Largest number of characters shown of a foreign error message."""
 

@@ -7,8 +7,6 @@ from typing import ClassVar
 from wopt_measures.laws.gaussian import GaussianLaw
 from wopt_measures.options import Covariance, Mean, Scale
 
-__all__ = ["GaussianTarget"]
-
 
 class GaussianTarget(GaussianLaw):
     """The Gaussian N(m, S): V(x) = (x - m)^T S^-1 (x - m)/2 + log det(S)/2 + (d/2) log 2 pi.

@@ -16,8 +16,6 @@ from wopt import Capability, DataError, Target
 from wopt.data import File, existing_file, read_table
 from wopt_measures.laws.gaussian import check_points
 
-__all__ = ["LogisticTarget"]
-
 _SHAPE, _RATE = 1.0, 0.01
 """Shape and rate of the Gamma law of a precision that is not given."""
 _TABLES, _LABELS = ("data", "X"), ("target", "Y")

@@ -7,8 +7,6 @@ from typing import Any, ClassVar
 from wopt_measures.laws.mixture import MixtureLaw
 from wopt_measures.options import Covariances, Means, Scales, Weights
 
-__all__ = ["MixtureTarget"]
-
 
 class MixtureTarget(MixtureLaw):
     """The mixture  sum_k w_k N(m_k, S_k):  V(x) = -log sum_k w_k N(x; m_k, S_k).

@@ -10,8 +10,6 @@ from pydantic import Field
 
 from wopt_measures.targets.mixture import MixtureTarget
 
-__all__ = ["CircleTarget", "RandomMixtureTarget"]
-
 Components = Annotated[int, Field(ge=1, description="number of components, of equal weight")]
 Variance = Annotated[float, Field(gt=0, description="variance of every coordinate of a component")]
 

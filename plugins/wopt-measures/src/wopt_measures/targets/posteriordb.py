@@ -20,8 +20,6 @@ from wopt.interfaces import support_of
 from wopt_measures.laws.gaussian import check_points
 from wopt_measures.sliced import sliced_w2
 
-__all__ = ["PosteriordbTarget"]
-
 Posterior = Literal["eight_schools_centered", "eight_schools_noncentered", "arK", "kidscore_momiq"]
 _SCHOOLS = [f"theta[{j}]" for j in range(1, 9)]
 _ARK = ["alpha", *(f"beta[{j}]" for j in range(1, 6)), "sigma"]

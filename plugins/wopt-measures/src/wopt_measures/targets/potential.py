@@ -15,8 +15,6 @@ from wopt_measures.laws.gaussian import check_points
 from wopt_measures.targets.checked import differentiable, one_vector_a_point
 from wopt_measures.targets.density import one_value_a_point
 
-__all__ = ["PotentialTarget"]
-
 
 def _asked_for(value: Any) -> str:
     return (

@@ -17,8 +17,6 @@ from wopt_measures.laws.gaussian import check_points
 from wopt_measures.targets.checked import differentiable
 from wopt_measures.targets.density import Density, users_log_density, validation
 
-__all__ = ["PythonTarget"]
-
 Address = Annotated[
     str,
     AfterValidator(absolute_address),

@@ -11,8 +11,6 @@ from wopt.seeds import generator
 from wopt_measures.laws.gaussian import GaussianLaw
 from wopt_measures.targets.gaussian import GaussianTarget
 
-__all__ = ["RandomGaussian"]
-
 Dim = Annotated[int, Field(ge=1, description="the dimension")]
 Draw = Annotated[int, Field(ge=0, description="seed of the target, independent of the run's")]
 

@@ -12,8 +12,6 @@ from wopt import Capability, ConfigError, DataError, Source, Target
 from wopt.component import fields
 from wopt_measures.options import plain
 
-__all__ = ["SamplesTarget"]
-
 
 @fields
 class SamplesTarget(Target):

@@ -11,8 +11,6 @@ from wopt.capabilities import Capability, require
 from wopt.component import named
 from wopt.interfaces import Target
 
-__all__ = ["TemperedTarget"]
-
 
 class TemperedTarget(Target):
     """The geometric mean of a target exp(-V) and a Gaussian N(0, s^2 I), with weights b and 1 - b.

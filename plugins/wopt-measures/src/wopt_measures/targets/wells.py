@@ -14,8 +14,6 @@ from torch import Tensor
 from wopt import Capability, ConfigError, Target
 from wopt_measures.laws.gaussian import check_dim, check_points
 
-__all__ = ["ManyWellsTarget"]
-
 _END, _NODES = 4.0, 200_001
 """End of the quadrature, beyond which exp(-V) of a well is negligible, and its nodes."""
 _LISTED = 4

@@ -13,8 +13,6 @@ from wopt.interfaces import FlowBlock, Target
 from wopt.particles import Particles
 from wopt_posterior.reference import density_of, move
 
-__all__ = ["Forward", "log_density_at", "seen_by_chains"]
-
 _ERRORS = 3.0
 """Standard errors of the divergence that are tolerated."""
 _PER_CHAIN = 4.0

@@ -18,8 +18,6 @@ from wopt_posterior.chains import Forward, log_density_at, seen_by_chains
 from wopt_posterior.reference import POINTS, reference_of
 from wopt_posterior.solvers import Chains
 
-__all__ = ["JUMP", "forward_of", "look"]
-
 JUMP = 4
 """One in so many iterations on chains alone proposes jumps, as drawing from an autoregressive
 model takes as long as evaluating its density."""

@@ -10,8 +10,6 @@ from torch import Tensor
 
 from wopt_posterior.reference import Reference
 
-__all__ = ["Comparison", "Proposals", "bridge", "bridge_error", "compared"]
-
 _LEVEL = 1e-3
 """Probability of a false alarm."""
 _JUMPS = 20

@@ -29,8 +29,6 @@ from wopt_posterior.diagnostics.report import (
 )
 from wopt_posterior.reference import Reference, density_of, mode_of, reference_of
 
-__all__ = ["measure_flow", "measure_sampler", "weighted"]
-
 _EVEN = 1e-3
 """Nats by which the largest log weight may exceed the mean before the tail of weights matters."""
 _ERRORS = 5.0

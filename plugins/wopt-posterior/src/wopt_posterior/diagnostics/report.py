@@ -16,19 +16,6 @@ from wopt.statistics import mean_and_error
 from wopt.typed import Number, Typed
 from wopt_measures import Draw, Rejection, log_mean_weight, sliced_energy_distance
 
-__all__ = [
-    "BLIND",
-    "Corrected",
-    "LostMode",
-    "ModeWeight",
-    "SamplerReport",
-    "SamplerTruth",
-    "corrected",
-    "known_log_z",
-    "mode_error",
-    "truth_of",
-]
-
 _PILOTS = 1000
 """Least number of draws to which rejection is fitted."""
 

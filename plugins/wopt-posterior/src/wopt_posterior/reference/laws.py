@@ -7,8 +7,6 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["StartingMixture"]
-
 
 class StartingMixture:
     """A mixture of equal parts: a normal law and a Cauchy law of each centre.

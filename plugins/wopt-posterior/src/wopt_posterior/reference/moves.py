@@ -10,8 +10,6 @@ from torch import Tensor
 
 from wopt.interfaces import Target
 
-__all__ = ["EMPTY", "LogDensity", "density_of", "move", "trajectory"]
-
 LogDensity = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Points ``(n, d)`` to a log-density up to a constant, ``(n,)``, and its gradient."""
 

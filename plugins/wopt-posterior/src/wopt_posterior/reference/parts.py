@@ -7,8 +7,6 @@ from torch import Tensor
 
 from wopt_posterior.reference.moves import LogDensity
 
-__all__ = ["joined", "mode_of"]
-
 _NEAR, _FAR = 10, 10
 """Number of partners of every point: nearest neighbours, and points drawn at random."""
 _BETWEEN = 7

@@ -19,8 +19,6 @@ from wopt_posterior.reference.laws import StartingMixture
 from wopt_posterior.reference.moves import LogDensity, density_of, move, trajectory
 from wopt_posterior.reference.search import STARTS, search_modes
 
-__all__ = ["POINTS", "Reference", "reference_of", "sequence"]
-
 POINTS = 500
 """Number of points of a pass."""
 _LEVELS, _STEPS = 80, 12

@@ -13,8 +13,6 @@ from wopt_posterior.reference.laws import StartingMixture
 from wopt_posterior.reference.moves import LogDensity
 from wopt_posterior.reference.parts import joined, mode_of
 
-__all__ = ["STARTS", "ascend", "search_modes"]
-
 _HISTORY, _HALVINGS, _SLOPE = 10, 12, 1e-4
 STARTS, _TRIED = 64, 32
 """Ascents of a round, and points of which the highest is the start of one, at most."""

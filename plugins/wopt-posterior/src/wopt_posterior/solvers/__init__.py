@@ -13,8 +13,6 @@ from wopt.train import Adam, EvenWeights, Growth, Rounds, WarmStart, minimise_by
 from wopt_posterior.solvers.gaussian import become_gaussian
 from wopt_posterior.solvers.variance import LogVariance
 
-__all__ = ["Chains", "Gaussian", "Variance"]
-
 _CHAINS = (
     "Metropolis chains of the target beside training, which find arms, tails and modes that the "
     "model's own draws miss; for a start of known density and a target's potential. 0: none"

@@ -16,9 +16,6 @@ from wopt.statistics import optimal_slope
 from wopt.targets import moments
 from wopt.train import minimise_by_lbfgs, spread
 
-__all__ = ["become_gaussian", "laplace"]
-
-
 _MOST = 200
 """Largest dimension for which a Hessian is computed."""
 

@@ -11,8 +11,6 @@ from wopt.errors import CapabilityError
 from wopt.interfaces import FlowBlock, Subproblem
 from wopt_posterior.chains import Forward
 
-__all__ = ["LogVariance"]
-
 _FREE = 1e6
 """Step size from which the transport cost is negligible."""
 _FAR = 5.0

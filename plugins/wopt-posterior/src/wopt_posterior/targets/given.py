@@ -13,8 +13,6 @@ from torch.autograd.function import once_differentiable
 
 from wopt.errors import ConfigError
 
-__all__ = ["GivenModel", "Layout", "by_gradient", "interval_of", "needed"]
-
 
 class GivenModel(NamedTuple):
     """A density with names and constraints, which :func:`wopt.sample` takes instead of a function.

@@ -12,8 +12,6 @@ from torch import Tensor
 from wopt.errors import ConfigError
 from wopt_posterior.targets.given import GivenModel, Layout, by_gradient, interval_of, needed
 
-__all__ = ["from_numpyro", "from_pymc", "from_pyro"]
-
 
 def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> GivenModel:
     """Return the density of a NumPyro model's latent variables given its observations.
