@@ -175,8 +175,7 @@ class Guard(Component):
         if not math.isfinite(change.value):
             return f"the held-out {what} became {change.value}"
         known = math.isfinite(change.error)
-        resolution = max(1e-9, rounding) * max(1.0, abs(change.value))
-        limit = self.standard_errors * (change.error if known else 0.0) + resolution
+        limit = self.standard_errors * (change.error if known else 0.0) + max(1e-9, rounding)
         if change.value <= limit:
             return None
         noise = f"standard error {change.error:.2g}" if known else "its standard error is not known"

@@ -7,9 +7,11 @@ import torch
 
 import wopt
 from wopt.data.transform import AffineTransform
+from wopt.interfaces import Subproblem
 from wopt.testing import AffineBlock, NormalTarget, gaussian_kl, gaussian_nodes, moments
 from wopt.train.problem import Problem
 from wopt_certify.certificate import make_certificate
+from wopt_certify.measure import base_of
 from wopt_certify.options import Certify
 from wopt_certify.replay import EvaluationData, replay
 from wopt_certify.results import Certificate
@@ -215,6 +217,19 @@ def test_each_scheme_gets_the_bounds_that_hold_for_it(scheme, base, has):
             assert not known & {"theorem_p", "a_priori", "paper", "theorem_s"}
         for name in known:
             assert step["bounds"]["gap"][name]["value"] > true * (1 - 1e-9), name
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize(("off", "base"), [(5e-5, "forward"), (5e-4, "none")])
+def test_a_base_is_found_in_any_units(scale, off, base):
+    """The explicit part |x|^2/2 moves x to (1 - h) x, up to a part ``off`` of the largest."""
+    law = NormalTarget([0.0], [[scale**2]])
+    objective = wopt.build("objective", {"name": "kl", "target": law})
+    _, implicit = objective.split()
+    at = wopt.Particles.start(scale * torch.linspace(-2, 2, 9).double()[:, None])
+    h = scale**2 / 2  # the gradient of the explicit part is x/scale^2
+    sub = Subproblem(at, at.points / 2 + off * scale, h, implicit)
+    assert base_of(objective, sub, at) == base
 
 
 def test_an_unknown_convexity_leaves_the_bounds_out_and_says_so():

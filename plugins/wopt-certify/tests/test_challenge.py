@@ -86,6 +86,13 @@ def test_rows_that_hang_together_are_worth_less():
     assert error_of_mean(copied, groups) == pytest.approx(error_of_mean(z), rel=1e-9)
 
 
+def test_a_large_group_at_the_floor_leaves_capital():
+    """1000 rows of 1 and a group of 30 at the floor -1, which bets are small enough to survive."""
+    groups = torch.cat([torch.arange(1000), torch.full((30,), 1000)])
+    z = torch.where(groups < 1000, 1.0, -1.0).double()
+    assert 0.5 < lower_limit(z, Bet(1e-6, -1.0), 0.95, groups) < float(z.mean())
+
+
 # --- the mixture ---------------------------------------------------------------------------------
 
 

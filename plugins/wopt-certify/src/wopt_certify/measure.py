@@ -154,8 +154,7 @@ def base_of(objective: Objective, sub: Subproblem | None, before: Particles) -> 
     if explicit is None or explicit.of_density:
         return "none"
     forward = before.points - sub.step_size * wasserstein_gradient(explicit, before)
-    scale = float(forward.abs().max()) + 1.0
-    close = torch.allclose(sub.anchor, forward, rtol=1e-4, atol=1e-4 * scale)
+    close = (sub.anchor - forward).abs().max() <= 1e-4 * forward.abs().max()
     return "forward" if close else "none"
 
 

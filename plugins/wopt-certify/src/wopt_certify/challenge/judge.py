@@ -67,14 +67,11 @@ def lower_limit(values: Tensor, bet: Bet, level: float, groups: Tensor | None = 
     sums, counts = per_group(values, groups)
     size = float(counts.mean())
     gains, counts = sums / size, counts / size
-    top = float(gains.sum() / counts.sum())
 
     def refuted(m: float) -> bool:
         return _log_capital(gains, counts, m, bet, level) >= math.log(1 / (1 - level))
 
-    if not (top > 0 and refuted(0.0)):
-        return 0.0
-    low, high = 0.0, top
+    low, high = 0.0, max(float(gains.sum() / counts.sum()), 0.0)
     for _ in range(_HALVINGS):  # K falls as m grows
         middle = (low + high) / 2
         low, high = (middle, high) if refuted(middle) else (low, middle)
