@@ -212,7 +212,7 @@ def fingerprint(path: Path) -> Found:
     found: Found = {}
     for file in sorted([*path.rglob("*.safetensors"), *path.glob("*.npy")]):
         arrays = {"all": np.load(file)} if file.suffix == ".npy" else load_file(file)
-        norms = [float(np.linalg.norm(np.nan_to_num(one))) for one in arrays.values()]
+        norms = [np.linalg.norm(np.nan_to_num(one).astype(np.float64)) for one in arrays.values()]
         hashes = {key: _hash(arrays[key]) for key in sorted(arrays)}
         found[file.relative_to(path).as_posix()] = {**hashes, "norm": math.hypot(*norms)}
     for name, document in documents(path):
