@@ -1,6 +1,7 @@
 """The house: who imports whom, public names, small files, documented components."""
 
 import ast
+import importlib
 import re
 import statistics
 import tomllib
@@ -55,6 +56,17 @@ def test_the_core_names_no_concrete_component_as_code():
 def test_every_public_name_resolves(name):
     assert getattr(wopt, name) is not None
     assert name in dir(wopt)
+
+
+def test_every_package_has_the_names_that_it_lists():
+    for path in SOURCES:
+        if path.name == "__init__.py":
+            parts = path.parent.relative_to(ROOT).parts
+            package = importlib.import_module(
+                ".".join(parts[3:] if parts[0] == "plugins" else parts)
+            )
+            for name in getattr(package, "__all__", []):
+                assert getattr(package, name) is not None, f"{package.__name__}.{name}"
 
 
 def test_public_names_are_sorted_and_unique():

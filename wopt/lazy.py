@@ -31,6 +31,8 @@ def exports(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[],
         return {name.name: str(node.module) for node in found for name in node.names}
 
     def get(name: str) -> Any:
+        if name == "__all__":  # so that ``from package import *`` finds them
+            return sorted(modules())
         if name not in modules():
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         value = getattr(importlib.import_module(modules()[name]), name)
