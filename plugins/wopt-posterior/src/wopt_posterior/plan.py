@@ -178,7 +178,7 @@ def schedules(seconds: float) -> list[float]:
         >>> schedules(14.0)
         [2.0, 4.0, 8.0]
     """
-    return [round(seconds / 7 * 2**k, 2) for k in range(3)]
+    return [round(seconds / 7 * 2**k, 4) for k in range(3)]
 
 
 def _told(reference: Reference, apart: float, iterations: int | None) -> str:
