@@ -204,7 +204,7 @@ def measure_one(
     began = time.process_time()
     prepared = building.build({"source": source, "seed": seed, "plan": {"budget": budget}})
     assert prepared.config.plan is not None
-    told_plan = prepared.config.plan.told
+    told_plan = prepared.config.plan.summary
     print(f"{name}, seed {seed}: {told_plan}", flush=True)
     rivals = {
         method: Training(rival, placed(dataset, dataset.train), placed(dataset, dataset.valid),

@@ -142,7 +142,7 @@ def by_wopt(table: Table, budget: float, seed: int) -> tuple[Tensor, str]:
     """Return the NLL of test rows, shape ``(n,)``, and what was planned."""
     solution = wopt.fit(table.known, budget=budget, seed=seed, listener=False)
     plan = solution.prepared.config.plan
-    told = "" if plan is None else plan.told
+    told = "" if plan is None else plan.summary
     return -solution.flow.log_prob(table.test, audit=True), f"{solution.status}; {told}"
 
 

@@ -189,7 +189,7 @@ def test_training_goes_on_from_the_trials_and_their_record_repeats_it(preprocess
 def test_nothing_is_tried_where_something_to_choose_is_given():
     for given in ({"block": "affine"}, {"solver": {"iterations": 3}}):
         prepared = build_problem({"source": Rows(BENT), "plan": {"budget": 2}, **given})
-        assert "tried" not in prepared.config.plan.told
+        assert "tried" not in prepared.config.plan.summary
         assert prepared.problem.begun is None
 
 

@@ -62,7 +62,7 @@ class CellTransform(Bijection):
 
     Attributes:
         cells: The cells.
-        ends: Ends, scale and least distance of the :class:`Interval` of what has a density;
+        bounds: Bounds, scale and least distance of the :class:`Interval` of what has a density;
             ``None`` for the line.
         gap: The value that stands for a missing one, whose cell has volume one.
 
@@ -75,7 +75,7 @@ class CellTransform(Bijection):
     """
 
     cells: Cells
-    ends: tuple[float, float, float, float] | None = None
+    bounds: tuple[float, float, float, float] | None = None
     gap: float | None = None
 
     def __post_init__(self) -> None:
@@ -119,15 +119,15 @@ class CellTransform(Bijection):
         if cells.rest:
             t = self._free(y, edges.before[k + 1], edges.after[k + 1])
             line = cells.mean + cells.scale * t
-            free = line if self.ends is None else Interval(*self.ends).inverse(line)[0]
+            free = line if self.bounds is None else Interval(*self.bounds).inverse(line)[0]
             x = torch.where((k >= 0) & (y < edges.z_high[here]), x, free)
         return x, -self(x)[1]
 
     def _line(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the image of x on the line, and its log-slope."""
-        if self.ends is None:
+        if self.bounds is None:
             return x, torch.zeros_like(x)
-        return Interval(*self.ends).forward(x)
+        return Interval(*self.bounds).forward(x)
 
     def _free(self, z: Tensor, before: Tensor, after: Tensor) -> Tensor:
         """Return t with  U = before + m_0 Phi(t)  or  1 - U = after + m_0 Phi(-t)."""

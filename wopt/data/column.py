@@ -162,11 +162,11 @@ class Column:
     @property
     def maps(self) -> list[Bijection]:
         """Its maps to the whole line: those of its support and its cells, then its curve."""
-        ends = (*self.bounds, self.scale, self.least) if self.bounded else None
+        bounds = (*self.bounds, self.scale, self.least) if self.bounded else None
         if self.cells is not None:
-            first: list[Bijection] = [CellTransform(self.cells, ends, self.fill)]
+            first: list[Bijection] = [CellTransform(self.cells, bounds, self.fill)]
         else:
-            first = [] if ends is None else [Interval(*ends)]
+            first = [] if bounds is None else [Interval(*bounds)]
         return first if self.curve is None else [*first, self.curve]
 
     @property

@@ -110,8 +110,8 @@ def _categories(column: Column, codes: Tensor, missing: int) -> Column:
     if missing:
         categories, fill = (*categories, None), float(len(categories))
         counts = torch.cat([counts, counts.new_tensor([missing])])
-    ends = (-0.5, len(categories) - 0.5)
-    column = dataclasses.replace(column, categories=categories, bounds=ends, fill=fill)
+    bounds = (-0.5, len(categories) - 0.5)
+    column = dataclasses.replace(column, categories=categories, bounds=bounds, fill=fill)
     return _with_cells(column, torch.arange(len(counts)).double(), counts, 1.0, codes[:0])
 
 
@@ -171,8 +171,8 @@ def _with_cells(
     masses = (counts.double() + 0.5) / total
     mean = scale = 0.0
     if len(rest):
-        ends = (*column.bounds, column.scale, column.least)
-        line = Interval(*ends).move(rest) if column.bounded else rest
+        bounds = (*column.bounds, column.scale, column.least)
+        line = Interval(*bounds).move(rest) if column.bounded else rest
         mean, scale = float(line.mean()), (float(line.std()) if len(line) > 1 else 0.0) or 1.0
     cells = Cells(tuple(values.tolist()), tuple(masses.tolist()), width, mean, scale)
     return dataclasses.replace(column, cells=cells)

@@ -32,7 +32,7 @@ def gridded(column: Column, x: Tensor, width: float) -> Column:
 def column_support(
     x: Tensor, column: Column, wish: str | Sequence[float], origin: str
 ) -> tuple[float, float]:
-    """Return the ends of the support of a column's values ``(n,)``; for integers of the cells.
+    """Return the bounds of the support of a column's values ``(n,)``; for integers of the cells.
 
     Args:
         x: Values, shape ``(n,)``.
@@ -197,8 +197,8 @@ def _categorical(name: str, categories: tuple[Category, ...], dtype: Any) -> Col
     if pyarrow.types.is_dictionary(dtype):
         dtype = dtype.value_type
     kind = "string" if is_text(dtype) else str(dtype)
-    ends = (-0.5, len(categories) - 0.5)
-    return Column(name, "categorical", ends, 1.0, 0.0, categories, kind)
+    bounds = (-0.5, len(categories) - 0.5)
+    return Column(name, "categorical", bounds, 1.0, 0.0, categories, kind)
 
 
 def _are_numbers(values: Any, kind: Kind | None) -> bool:

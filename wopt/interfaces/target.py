@@ -59,19 +59,19 @@ class Support(Bijection):
     def _contains(self, x: Tensor) -> Tensor:
         inside = torch.ones_like(x[:, 0], dtype=torch.bool)
         for j, constraint in self.within.items():
-            low, high = _ends(constraint)
+            low, high = _bounds(constraint)
             inside = inside & (x[:, j] > low) & (x[:, j] < high)
         return inside
 
     def intervals(self) -> dict[str, list[float | None]]:
-        """Return the ends by index, ``None`` for no end, as input of :func:`support_of`."""
+        """Return the bounds by index, ``None`` for none, as input of :func:`support_of`."""
         return {
-            str(j): [float(end) if math.isfinite(end) else None for end in _ends(constraint)]
+            str(j): [float(end) if math.isfinite(end) else None for end in _bounds(constraint)]
             for j, constraint in self.within.items()
         }
 
 
-def _ends(constraint: constraints.Constraint) -> tuple[float, float]:
+def _bounds(constraint: constraints.Constraint) -> tuple[float, float]:
     low = getattr(constraint, "lower_bound", -math.inf)
     return low, getattr(constraint, "upper_bound", math.inf)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field
 
@@ -61,12 +61,14 @@ class Planning(Component):
         300.0
     """
 
+    renamed: ClassVar[dict[str, tuple[str, dict[Any, Any]]]] = {"told": ("summary", {})}
+
     budget: Annotated[
         float | str | None,
         AfterValidator(_is_time),
         Field(description='CPU seconds of training: a number, "90s" or "5min"; 60 by default'),
     ] = None
-    told: Annotated[
+    summary: Annotated[
         str,
         Field(description="what was planned and why; written by wopt, which then keeps to it"),
     ] = ""

@@ -90,7 +90,7 @@ def _planned(table: Table, where: str, listener: Listener, runtime: Runtime) -> 
         prepared: Prepared | None = planner(config, table, where)
         if prepared is not None:
             return prepared
-    if config.plan is None or config.plan.told:
+    if config.plan is None or config.plan.summary:
         return _told(config, where, runtime)
     return _Planner(config, table, where, runtime).prepared(listener)
 
@@ -152,14 +152,14 @@ class _Planner:
         with training_threads(first.config):
             budget = Budget(_ENDS * self.facts.budget)
             if _has(self.given.get("solver"), "iterations"):
-                return like(first, self.made(nearest, told=nearest))
+                return like(first, self.made(nearest, decided=True))
             if _free(self.given):
                 plans = self._distinct(portfolio(self.facts))
                 outcome = race(plans, self.made, budget, listener)
             else:
                 steps = first.problem.stop.steps or 4
                 outcome = Outcome(nearest, (self.facts.budget * _ENDS / steps,))
-        chosen = self.made(outcome.plan, outcome.seconds, outcome.plan, outcome.trials)
+        chosen = self.made(outcome.plan, outcome.seconds, True, outcome.trials)
         if outcome.trials:
             begun = functools.partial(assembled, chosen.config.block_specs[0], outcome.trials)
             chosen = dataclasses.replace(chosen, begun=begun)
@@ -169,7 +169,7 @@ class _Planner:
         self,
         plan: Plan,
         seconds: tuple[float, ...] = (),
-        told: Plan | None = None,
+        decided: bool = False,
         trials: Sequence[Trial] = (),
     ) -> Prepared:
         """Return the run of a plan, with schedules of so many CPU seconds after trials."""
@@ -179,12 +179,12 @@ class _Planner:
             table["source"] = _preprocessed(self.given["source"], how)
         if seconds and isinstance(table["solver"], Mapping):
             table["solver"] = {**table["solver"], "seconds": list(seconds)}
-        if told is not None:
+        if decided:
             mixed = trials if len(trials) > 1 else ()
             names = (f"{each.plan.name} {self._how(each.plan)}".strip() for each in mixed)
             counts = (" ".join(map(str, each.counts)) for each in mixed)
             tried = dict(zip(names, counts, strict=True)) or None
-            table["plan"] = Planning(budget=self.facts.budget, told=told.summary, tried=tried)
+            table["plan"] = Planning(budget=self.facts.budget, summary=plan.summary, tried=tried)
         dataset, placed = self._placed[how]
         prepared = prepare(validate(table, self.where), dataset, placed, self.runtime)
         self._placed[how] = dataset, (prepared.train, prepared.valid)

@@ -101,7 +101,7 @@ def _making(config: RunConfig, out: Path, listener: Listener, report: bool) -> I
         memmap_scope(directory.particles, run.memory, passing=of.first) as memory,
     ):
         # Each process loads its own training rows alone, where no plan needs all of them.
-        planned = config.plan is not None and not config.plan.told
+        planned = config.plan is not None and not config.plan.summary
         by_rows = run.hold == "shard" and of.size > 1 and not planned and not config.smooth_time
         runtime = Runtime(of, memory, by_rows, run.precision, run.compile)
         yield _Making(directory, listener if of.first else SILENT, clock, runtime)
@@ -110,7 +110,7 @@ def _making(config: RunConfig, out: Path, listener: Listener, report: bool) -> I
 def _planned(known: RunConfig, config: RunConfig | Table, where: str, run: _Making) -> Prepared:
     """Return the run on every process; the first process plans, since trials use a clock."""
     runtime = run.runtime
-    if runtime.team.size == 1 or known.plan is None or known.plan.told:
+    if runtime.team.size == 1 or known.plan is None or known.plan.summary:
         return build_problem(config, where=where, listener=run.listener, runtime=runtime)
     found: list[Prepared] = []
 

@@ -78,7 +78,7 @@ def _introduce(problem: Prepared, state: State, listener: Listener) -> None:
     if state.records:
         return
     if config.plan is not None:
-        listener.phase(config.plan.told)
+        listener.phase(config.plan.summary)
     if problem.threads:
         listener.phase(problem.threads)
     far = None if data is None or config.source.role != "data" else far_from_unit(data)

@@ -161,7 +161,7 @@ def fit(
     """Fit a generative model to rows of data.
 
     Without options, or with a budget, the planner chooses every option that is not given, by the
-    data and the speed of this machine; ``solution.prepared.config.plan.told`` explains the choice.
+    data and the speed of this machine; ``solution.prepared.config.plan.summary`` explains it.
     With a block or a solver and no budget, the components' defaults are used instead.
 
     Args:

@@ -131,8 +131,8 @@ class Terminal(Listener):
         if plan.get("budget") is not None:
             self.clock.budget = seconds_of(plan["budget"])
         self._print(introduction(begun))
-        if plan.get("told"):
-            self._print(plan["told"])
+        if plan.get("summary"):
+            self._print(plan["summary"])
         if begun.records:
             self._print(f"going on after step {begun.records[-1].step}")
         if self.verbose:

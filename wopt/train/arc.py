@@ -109,7 +109,7 @@ def _round(problem: Problem, state: State, number: int) -> State | None:
 def _shorter(problem: Problem, steps: int) -> BySteps:
     """Return the solver with fewer iterations and without warm starts."""
     own = [problem.solver.of_step(step) for step in range(steps)]
-    lengths = [max(1, round(problem.refine.share * solver.iterations)) for solver in own]
+    lengths = [max(1, round(problem.refine.fraction * solver.iterations)) for solver in own]
     return BySteps(
         solvers=[
             solver.varied(iterations=iterations, seconds=None, warm_start=False)

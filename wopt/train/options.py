@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -80,6 +80,8 @@ class Refinement(Component):
         'end'
     """
 
+    renamed: ClassVar[dict[str, tuple[str, dict[Any, Any]]]] = {"share": ("fraction", {})}
+
     iterations: Annotated[int, Field(ge=0, description="iterations of joint training; 0: none")] = 0
     when: Annotated[
         Literal["end", "each"],
@@ -101,7 +103,7 @@ class Refinement(Component):
             "equal arc length and every step is made again, beginning from its own map",
         ),
     ] = 0
-    share: Annotated[
+    fraction: Annotated[
         float, Field(gt=0, description="factor on the solver's iterations in these rounds")
     ] = 0.5
 

@@ -27,7 +27,7 @@ compared with the reference."""
 _PASSES, TRAJECTORIES = 2, 10
 """Passes of the reference sample, and trajectories of the draws, where iterations are given in
 place of a budget."""
-_APART = 0.03
+_SEPARATED = 0.03
 """Fraction of the mass outside the largest mode above which modes count as apart."""
 _ITERATIONS = 500
 """Iterations of the Gaussian at most, where iterations are given."""
@@ -60,7 +60,7 @@ def wants_plan(config: RunConfig, table: Mapping[str, Any]) -> bool:
         table: The given table. Of ``[solver]``, ``iterations`` may be given.
     """
     if config.plan is not None:
-        return not config.plan.told
+        return not config.plan.summary
     solver = table.get("solver", {})
     known = isinstance(solver, Mapping) and set(solver) <= {"iterations"}
     return known and not any(key in table for key in _CHOICES)
@@ -98,10 +98,10 @@ def planned(
     passes = None if iterations is None else _PASSES
     key = derive(config.seed, "reference")
     reference = reference_of(target, dim, key, budget.share(_OF_REFERENCE), passes, start)
-    apart = _mass_apart(target, reference, config.seed)
-    chosen = _merged(_first(dim), _second(reference, apart, iterations, budget))
-    told = Planning(budget=budget.seconds, told=_told(reference, apart, iterations))
-    given = {**_merged(chosen, table), "plan": told}
+    separated = _mode_separation(target, reference, config.seed)
+    chosen = _merged(_first(dim), _second(reference, separated, iterations, budget))
+    summary = _summary(reference, separated, iterations)
+    given = {**_merged(chosen, table), "plan": Planning(budget=budget.seconds, summary=summary)}
     made = like(with_threads(prepared), build_problem(validate(given, where), dataset))
     return dataclasses.replace(made, reference=reference)
 
@@ -114,7 +114,7 @@ def _iterations(table: Mapping[str, Any]) -> int | None:
     return None if solver is None or "iterations" not in solver else int(solver["iterations"])
 
 
-def _mass_apart(target: Target, reference: Reference, seed: int) -> float:
+def _mode_separation(target: Target, reference: Reference, seed: int) -> float:
     """Return the fraction of the mass outside the largest mode; 1 where there are holes."""
     rng, density = generator(seed, "parts"), density_of(target)
     x = reference.drawn(_ROWS, rng).points
@@ -140,7 +140,7 @@ def _first(dim: int) -> dict[str, Any]:
 
 
 def _second(
-    reference: Reference, apart: float, iterations: int | None, budget: Budget
+    reference: Reference, separated: float, iterations: int | None, budget: Budget
 ) -> dict[str, Any]:
     """Return the options of the Gaussian and of the map."""
     solver: dict[str, Any] = {
@@ -152,8 +152,8 @@ def _second(
         "check_every": 100_000,
         "weights": 0.985,
         "chains": len(reference.points),
-        "chains_cost": 1.0 if apart > _APART else 3.0,
-        "direction": "forward" if apart > _APART else "reverse",
+        "chains_cost": 1.0 if separated > _SEPARATED else 3.0,
+        "direction": "forward" if separated > _SEPARATED else "reverse",
     }
     first: dict[str, Any] = {"name": "gaussian", "iterations": _ITERATIONS}
     own: dict[str, Any] = {"rounds": 1}
@@ -163,9 +163,9 @@ def _second(
         own = {"seconds": schedules(_OF_MAP * left)}
     solver["by_step"] = [first, own]
     chosen: dict[str, Any] = {"solver": solver}
-    if apart > _APART:
+    if separated > _SEPARATED:
         chosen["blocks"] = [_AFFINE, {**_MAP, "sees": "images"}]
-    if apart == 1.0:  # there are holes, and a Gaussian has no finite energy
+    if separated == 1.0:  # there are holes, and a Gaussian has no finite energy
         chosen["solver"] = {k: v for k, v in solver.items() if k != "by_step"} | own
         chosen |= {"blocks": chosen["blocks"][1:], "stop": {"steps": 1}}
     return chosen
@@ -181,10 +181,10 @@ def schedules(seconds: float) -> list[float]:
     return [round(seconds / 7 * 2**k, 4) for k in range(3)]
 
 
-def _told(reference: Reference, apart: float, iterations: int | None) -> str:
+def _summary(reference: Reference, separated: float, iterations: int | None) -> str:
     """Return what the reference sample shows and what follows from it."""
     points = f"a reference sample of {len(reference.points):,} points"
-    if apart > _APART:
+    if separated > _SEPARATED:
         found = f"{points} has modes apart, or regions without mass among its points: a map by the "
         found += "likelihood of chains"
     else:

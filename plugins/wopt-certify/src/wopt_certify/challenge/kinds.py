@@ -168,7 +168,7 @@ _ROWS_A_KNOT = 16
 
 
 @dataclasses.dataclass(frozen=True)
-class Curve:
+class NormalScores:
     """p(x) = phi(u(x)) u'(x),  u piecewise linear and increasing, so u(X) is about N(0, 1).
 
     Attributes:
@@ -179,13 +179,13 @@ class Curve:
     u: Tensor
 
     @classmethod
-    def best(cls, fit: Tensor, hold: Tensor) -> Curve:
+    def best(cls, fit: Tensor, hold: Tensor) -> NormalScores:
         """Return the curve of a column ``(n,)`` that rows ``hold`` find likeliest."""
         trials = [cls.of(fit, k) for k in _KNOTS if k * _ROWS_A_KNOT <= len(fit)]
         return max(trials, key=lambda one: float(one(hold).mean()))
 
     @classmethod
-    def of(cls, column: Tensor, knots: int) -> Curve:
+    def of(cls, column: Tensor, knots: int) -> NormalScores:
         """Return the curve through so many quantiles of a column ``(n,)``; 0 for a Gaussian."""
         levels = (torch.arange(knots).to(column) + 0.5) / max(knots, 1)
         x = column.quantile(levels)
@@ -240,13 +240,13 @@ class Shell:
 
     centre: Tensor
     factor: Tensor
-    curve: Curve
+    curve: NormalScores
 
     @classmethod
     def of(cls, fit: Tensor, hold: Tensor, centre: Tensor, factor: Tensor) -> Shell:
         """Return the law of rows ``(n, d)`` for this centre and factor."""
         sizes = [_log_size((x - centre) @ factor) for x in (fit, hold)]
-        return cls(centre, factor, Curve.best(*sizes))
+        return cls(centre, factor, NormalScores.best(*sizes))
 
     def __call__(self, points: Tensor) -> Tensor:
         """Return log p in nats, shape ``(n, d)`` to ``(n,)``, float64."""

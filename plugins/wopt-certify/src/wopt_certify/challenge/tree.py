@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from wopt_certify.challenge.challenger import Challenger, ChallengeRows, Density, rows_of_turn
-from wopt_certify.challenge.kinds import Curve, centre_and_whitening
+from wopt_certify.challenge.kinds import NormalScores, centre_and_whitening
 
 _HOLD, _MOST = 2000, 24
 _NODES, _END = 128, 4.5
@@ -57,7 +57,7 @@ class Tree:
 
     centre: Tensor
     factor: Tensor
-    curves: tuple[Curve, ...]
+    curves: tuple[NormalScores, ...]
     planes: tuple[PairDensity, ...] = ()
 
     @classmethod
@@ -69,7 +69,7 @@ class Tree:
         centre = fit.new_zeros(d) if centre is None else centre
         factor = torch.eye(d).to(fit) if factor is None else factor
         columns = zip(((fit - centre) @ factor).T, ((hold - centre) @ factor).T, strict=True)
-        alone = cls(centre, factor, tuple(Curve.best(one, other) for one, other in columns))
+        alone = cls(centre, factor, tuple(NormalScores.best(one, other) for one, other in columns))
         u, other = alone.scores(fit)[0], alone.scores(hold)[0]
         edges = [PairDensity.best(u, other, *edge) for edge in spanning(information(u))]
         return dataclasses.replace(alone, planes=tuple(plane for plane, g in edges if g > 0))

@@ -40,7 +40,7 @@ class Comparison:
         missing, error: Estimated fraction of the target's mass where there is almost no draw.
         most: Fraction that may be missing, at the level 0.001.
         where: Reference points in that part, shape ``(k, d)``.
-        apart: Differences of the mean and of the spread of each coordinate's normal scores, in
+        differences: Of the mean and of the spread of each coordinate's normal scores, in
             standard errors, shape ``(2, d)``.
     """
 
@@ -48,7 +48,7 @@ class Comparison:
     error: float
     most: float
     where: Tensor
-    apart: Tensor
+    differences: Tensor
 
     @property
     def lacks(self) -> bool:
@@ -58,7 +58,7 @@ class Comparison:
     @property
     def differs(self) -> bool:
         """Whether a coordinate is distributed otherwise than chance explains."""
-        return bool((self.apart.abs() > _quantile(2 * self.apart.numel())).any())
+        return bool((self.differences.abs() > _quantile(2 * self.differences.numel())).any())
 
     @property
     def decides(self) -> bool:

@@ -202,7 +202,7 @@ def _of_comparison(
             f"mass where the model has almost no draw{where}: log Z and moments lack that part"
         )
     if found.differs:
-        mean, spread = found.apart.abs()
+        mean, spread = found.differences.abs()
         j = int(torch.maximum(mean, spread).argmax())
         what = "place" if mean[j] > spread[j] else "spread"
         warnings.append(

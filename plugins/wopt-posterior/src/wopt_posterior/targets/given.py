@@ -121,13 +121,13 @@ def interval_of(variable: str, constraint: Any, known: Iterable[str]) -> Any:
     low, high = getattr(base, "lower_bound", None), getattr(base, "upper_bound", None)
     discrete = "integer" in name or name == "boolean" or getattr(base, "is_discrete", False)
     if not discrete and (low is not None or high is not None):
-        ends = [None if v is None else np.unique(np.asarray(v, dtype=float)) for v in (low, high)]
-        if all(end is None or len(end) == 1 for end in ends):
-            return [None if end is None else float(end[0]) for end in ends]
+        bounds = [None if v is None else np.unique(np.asarray(v, dtype=float)) for v in (low, high)]
+        if all(end is None or len(end) == 1 for end in bounds):
+            return [None if end is None else float(end[0]) for end in bounds]
     elif name in known:
         return None
     raise ConfigError(
         f"variable {variable!r} has the constraint {constraint}, which the adapter does not know: "
-        "it takes real numbers with the same ends for all elements of a variable. Sum out discrete "
-        "variables, and write others as functions of real ones"
+        "it takes real numbers with the same bounds for all elements of a variable. Sum out "
+        "discrete variables, and write others as functions of real ones"
     )

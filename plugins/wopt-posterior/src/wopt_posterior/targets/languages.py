@@ -39,13 +39,13 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> GivenM
     if not sites:
         raise ConfigError("the model has no latent variable: every numpyro.sample is observed")
     layout = Layout({name: tuple(np.shape(site["value"])) for name, site in sites.items()})
-    ends = {name: interval_of(name, site["fn"].support, ("real",)) for name, site in sites.items()}
+    bounds = {k: interval_of(k, site["fn"].support, ("real",)) for k, site in sites.items()}
 
     def of_point(point: Any) -> Any:
         return log_density(model, args, kwargs, layout.split(point))[0]
 
     compiled = jax.jit(jax.vmap(jax.value_and_grad(of_point)))
-    return GivenModel(by_gradient(compiled), layout.dim, layout.names, layout.spread(ends))
+    return GivenModel(by_gradient(compiled), layout.dim, layout.names, layout.spread(bounds))
 
 
 def from_pymc(model: Any) -> GivenModel:
@@ -62,7 +62,7 @@ def from_pymc(model: Any) -> GivenModel:
     """
     pymc = needed("pymc", "pymc")
     conditioning = needed("pymc.model.transform.conditioning", "pymc")
-    ends = {rv.name: _ends(pymc, model, rv) for rv in model.free_RVs}
+    bounds = {rv.name: _bounds(pymc, model, rv) for rv in model.free_RVs}
     plain = conditioning.remove_value_transforms(model)
     initial = plain.initial_point()
     layout = Layout({rv.name: tuple(np.shape(initial[rv.name])) for rv in plain.free_RVs})
@@ -76,10 +76,10 @@ def from_pymc(model: Any) -> GivenModel:
         values = np.array([float(value(p)) for p in ordered])
         return values, np.array([slope(p) for p in ordered])
 
-    return GivenModel(by_gradient(at), layout.dim, layout.names, layout.spread(ends))
+    return GivenModel(by_gradient(at), layout.dim, layout.names, layout.spread(bounds))
 
 
-def _ends(pymc: Any, model: Any, rv: Any) -> Any:
+def _bounds(pymc: Any, model: Any, rv: Any) -> Any:
     """Return the support of a variable from the transform that PyMC gave it."""
     transform = model.rvs_to_transforms[rv]
     transforms = pymc.distributions.transforms
@@ -92,8 +92,8 @@ def _ends(pymc: Any, model: Any, rv: Any) -> Any:
         if kind == "LogOddsTransform":
             return [0.0, 1.0]
         if isinstance(transform, transforms.Interval):
-            ends = transform.args_fn(*rv.owner.inputs)
-            return [None if end is None else float(np.unique(_value(end))[0]) for end in ends]
+            bounds = transform.args_fn(*rv.owner.inputs)
+            return [None if end is None else float(np.unique(_value(end))[0]) for end in bounds]
     raise ConfigError(
         f"variable {rv.name!r} ({rv.dtype}, transform {transform}) is not known to the adapter: "
         "it takes real numbers, free or between ends. Marginalise discrete variables, and write "
@@ -130,7 +130,7 @@ def from_pyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> GivenMode
     if not sites:
         raise ConfigError("the model has no latent variable: every pyro.sample is observed")
     layout = Layout({name: tuple(site["value"].shape) for name, site in sites.items()})
-    ends = {
+    bounds = {
         name: interval_of(name, site["fn"].support, ("real", "realvector"))
         for name, site in sites.items()
     }
@@ -157,4 +157,4 @@ def from_pyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> GivenMode
         with pyro.validation_enabled(False):
             return together(x)
 
-    return GivenModel(log_prob, layout.dim, layout.names, layout.spread(ends))
+    return GivenModel(log_prob, layout.dim, layout.names, layout.spread(bounds))
