@@ -23,6 +23,7 @@ from wopt.citations import citation_in_words, find_citations
 from wopt.component import Component, article, options_model
 from wopt.config.model import RunConfig
 from wopt.host import host
+from wopt.interfaces.solver import Training
 from wopt.registry import KINDS, POINTS, Registration
 
 ROOT = Path(__file__).parents[2]
@@ -56,6 +57,7 @@ def pages(laws: bool = False) -> dict[str, str]:
     """
     made = {"configuration.md": configuration(), "commands.md": commands()}
     made |= {"capabilities.inc": capabilities(), "points.inc": points()}
+    made["training.inc"] = markdown(Training) + "\n"
     for kind in KINDS:
         entries = host().registry.entries(kind)
         made[f"{kind}/index.md"] = index(kind, entries)
