@@ -77,7 +77,7 @@ def test_validate_and_plan(command, config, quick):
     plain = {key: value for key, value in quick.items() if key in ("seed", "source")}
     output = json.loads(command("plan", config(plain), "--budget", "2s", "--json").out)
     assert output["config"]["plan"]["budget"] in (2, "2s")
-    assert output["config"]["plan"]["summary"] == output["summary"]
+    assert output["config"]["plan"]["summary"] == output["told"]
 
 
 def test_compare(command, finished, finished_run, tmp_path):

@@ -35,7 +35,7 @@ def plan_command(data: Path, budget: str | None, settings: tuple[str, ...], as_j
         prepared = build_problem({"plan": {}, **table}, where=str(data))
     assert prepared.config.plan is not None
     if as_json:
-        print_json({"summary": prepared.config.plan.summary, "config": to_table(prepared.config)})
+        print_json({"told": prepared.config.plan.summary, "config": to_table(prepared.config)})
         return
     click.echo(f"# {prepared.config.plan.summary}")
     click.echo(tomli_w.dumps(to_table(prepared.config)))

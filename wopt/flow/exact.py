@@ -113,9 +113,9 @@ def exact_inverse(
     """
     maps = _Maps(blocks, c)
     if any(block.folds for block in blocks):  # F may carry x to another point with this inverse
-        return maps.undone(y)
+        return maps.inverse(y)
     try:
-        x = maps.undo(y)
+        x = maps.invert(y)
         at, log_det = maps.audit(x)
         off = missed(at, y, _NEAR)
         x = x.double()
@@ -148,11 +148,11 @@ class _Maps:
         blocks = [copy.deepcopy(block).double() for block in self.blocks]
         return _Maps(blocks, None if self.c is None else self.c.double())
 
-    def undo(self, y: Tensor) -> Tensor:
+    def invert(self, y: Tensor) -> Tensor:
         """Return the points before the maps, shape ``(n, d)``."""
-        return self.undone(y)[0]
+        return self.inverse(y)[0]
 
-    def undone(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return the points before the maps, ``(n, d)``, and the log-det of that, ``(n,)``."""
         total = torch.zeros_like(y[:, 0])
         for block in reversed(self.blocks):
@@ -180,21 +180,21 @@ def _mended(
 ) -> tuple[Tensor, Tensor]:
     """Return better inverses than ``x`` and log |det DF| there, NaN where F still misses y."""
     if not whole or not x.isfinite().any():
-        x = maps.undo(y)
+        x = maps.invert(y)
         at, log_det = maps.audit(x)
     aimed = y.clone()
 
     def correct(rows: Tensor) -> bool:
         """Aim at y plus the miss, at rows ``(n,)``; return whether any improved."""
         aimed[rows] += y[rows] - at[rows]
-        new = maps.rows(rows).undo(aimed[rows])
+        new = maps.rows(rows).invert(aimed[rows])
         return bool(_take(rows, maps, new, x, y, at, log_det).any())
 
     def refine(rows: Tensor) -> bool:
         """Refine the blocks and invert anew at rows ``(n,)``; return whether any could be."""
         finer = bool(sum(block.refine() for block in maps.blocks))
         if finer:
-            _take(rows, maps, maps.rows(rows).undo(y[rows]), x, y, at, log_det)
+            _take(rows, maps, maps.rows(rows).invert(y[rows]), x, y, at, log_det)
         return finer
 
     def newton(rows: Tensor) -> bool:
