@@ -167,9 +167,9 @@ def _values(numbers: Any, column: Column) -> Any:
     if column.kind == "integer" and not column.width % 1:
         numbers = np.round(numbers)
     if pyarrow.types.is_string(kind):
-        whole = column.kind == "integer" and not column.width % 1
-        texts = [str(int(x)) if whole else repr(x) for x in np.where(known, numbers, 0).tolist()]
-        return pyarrow.array(texts, mask=~known)
+        word = next(iter(column.categories), None)
+        shown = (repr(x).removesuffix(".0") if np.isfinite(x) else word for x in numbers.tolist())
+        return pyarrow.array(shown, kind)
     if pyarrow.types.is_integer(kind):
         info = np.iinfo(kind.to_pandas_dtype())
         # The greatest 64-bit integers are no floats: the next one below them is.

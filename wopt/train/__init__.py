@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from wopt.train.optimisers import adam_and_muon as adam_and_muon
     from wopt.train.options import EvenWeights as EvenWeights
     from wopt.train.options import Growth as Growth
+    from wopt.train.options import Recorded as Recorded
     from wopt.train.options import Rounds as Rounds
+    from wopt.train.options import Seconds as Seconds
     from wopt.train.options import WarmStart as WarmStart
     from wopt.train.problem import ParticleHistory as ParticleHistory
     from wopt.train.problem import Problem as Problem

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch.distributions import Beta, Gamma, Normal, constraints
@@ -98,7 +99,12 @@ def test_the_flow_lives_in_free_coordinates_and_is_saved(tmp_path):
         (lambda x: x.log().sum(1) - x.sum(1), r"is nan at .* points .*support = "),
         (lambda x: -x.square() / 2, r"returned shape \(64, 2\).*\.sum\(1\)"),
         (lambda x: torch.zeros(len(x)), "no gradient"),
-        (lambda x: x.nothing(), "log_prob failed for points of shape"),
+        (lambda x: x.nothing(), "log_prob failed for points of shape.*It must take any number"),
+        (lambda x: -np.exp(x).sum(1), "It calls numpy.*write it in torch"),
+        (lambda x: -(x[0] ** 2) - x[1] ** 2, r"It takes one point.*torch\.vmap"),
+        (lambda x: -x.square().sum(), r"returned shape \(\).*It takes one point"),
+        (lambda x: -math.hypot(*x), "failed for points.*It takes one point"),
+        (lambda a, b: -(a**2) - b**2, r"It takes one point.*function\(\*x\.T\)"),
         (lambda x: -(x - x).square().sum(1).sqrt(), "the gradient of log_prob is not finite"),
         (lambda x: torch.where(x[:, 0] > 99, -x.sum(1), -torch.inf), "is -inf at"),
     ],

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.clock import Stopwatch
 from wopt.component import Component
 from wopt.config import RunConfig, validate
 from wopt.interfaces import Budget, Target
@@ -21,16 +20,17 @@ from wopt_posterior.reference import Reference, density_of, mode_of, reference_o
 
 _CHOICES = ("scheme", "block", "blocks", "stop", "refine")
 """Options that show that steps are chosen by hand; then only a ``[plan]`` plans."""
-_SECONDS, _OF_REFERENCE, _OF_MAP = 60.0, 0.3, 0.45
-"""CPU seconds by default; fraction of a budget for the reference sample, and fraction of what is
-left then for the map: its draws move for as long, and are then compared with the reference."""
+_SECONDS, _OF_REFERENCE, _OF_GAUSSIAN, _OF_MAP = 60.0, 0.3, 0.3, 0.45
+"""CPU seconds by default; fraction of a budget for the reference sample, and fractions of what is
+left then for the Gaussian, at most, and for the map: its draws move for as long, and are then
+compared with the reference."""
 _PASSES, TRAJECTORIES = 2, 10
 """Passes of the reference sample, and trajectories of the draws, where iterations are given in
 place of a budget."""
 _SEPARATED = 0.03
 """Fraction of the mass outside the largest mode above which modes count as apart."""
 _ITERATIONS = 500
-"""Iterations of the Gaussian at most."""
+"""Iterations of the Gaussian at most, where iterations are given."""
 _ROWS = 1000
 """Points among which modes are told apart."""
 
@@ -99,8 +99,7 @@ def planned(
     key = derive(config.seed, "reference")
     reference = reference_of(target, dim, key, budget.share(_OF_REFERENCE), passes, start)
     separated = _mode_separation(target, reference, config.seed)
-    lap = 0.0 if iterations is not None else _lap(target, prepared.train.points)
-    chosen = _merged(_first(dim), _second(reference, separated, iterations, budget, lap))
+    chosen = _merged(_first(dim), _second(reference, separated, iterations, budget))
     summary = _summary(reference, separated, iterations)
     given = {**_merged(chosen, table), "plan": Planning(budget=budget.seconds, summary=summary)}
     made = like(with_threads(prepared), build_problem(validate(given, where), dataset))
@@ -140,15 +139,8 @@ def _first(dim: int) -> dict[str, Any]:
     }
 
 
-def _lap(target: Target, x: Tensor) -> float:
-    """Return the CPU seconds of one evaluation of the density with its gradient."""
-    watch = Stopwatch()
-    density_of(target)(x)
-    return max(watch.cpu, 1e-6)
-
-
 def _second(
-    reference: Reference, separated: float, iterations: int | None, budget: Budget, lap: float
+    reference: Reference, separated: float, iterations: int | None, budget: Budget
 ) -> dict[str, Any]:
     """Return the options of the Gaussian and of the map."""
     solver: dict[str, Any] = {
@@ -163,15 +155,13 @@ def _second(
         "chains_cost": 1.0 if separated > _SEPARATED else 3.0,
         "direction": "forward" if separated > _SEPARATED else "reverse",
     }
+    first: dict[str, Any] = {"name": "gaussian", "iterations": _ITERATIONS}
     own: dict[str, Any] = {"rounds": 1}
-    most = _ITERATIONS
     if iterations is None:
-        left = budget.left or 0.0
-        most = max(50, min(most, int(_OF_REFERENCE * left / lap)))
-        own = {
-            "seconds": schedules(max(_OF_MAP * left - most * lap, 0.01 * (budget.seconds or 0.0)))
-        }
-    solver["by_step"] = [{"name": "gaussian", "iterations": most}, own]
+        left = max(budget.left or 0.0, 0.01 * (budget.seconds or 0.0))
+        first = {"name": "gaussian", "seconds": _OF_GAUSSIAN * left}
+        own = {"seconds": schedules(_OF_MAP * left)}
+    solver["by_step"] = [first, own]
     chosen: dict[str, Any] = {"solver": solver}
     if separated > _SEPARATED:
         chosen["blocks"] = [_AFFINE, {**_MAP, "sees": "images"}]
@@ -188,7 +178,7 @@ def schedules(seconds: float) -> list[float]:
         >>> schedules(14.0)
         [2.0, 4.0, 8.0]
     """
-    return [round(seconds / 7 * 2**k, 2) for k in range(3)]
+    return [round(seconds / 7 * 2**k, 4) for k in range(3)]
 
 
 def _summary(reference: Reference, separated: float, iterations: int | None) -> str:

@@ -65,17 +65,50 @@ def users_log_density(function: Callable[[Tensor], Any], x: Tensor, what: str) -
         raise DataError(
             f"{what} failed for points of shape {tuple(x.shape)} and type {x.dtype}: "
             f"{type(error).__name__}: {text[:_LONGEST]}{' ...' if len(text) > _LONGEST else ''}. "
-            f"It must take any number of points at once, shape (n, {x.shape[1]}), in float32 and "
-            "in float64 (convert constants with `.to(x)`), and return a tensor of shape (n,)"
+            + (_of_numpy(text) or _of_one_point(function, x) or _of_points(x))
         ) from error
-    return one_value_a_point(value, x, what)
+    return one_value_a_point(value, x, what, function)
 
 
-def one_value_a_point(value: Any, x: Tensor, what: str) -> Tensor:
+def _of_numpy(text: str) -> str:
+    """Return advice for a function that torch refuses to numpy."""
+    if "numpy()" not in text:
+        return ""
+    return (
+        "It calls numpy, by which wopt has no gradient: write it in torch (`torch.` for `np.`, "
+        "torch.distributions for scipy.stats)"
+    )
+
+
+def _of_one_point(function: Callable[..., Any], x: Tensor) -> str:
+    """Return advice for a function that takes one point or its coordinates, tried at the first."""
+    point = x.detach()[0]
+    row = "It takes one point, and is given many, one a row: write "
+    for arguments, advice in (
+        ([point], "`x[:, 0]` for `x[0]` and `.sum(1)` for `.sum()`, or give torch.vmap(function)"),
+        (point, "a function of points, `lambda x: function(*x.T)`"),
+    ):
+        with contextlib.suppress(Exception):
+            if torch.as_tensor(function(*arguments)).dim() == 0:
+                return row + advice
+    return ""
+
+
+def _of_points(x: Tensor) -> str:
+    return (
+        f"It must take any number of points at once, shape (n, {x.shape[1]}), in float32 and "
+        "in float64 (convert constants with `.to(x)`), and return a tensor of shape (n,)"
+    )
+
+
+def one_value_a_point(
+    value: Any, x: Tensor, what: str, function: Callable[[Tensor], Any]
+) -> Tensor:
     """Return the value, checked to be one number for each point, shape ``(n,)``.
 
     Args:
         x: Its argument, shape ``(n, d)``.
+        function: What returned it.
 
     Raises:
         DataError: The value is not a tensor, or has another shape.
@@ -84,10 +117,12 @@ def one_value_a_point(value: Any, x: Tensor, what: str) -> Tensor:
         raise DataError(f"{what} returned {type(value).__name__}, not a tensor; write it in torch")
     if value.shape != x.shape[:1]:
         raise DataError(
-            f"{what} returned shape {tuple(value.shape)} for points of shape {tuple(x.shape)}; it "
-            f"must return one value a point, shape ({len(x)},): sum over the coordinates "
-            "(`.sum(1)`), drop a last axis (`.squeeze(-1)`), or use torch.vmap on a function of "
-            "one point"
+            f"{what} returned shape {tuple(value.shape)} for points of shape {tuple(x.shape)}. "
+            + (
+                _of_one_point(function, x)
+                or f"It must return one value a point, shape ({len(x)},): sum over the "
+                "coordinates (`.sum(1)`), or drop a last axis (`.squeeze(-1)`)"
+            )
         )
     return value
 

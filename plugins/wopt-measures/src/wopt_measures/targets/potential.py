@@ -114,7 +114,7 @@ class PotentialTarget(Target):
         if self.function is None:
             raise self._lacks(Capability.POTENTIAL)
         check_points(x, self.dim)
-        value = one_value_a_point(self.function(x), x, "the potential")
+        value = one_value_a_point(self.function(x), x, "the potential", self.function)
         return differentiable(value, x, "the potential")
 
     def score(self, x: Tensor) -> Tensor:

@@ -9,7 +9,16 @@ from pydantic import Field
 
 from wopt.component import fields
 from wopt.interfaces import Solver, SolveReport, Training
-from wopt.train import Adam, EvenWeights, Growth, Rounds, WarmStart, minimise_by_lbfgs
+from wopt.train import (
+    Adam,
+    EvenWeights,
+    Growth,
+    Recorded,
+    Rounds,
+    Seconds,
+    WarmStart,
+    minimise_by_lbfgs,
+)
 from wopt_posterior.solvers.gaussian import become_gaussian
 from wopt_posterior.solvers.variance import LogVariance
 
@@ -75,9 +84,9 @@ class Gaussian(Solver):
     cites = ("liu1989", "nocedal2006")
     beside_chains: ClassVar[bool] = False
 
-    iterations: Annotated[
-        int, Field(ge=1, description="largest number of iterations from each beginning")
-    ] = 500
+    iterations: Annotated[int, Field(ge=1, description="largest number of iterations")] = 500
+    seconds: Seconds = None
+    recorded: Recorded = None
     chains: Annotated[
         int, Field(ge=0, description="chains of the target that the Gaussian is compared with")
     ] = 0
@@ -90,7 +99,7 @@ class Gaussian(Solver):
             training.block,
             training.subproblem,
             training.target,
-            training.clock.parts,
+            training.clock.parts if self.seconds is None else training.clock,
             training.listener,
             training.team,
         )

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from wopt.capabilities import Capability
 from wopt.errors import CapabilityError
-from wopt.interfaces import SILENT, FlowBlock, Listener, SolveReport, Subproblem, Target
+from wopt.interfaces import SILENT, Clock, FlowBlock, Listener, SolveReport, Subproblem, Target
 from wopt.parallel import SOLO, Team
 from wopt.statistics import optimal_slope
 from wopt.targets import moments
@@ -20,7 +20,7 @@ _MOST = 200
 """Largest dimension for which a Hessian is computed."""
 
 
-def laplace(target: Target, start: Tensor, iterations: int) -> tuple[Tensor, Tensor] | None:
+def laplace(target: Target, start: Tensor, iterations: int = 500) -> tuple[Tensor, Tensor] | None:
     """Return a target's mode, shape ``(d,)``, and H^-1, ``(d, d)``; ``None`` unless H > 0.
 
     H is the Hessian of the potential V, so N(mode, H^-1) is Laplace's approximation.
@@ -64,12 +64,12 @@ class _Affine(FlowBlock):
 
     provides = Capability.LOG_DET
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, slope: Tensor, shift: Tensor) -> None:
         super().__init__()
-        self.generator = nn.Parameter(torch.zeros(dim, dim, dtype=torch.float64))
-        self.step = nn.Parameter(torch.zeros(dim, dtype=torch.float64))
-        self.register_buffer("slope", torch.eye(dim, dtype=torch.float64))
-        self.register_buffer("shift", torch.zeros(dim, dtype=torch.float64))
+        self.generator = nn.Parameter(torch.zeros_like(slope))
+        self.step = nn.Parameter(torch.zeros_like(shift))
+        self.register_buffer("slope", slope)
+        self.register_buffer("shift", shift)
         self.slope: Tensor
         self.shift: Tensor
 
@@ -95,15 +95,15 @@ def become_gaussian(
     block: FlowBlock,
     subproblem: Subproblem,
     target: Target | None,
-    iterations: int,
+    iterations: int | Clock,
     listener: Listener = SILENT,
     team: Team = SOLO,
 ) -> SolveReport:
     """Make a block the affine map that minimises a subproblem on its particles.
 
-    L-BFGS begins from the identity and, where the target has a potential with a mode, from the map
-    to Laplace's approximation; the better result is kept. Densities of hierarchical models may
-    have no mode, and far from it the identity is a bad guess, so both are tried.
+    L-BFGS begins from the identity or, where the target has a potential with a mode, from the map
+    to Laplace's approximation, whichever is better. Densities of hierarchical models may have no
+    mode, and far from it the identity is a bad guess.
 
     The particles count as Gaussian: of all affine maps to the same Gaussian the block becomes the
     optimal one, which is symmetric (Gelbrich 1990). For particles with the moments of N(0, I) and
@@ -115,7 +115,7 @@ def become_gaussian(
     Args:
         block: A block that has :meth:`~wopt.interfaces.block.FlowBlock.become_affine`.
         target: The objective's target, if any.
-        iterations: Largest number of L-BFGS iterations from each beginning.
+        iterations: Largest number of L-BFGS iterations, or a clock that ends them.
     """
     particles = subproblem.particles
     if particles.condition:
@@ -125,25 +125,25 @@ def become_gaussian(
         )
     sub = _in_float64(subproblem)
     mean, covariance = moments(sub.particles)
-    beginnings = [(torch.eye(len(mean)).double(), torch.zeros_like(mean))]
+    device = sub.particles.points.device
+    affine = _Affine(torch.eye(len(mean)).double(), torch.zeros_like(mean)).to(device)
     if target is not None and Capability.POTENTIAL in target.provides:
-        peak = laplace(target, mean, iterations)
+        peak = laplace(target, mean)
         if peak is not None:
             mode, wide = peak
             steepness = optimal_slope(covariance, wide)
-            beginnings.insert(0, (steepness, mode - steepness @ mean))
-    total, least, best = 0, math.inf, beginnings[-1]
-    for beginning in beginnings:
-        value, whole, calls = _descend(sub, beginning, iterations, listener, team)
-        total += calls
-        if value < least:
-            least, best = value, whole
-    if not math.isfinite(least):
-        return SolveReport(total, least, diverged=True)
-    slope, shift = best
+            other = _Affine(steepness, mode - steepness @ mean).to(device)
+            affine = min(other, affine, key=lambda map_: _loss(sub, map_))
+    shared = spread(affine, team)
+    report = minimise_by_lbfgs(
+        [*affine.parameters()], lambda: sub.loss(shared), iterations, listener
+    )
+    value, (slope, shift) = _loss(sub, affine), affine.whole()
+    if not math.isfinite(value):
+        return SolveReport(report.iterations, value, diverged=True)
     optimal = optimal_slope(covariance, slope @ covariance @ slope.T)
     block.become_affine(optimal, slope @ mean + shift - optimal @ mean)
-    return SolveReport(total, least, diverged=False)
+    return SolveReport(report.iterations, value, diverged=False)
 
 
 def _in_float64(sub: Subproblem) -> Subproblem:
@@ -159,23 +159,9 @@ def _in_float64(sub: Subproblem) -> Subproblem:
     )
 
 
-def _descend(
-    sub: Subproblem,
-    beginning: tuple[Tensor, Tensor],
-    iterations: int,
-    listener: Listener,
-    team: Team,
-) -> tuple[float, tuple[Tensor, Tensor], int]:
-    """Return the least loss from a beginning, slope and shift there, and the evaluations made."""
-    affine = _Affine(len(beginning[1])).to(sub.particles.points.device)
-    affine.slope.copy_(beginning[0])
-    affine.shift.copy_(beginning[1])
-    parameters = [affine.generator, affine.step]
-    shared = spread(affine, team)
-    report = minimise_by_lbfgs(parameters, lambda: sub.loss(shared), iterations, listener)
-    with torch.no_grad():
-        slope, shift = affine.whole()
-        value = sub.loss(affine).item()
-    singular = float(torch.linalg.svdvals(slope)[-1]) <= 0
-    usable = not report.diverged and math.isfinite(value) and not singular
-    return (value if usable else math.inf), (slope, shift), report.iterations
+@torch.no_grad()
+def _loss(sub: Subproblem, affine: _Affine) -> float:
+    """Return the loss of an affine map; infinite where it is not a number or the map singular."""
+    value, (slope, _) = sub.loss(affine).item(), affine.whole()
+    singular = not float(torch.linalg.svdvals(slope)[-1]) > 0
+    return math.inf if singular or math.isnan(value) else value
