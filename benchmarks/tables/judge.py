@@ -34,7 +34,11 @@ def impossible(real: pd.DataFrame, made: pd.DataFrame) -> dict[str, float]:
             wrong["missing"] |= new.isna().to_numpy()
         here = new.notna().to_numpy()
         if not pd.api.types.is_numeric_dtype(seen) or seen.dtype == bool:
-            wrong["category"] |= here & ~new.isin(seen.unique()).to_numpy()
+            odd = here & ~new.isin(seen.unique()).to_numpy()
+            digits, unread = (pd.to_numeric(v.astype(str), "coerce") for v in (seen, new))
+            if digits.notna().mean() > 0.5:  # texts of numbers
+                odd &= unread.isna().to_numpy()
+            wrong["category"] |= odd
             continue
         x, y = seen.to_numpy(float), new.to_numpy(float)
         size = np.abs(x).max(initial=0)

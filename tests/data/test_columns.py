@@ -95,6 +95,13 @@ def test_an_end_that_is_inferred_has_a_density_beyond_it_and_no_samples(sign, wh
     assert float(possible.min()) == float((sign * x).min())
 
 
+def test_far_beyond_its_data_a_law_is_linear():
+    x = torch.randn(60, generator=torch.Generator().manual_seed(0)).double().mul(2).exp()
+    columns = Columns((described(Column("x"), x),))
+    far = columns.inverse(columns.encode(x[:, None]) + 30)[0]
+    assert float(far.max()) < 300 * float(x.max())
+
+
 def test_noise_stays_in_the_cell_and_rounding_undoes_it():
     x = MIXED.round(rows())
     spread = MIXED.jitter(x, torch.Generator().manual_seed(1))

@@ -111,6 +111,15 @@ def test_a_series_is_a_frame_of_one_column():
     assert found.flow.log_prob(people().age).shape == (400,)
 
 
+def test_columns_that_are_never_known_together_are_filled():
+    half, z = np.arange(400) % 2 == 0, np.random.default_rng(0).normal(size=400)
+    data = pd.DataFrame({"m": np.where(half, z, np.nan), "f": np.where(half, np.nan, z - 10)})
+    data["none"] = np.nan
+    filled = wopt.fit(data, **QUICK).flow.impute(data)
+    assert filled.isna().sum().tolist() == [0, 0, 400]
+    assert filled.f.max() < filled.m.min()
+
+
 @pytest.mark.filterwarnings("ignore:the fit made no step")
 def test_without_a_condition_there_is_no_law():
     x = torch.randn(300, 2, generator=torch.Generator().manual_seed(0))

@@ -105,7 +105,7 @@ class Column:
         bounds: The least and the greatest value of the support, infinite where it has no end.
         width: Width of the uniform noise, which is the grid's spacing; 0 for none.
         origin: A point of the grid.
-        categories: The category of each code.
+        categories: The category of each code; of texts of numbers the word for a missing one.
         type: Arrow type in which values are written.
         fill: The number that stands for a missing value: of a condition with a mask, or in a cell
             of its own.
@@ -281,7 +281,7 @@ class Derived:
         values = np.asarray(self.intercept + self.step * np.arange(n), dtype=np.float64)
         for name, weight in zip(self.of, self.weights, strict=True):
             values = values + weight * known[name]
-        if self.column.categories:
+        if self.column.kind == "categorical":
             return np.mod(values, len(self.column.categories), dtype=np.float64)
         return values
 

@@ -313,7 +313,8 @@ def _scale(column: Column, x: Tensor) -> float:
         return float(log_slope.mean() - y.std().clamp_min(1e-300).log())
 
     tried = [math.exp(first + (last - first) * k / _TRIED) for k in range(_TRIED + 1)]
-    best = max([*tried, math.inf], key=likelihood)
+    # Beyond the data a law is linear: a logarithm makes 10^9 of a tail that is heavy on the line.
+    best = max([*tried, math.exp(last) * math.sqrt(len(x))], key=likelihood)
     gain = len(x) * (likelihood(best) - likelihood(tried[0]))
     return best if gain > math.log(len(x)) / 2 else tried[0]
 

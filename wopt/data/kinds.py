@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -100,7 +102,8 @@ def column_of(name: str, values: Any, kind: Kind | None, origin: str) -> Column 
     if not (numeric or texts or types.is_boolean(dtype) or types.is_dictionary(dtype)):
         raise _refused(name, f"holds values of type {dtype}", origin, ", or make it numbers")
     if texts and kind != "categorical" and _are_numbers(values, kind):
-        return Column(name, kind or "continuous", width=float(kind == "integer"), type="string")
+        width, words = float(kind == "integer"), _words(values)
+        return Column(name, kind or "continuous", width=width, categories=words, type="string")
     if kind == "categorical" or (kind is None and not numeric):
         if texts and kind is None and (why := _names(values)):
             few = [v for v in values.unique().to_pylist() if v is not None][:CATEGORIES]
@@ -204,9 +207,19 @@ def _categorical(name: str, categories: tuple[Category, ...], dtype: Any) -> Col
 def _are_numbers(values: Any, kind: Kind | None) -> bool:
     """Whether texts are numbers, but for few that stand for missing values."""
     cells = [cell for cell in values.to_pylist() if cell is not None]
-    if kind is None and len(set(cells)) <= FEW:
+    if kind is None and (len(set(cells)) <= FEW or any(map(_CODE.match, cells))):
         return False  # codes, which come back as they were
     return 2 * sum(map(is_number, cells)) > len(cells)
+
+
+_CODE = re.compile(r"\s*0\d")
+"""The beginning of a text that a number would not give back."""
+
+
+def _words(values: Any) -> tuple[str, ...]:
+    """Return the text that stands for missing values among numbers, the commonest if several do."""
+    words = Counter(cell for cell in values.to_pylist() if cell is None or not is_number(cell))
+    return tuple(word for word, _ in words.most_common(1) if word is not None)
 
 
 def _names(values: Any) -> str:

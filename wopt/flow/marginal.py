@@ -129,6 +129,8 @@ def _like(columns: Columns, x: Any, rows: Tensor) -> Any:
     old, new = as_table(x), arrow_table(rows, columns)
     for name in set(old.column_names) & set(new.column_names):
         at, filled = old.column_names.index(name), new.column(name)
+        if filled.null_count == len(filled):
+            continue
         values = old.column(name).cast(filled.type, safe=False)
         missing = values.is_null(nan_is_null=True)
         old = old.set_column(at, name, pyarrow.compute.if_else(missing, filled, values))
@@ -162,8 +164,7 @@ def _completed(
             .cpu()
             .reshape(len(rows), draws)
         )
-        still = (columns.seen(filled).isnan() & missing[:, None]).any(2)
-        yield filled, (log_p - log_q).masked_fill(still, -math.inf)
+        yield filled, log_p - log_q
 
 
 class _Proposal:
@@ -171,9 +172,10 @@ class _Proposal:
 
     def __init__(self, columns: Columns, line: Tensor, known: Tensor, missing: Tensor) -> None:
         here = line[known[:, missing].all(1)]
-        here = here if len(here) > len(missing) else line
+        here = here if len(here) > len(missing) else _apart(line, known)
         self.seen = ~missing
         self.columns = columns.pick([columns.names[j] for j in missing.nonzero()[:, 0]])
+        self.most = _below_gaps(self.columns)
         self.mean, self.scale = here.mean(0), here.std(0)
         self.scale = self.scale.where(self.scale > 0, 1.0)
         covariance = torch.cov(((here - self.mean) / self.scale).T).reshape(2 * missing.shape)
@@ -196,8 +198,29 @@ class _Proposal:
             )
         ]  # fmt: skip
         mean, scale = self.mean[~self.seen], self.scale[~self.seen]
-        values, log_slope = self.columns.inverse(mean + scale * drawn)
+        z = mean + scale * drawn
+        z = torch.where(z > self.most, 2 * self.most - z, z)  # a gap is no value
+        values, log_slope = self.columns.inverse(z)
         return values, torch.logaddexp(*densities) - scale.log().sum() - log_slope
+
+
+def _below_gaps(columns: Columns) -> Tensor:
+    """Return where the cell of a gap, the last one, begins on the line, shape ``(d,)``."""
+    edges = [
+        c.fill - c.cells.width / 2 if c.cells and c.fill is not None else math.inf
+        for c in columns.columns
+    ]
+    line = columns.encode(torch.tensor([edges], dtype=torch.float64))[0]
+    return line.where(line.new_tensor(edges).isfinite(), math.inf)
+
+
+def _apart(line: Tensor, known: Tensor) -> Tensor:
+    """Return samples ``(n, d)`` whose gaps are other values of their columns, taken in turn."""
+    filled = line.clone()
+    for j in ((~known).any(0) & known.any(0)).nonzero()[:, 0].tolist():
+        values, gaps = line[known[:, j], j], ~known[:, j]
+        filled[gaps, j] = values[torch.arange(int(gaps.sum())) % len(values)]
+    return filled
 
 
 def _factor(covariance: Tensor) -> Tensor:
