@@ -37,6 +37,7 @@ CANDIDATES = {
     "wide": ("Wide", "affine maps, then splines, for many columns"),
     "plane": ("Plane", "splines of many bins for two columns"),
     "few_rows": ("FewRows", "small nets"),
+    "few_rows_whitened": ("FewRowsWhitened", "small nets, on whitened columns"),
     "mixture": ("Gaussians", "a mixture of Gaussians"),
     "gaussian": ("OneGaussian", "a Gaussian for hardly any rows"),
 }

@@ -1,5 +1,7 @@
 """Frames in, frames out: pandas, polars, pyarrow, with their names and types."""
 
+import datetime
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -61,6 +63,34 @@ def test_samples_are_such_a_frame(found, make):
     assert set(new.grade) == {"low", "mid", "high"}
     # A share of 0.3 among 200 has a standard error of 0.032; the fit is as noisy.
     assert abs(new.ok.mean() - frame().ok.mean()) < 0.15
+
+
+ODD = {
+    "zoned": pd.date_range("2020-03-28", periods=N, freq="h", tz="Europe/Berlin"),
+    "hours": [datetime.time(k % 24, k % 60) for k in range(N)],
+    "ranges": pd.cut(frame().price, 5),
+    "sparse": pd.arrays.SparseArray(frame().age // 20),
+    "mixed": ["none" if k % 9 else 3 for k in range(N)],
+    "lists": [[k] for k in range(N)],
+    "months": pd.period_range("2000-01", periods=N, freq="M"),
+    "complex": frame().price * 1j,
+}
+
+
+@pytest.mark.filterwarnings("ignore:the fit made no step")
+@pytest.mark.parametrize("name", ODD)
+def test_types_that_arrow_lacks_are_texts_and_times_have_their_zone(name):
+    data = frame()[["price"]].assign(odd=ODD[name])
+    found = fit(data, listener=False)
+    new = found.sample(400, generator=torch.Generator().manual_seed(0))
+    assert not new.isna().to_numpy().any()
+    assert bool(found.flow.log_prob(data).isfinite().all())
+    if name in ("zoned", "hours"):
+        assert new.odd.dtype == data.odd.dtype
+    elif name != "sparse":
+        assert set(new.odd) <= set(data.odd.astype(str))
+    with pytest.raises(wopt.DataError, match="several columns are named odd; rename them"):
+        fit(pd.concat([data, data[["odd"]]], axis=1))
 
 
 def test_scores_of_a_frame_are_those_of_its_codes(found):

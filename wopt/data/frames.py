@@ -49,17 +49,42 @@ def as_table(x: Any) -> Any:
     try:
         if kind == "polars":
             return (x.collect() if hasattr(x, "collect") else x).to_arrow()
-        if kind == "pandas":
-            return pyarrow.Table.from_pandas(
-                x.rename(columns=str) if len(x.columns) else x, preserve_index=False
-            )
-        return _of_numbers(x)
+        return _of_pandas(x) if kind == "pandas" else _of_numbers(x)
     except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, TypeError, ValueError) as error:
         text = " ".join(str(error).split())
         raise DataError(
             f"rows are numbers or a table of columns, and this {type(x).__name__} is neither: "
             f"{_instead(x) or text}"
         ) from None
+
+
+def _of_pandas(x: Any) -> Any:
+    """Return a frame of pandas as an Arrow table; values of types that Arrow lacks are texts."""
+    import pyarrow
+
+    x = x.rename(columns=str) if len(x.columns) else x
+    if twice := sorted(set(x.columns[x.columns.duplicated()])):
+        raise DataError(f"several columns are named {', '.join(twice)}; rename them")
+    odd = x.columns[[not isinstance(t, np.dtype) or t.kind not in "biuf" for t in x.dtypes]]
+    return pyarrow.Table.from_pandas(
+        x.assign(**{name: _held(x[name]) for name in odd}), preserve_index=False
+    )
+
+
+def _held(values: Any) -> Any:
+    """Return a series of pandas, or its values as an array or as texts, as Arrow can hold them."""
+    import pyarrow
+    from pyarrow import types
+
+    for made in (values, np.asarray(values)):
+        try:
+            kind = pyarrow.array(made, from_pandas=True).type
+        except (pyarrow.ArrowException, TypeError, ValueError):
+            continue
+        kind = kind.value_type if types.is_dictionary(kind) else kind
+        if not (types.is_nested(kind) or types.is_binary(kind) or hasattr(kind, "extension_name")):
+            return made
+    return values.astype(object).map(str, na_action="ignore")
 
 
 def as_frame(x: Any) -> Any:
@@ -214,8 +239,12 @@ class FrameType:
 
     def frame(self, table: Any) -> Any:
         """Return an Arrow table as such a frame; columns that this one lacks keep their types."""
+        import pyarrow
+
         typed = {field.name for field in self.head.schema if str(field.type) != "null"}
         like = self.head.select([name for name in table.column_names if name in typed])
+        moments = [field for field in like.schema if is_time(str(field.type))]  # with their zones
+        table = table.cast(_schema(table.schema, pyarrow.schema(moments)))
         if self.library == "polars":
             import polars
 

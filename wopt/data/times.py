@@ -80,6 +80,8 @@ def of_times(x: NDArray[np.float64], column: Column) -> Any:
     x = np.where(known, x, 0).clip(-most, most)
     whole = np.floor(x).astype(np.int64)
     counts = whole * column.unit + np.rint((x - whole) * column.unit).astype(np.int64)
+    if pyarrow.types.is_time(kind):  # of a day, after which it begins again
+        counts %= _DAY * column.unit
     small = pyarrow.array(counts, mask=~known).cast("int32" if kind.bit_width == 32 else "int64")
     return small.cast(kind)
 

@@ -122,6 +122,18 @@ class FewRows(_Known):
     solver: ClassVar = {"matrix_rate": 0.01, "batch_size": 256, "ema": 0.95, "noise": 0.1}
 
 
+class FewRowsWhitened(FewRows):
+    """Small nets, on whitened columns.
+
+    Example:
+        >>> FewRowsWhitened().preprocess
+        'whiten'
+    """
+
+    rows, preprocess = 2_000, "whiten"
+    solver: ClassVar = {**FewRows.solver, "noise": 0.0}
+
+
 class Gaussians(_Known):
     """A mixture of Gaussians.
 
