@@ -19,7 +19,7 @@ from wopt.store.directory import RunDirectory
 from wopt.testing import AffineBlock, NormalTarget
 from wopt_posterior.chains import Forward, log_density_at, seen_by_chains
 from wopt_posterior.reference import density_of, mode_of, move, reference_of
-from wopt_posterior.reference.moves import trajectory
+from wopt_posterior.reference.moves import height_of, trajectory
 from wopt_posterior.reference.search import search_modes
 
 MODES = torch.tensor([[6.0, 0.0], [-6.0, 0.0], [0.0, 7.0]]).double()
@@ -108,18 +108,19 @@ def test_a_reference_sample_of_narrow_modes_loses_none():
 
 
 def test_a_narrower_mode_far_off_the_axes_is_found():
-    """One of two parts of N(0, I) and N(m, I/4) in d = 8, |m| = 10: few directions lead to it."""
+    """One of N(0, I) and N(m, 0.09 I) in d = 8, |m| = 10: one direction in 10,000 leads to it."""
     far = torch.randn(8, dtype=torch.float64, generator=chance(5))
     far = 10 * far / far.norm()
 
     def log_prob(x):
-        parts = (x.square().sum(1), 4 * (x - far).square().sum(1) - 2 * 8 * math.log(2))
+        parts = (x.square().sum(1), ((x - far) / 0.3).square().sum(1) + 16 * math.log(0.3))
         return torch.logaddexp(-parts[0] / 2, -parts[1] / 2)
 
-    rounds = search_modes(density_of(target_of(log_prob)), 8, chance(6))
+    target = target_of(log_prob)
+    rounds = search_modes(density_of(target), 8, chance(6), height=height_of(target))
     assert any(
         bool(((g.means - far).norm(dim=1) < 0.1).any())
-        for _, g in zip(range(200), rounds, strict=False)
+        for _, g in zip(wopt.Budget(20.0).clock(), rounds, strict=False)
     )
 
 

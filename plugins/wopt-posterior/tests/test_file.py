@@ -64,7 +64,7 @@ def test_the_plan_is_in_the_configuration_and_is_not_planned_again(tmp_path):
         again = build_problem(wopt.config.model.to_table(config)).config
     assert [spec.cls.__name__ for spec in config.block_specs] == ["Affine", "Autoregressive"]
     assert config.dtype == "float64"
-    assert "points has one part: a Gaussian by L-BFGS" in config.plan.told
+    assert "points has one part: a Gaussian by L-BFGS" in config.plan.summary
     names = [name_of(config.solver.of_step(k)) for k in range(3)]
     assert names == ["gaussian", "chains", "chains"]
     assert wopt.config_of(again.solver) == wopt.config_of(config.solver)

@@ -28,6 +28,6 @@ def test_a_function_of_another_shape_is_told_where_no_dimension_is(tiny, tmp_pat
     file.write_text("def log_prob(x): return x.sum()\n")
     tiny["source"] = {"name": "gaussian", "mean": [0.0, 0.0]}
     tiny["objective"] = {"name": "kl", "target": {"name": "python", "log_prob": f"{file}:log_prob"}}
-    with wopt.allow_code(), pytest.raises(wopt.UserError, match="one value a point"):
+    with wopt.allow_code(), pytest.raises(wopt.UserError, match="takes one point"):
         run_config(validate(tiny), tmp_path / "run")
     assert not (tmp_path / "run").exists()

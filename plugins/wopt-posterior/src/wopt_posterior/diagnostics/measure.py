@@ -56,7 +56,8 @@ def measure_sampler(
 
     the gaps being KL(q | p) and KL(p | q). Between them log Z is estimated by bridge sampling,
     which for weighted draws is importance sampling. By how much it differs from that by the
-    reference sample counts as an error of it.
+    reference sample counts as an error of it, and so does the error of the missing fraction e:
+    draws without that part have log Z + log(1 - e).
 
     The draws are reliable if a reference sample of the target, made independently, agrees with
     them; if the tail of the weights that they carry is not too heavy (k-hat); and if log Z, where
@@ -100,7 +101,7 @@ def measure_sampler(
         upper = _upper_side(reference, there)
         found = compared(drawn, at, reference, there, Proposals(proposals, log_w), rng)
         lost = _lost_modes(target, drawn, reference, found, own, rng)
-        error = math.hypot(error, log_z - bridge(log_w, there, reference.weights))
+        error = math.hypot(error, log_z - bridge(log_w, there, reference.weights), found.error)
         warnings += _of_comparison(found, drawn, names, own)
     return SamplerReport(
         *(elbo, upper[0], log_z, error, effective_size(log_w)),

@@ -169,6 +169,11 @@ def _normal(x: Tensor, rng: torch.Generator) -> Tensor:
     return torch.randn(x.shape, generator=rng, dtype=x.dtype, device=x.device)
 
 
+def height_of(target: Target) -> Callable[[Tensor], Tensor]:
+    """Return -V alone, points ``(n, d)`` to ``(n,)``, nats; -infinity as by :func:`density_of`."""
+    return lambda x: _height(target.potential(x))
+
+
 def density_of(target: Target) -> LogDensity:
     """Return -V and its gradient; -V is -infinity where V is not finite, or :data:`EMPTY`."""
 
@@ -176,9 +181,12 @@ def density_of(target: Target) -> LogDensity:
         """Return -V, shape ``(n,)``, and its gradient, ``(n, d)``."""
         with torch.enable_grad():
             points = x.detach().requires_grad_()
-            value = -target.potential(points)
-            (slope,) = torch.autograd.grad(value.sum(), points)
-        value = value.detach()
-        return torch.where(value.isfinite() & (value > -EMPTY), value, -torch.inf), slope
+            potential = target.potential(points)
+            (slope,) = torch.autograd.grad(-potential.sum(), points)
+        return _height(potential.detach()), slope
 
     return density
+
+
+def _height(potential: Tensor) -> Tensor:
+    return torch.where(potential.isfinite() & (potential < EMPTY), -potential, -torch.inf)

@@ -16,7 +16,7 @@ from wopt.interfaces import Budget, Target
 from wopt.seeds import generator
 from wopt.statistics import even_power
 from wopt_posterior.reference.laws import StartingMixture
-from wopt_posterior.reference.moves import LogDensity, density_of, move, trajectory
+from wopt_posterior.reference.moves import LogDensity, density_of, height_of, move, trajectory
 from wopt_posterior.reference.search import STARTS, search_modes
 
 POINTS = 500
@@ -169,7 +169,8 @@ def reference_of(
     if Capability.TARGET_SAMPLES in target.provides:
         return Reference.exact(target.sample(POINTS * (passes or 8), dim, rng))
     density, rounds = density_of(target), None if passes is None else 5 * passes
-    base, made = budget.share(1 / 3).run(search_modes(density, dim, rng, start), recorded=rounds)
+    search = search_modes(density, dim, rng, start, height_of(target) if passes is None else None)
+    base, made = budget.share(1 / 3).run(search, recorded=rounds)
     assert base is not None
     time = budget.share(1 / 3)
     steps = time if passes is None else Budget()

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
+from wopt.clock import Stopwatch
 from wopt.errors import DataError
+from wopt.interfaces import Budget, Clock
 from wopt_posterior.reference.laws import StartingMixture
 from wopt_posterior.reference.moves import LogDensity
 from wopt_posterior.reference.parts import joined, mode_of
 
 _HISTORY, _HALVINGS, _SLOPE = 10, 12, 1e-4
 STARTS, _TRIED = 64, 32
-"""Ascents of a round, and points of which the highest is the start of one, at most."""
+"""Ascents of a round, and points that are tried at once for each."""
 _OUT = 8
 """How often the distance from a mode is doubled, at most."""
 _MOST = 40
@@ -116,17 +117,24 @@ def _direction(slope: Tensor, steps: list[Tensor], changes: list[Tensor]) -> Ten
 
 @torch.no_grad()
 def search_modes(
-    density: LogDensity, dim: int, rng: torch.Generator, start: Tensor | None = None
+    density: LogDensity,
+    dim: int,
+    rng: torch.Generator,
+    start: Tensor | None = None,
+    height: Callable[[Tensor], Tensor] | None = None,
 ) -> Iterator[StartingMixture]:
     """Yield the laws of the origin and of the modes that are found.
 
     Each round of ascents finds more. The first starts around the origin, at scales from 1/16 to 16.
-    Others start at 1 to 256 deviations from a mode, of all coordinates or of some: each at the
-    highest of several points that are equally likely in the normal law of that mode. A point where
-    another mode begins is the highest of them. Curvature gives the covariance of each mode.
+    Others start at 1 to 256 deviations from a mode, in all coordinates or in some: each at the
+    highest of points that are equally likely in the normal law of that mode. A point where another
+    mode begins is the highest of them. Points are tried for as long as the ascents before took, as
+    a narrow mode takes many. Curvature gives the covariance of each mode.
 
     Args:
         start: Points from which ascents start too, shape ``(k, d)``.
+        height: The log-density alone, ``(n, d)`` to ``(n,)``, by which points are tried; without
+            it 32 points are tried for each ascent, whatever the time.
     """
     scale = torch.exp2(8 * torch.rand(STARTS, 1, generator=rng).double() - 4)
     starts = scale * torch.randn(STARTS, dim, generator=rng, dtype=torch.float64)
@@ -139,29 +147,36 @@ def search_modes(
         )
     found = StartingMixture(torch.zeros(1, dim).double(), torch.eye(dim).double()[None])
     while len(found.means) <= _MOST:
+        watch = Stopwatch()
         new, roots = _new_modes(density, ascend(density, starts), found.means[1:], rng)
+        spent = watch.cpu
         means, roots = torch.cat([found.means, new]), torch.cat([found.roots, roots])
         found = StartingMixture(means, roots)
         yield found
-        starts = _far(density, found, rng)
+        time = Budget(spent).clock(1 if height is None else None)
+        starts = _far(height or (lambda x: density(x)[0]), found, rng, time)
 
 
-def _far(density: LogDensity, known: StartingMixture, rng: torch.Generator) -> Tensor:
-    """Return points away from known modes, each the highest of up to 32 at one distance."""
+def _far(
+    height: Callable[[Tensor], Tensor], known: StartingMixture, rng: torch.Generator, time: Clock
+) -> Tensor:
+    """Return points away from known modes, each the highest of many at one distance."""
     shape, dim = (STARTS, _TRIED), known.means.shape[1]
     k = torch.randint(len(known.means), (STARTS,), generator=rng)
-    away = torch.randn(*shape, dim, generator=rng, dtype=torch.float64)
-    # Along a few coordinates, or many: modes that differ in one are common.
-    taken = dim ** -torch.rand(STARTS, 1, 1, generator=rng).double()
-    away = away * (torch.rand(*shape, dim, generator=rng) < taken)
-    away = away / away.norm(dim=2, keepdim=True).clamp_min(1e-300)
     far = torch.exp2(_OUT * torch.rand(STARTS, 1, 1, generator=rng).double())
-    points = known.means[k, None] + far * away @ known.roots[k].mT
-    value = density(points.flatten(0, 1))[0].view(shape)
-    tried = torch.exp2(math.log2(_TRIED) * torch.rand(STARTS, 1, generator=rng))
-    value = torch.where(torch.arange(_TRIED) < tried, value, -torch.inf)
-    best = value.max(1)
-    return points[torch.arange(STARTS), best.indices][best.values.isfinite()]
+    # Along a few coordinates, or all: modes that differ in one are common.
+    taken = dim ** -(2 * torch.rand(STARTS, 1, 1, generator=rng).double() - 1).clamp_min(0)
+    best, highest = known.means[k], torch.full((STARTS,), -torch.inf).double()
+    for _ in time:
+        away = torch.randn(*shape, dim, generator=rng).double()
+        away = away * (torch.rand(*shape, dim, generator=rng) < taken)
+        away = away / away.norm(dim=2, keepdim=True).clamp_min(1e-300)
+        points = known.means[k, None] + far * away @ known.roots[k].mT
+        value, at = height(points.flatten(0, 1)).view(shape).max(1)
+        higher = value > highest
+        best[higher] = points[torch.arange(STARTS), at][higher]
+        highest = torch.where(higher, value, highest)
+    return best[highest.isfinite()]
 
 
 def _new_modes(
