@@ -21,6 +21,15 @@ except SystemExit as ended:
     assert not ended.code, ended.code
 print([name for name in {heavy} if name in sys.modules], file=sys.stderr)
 """
+REFUSED = """
+import sys
+sys.argv = ["wopt", "run", {path!r}]
+from wopt.cli.main import main
+try:
+    main()
+except SystemExit as ended:
+    print(ended.code, "torch" in sys.modules)
+"""
 POLICY = "import os, wopt.cli.main; print(os.environ['OMP_WAIT_POLICY'])"
 COMPLETE = (
     "import sys; sys.argv[0] = 'wopt'; from wopt.cli.commands import cli; cli(prog_name='wopt')"
@@ -75,6 +84,30 @@ def test_plugins_are_listed_quickly_by_the_keys_of_the_contract():
     assert jko["distribution"] == "wopt-jko"
     found = {(c["kind"], c["name"]) for c in jko["components"]}
     assert {("objective", "kl"), ("scheme", "jko"), ("block", "ode")} <= found
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("none.csv", "a,b\n", "has no rows"),
+        ("twice.csv", "a,a\n1,2\n", "several columns are named a"),
+        ("table.xlsx", "a,b\n", "a table is a file .npy, .npz, .csv, .parquet"),
+    ],
+)
+def test_a_refusal_does_not_wait_for_torch(tmp_path, name, text, why):
+    (tmp_path / name).write_text(text)
+    out, err = printed(REFUSED.format(path=str(tmp_path / name)))
+    assert out == "2 False\n"
+    assert why in err
+
+
+def test_a_reader_that_leaves_is_no_error():
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer) as gone:
+        words = [sys.executable, "-m", "wopt", "plugins"]
+        done = subprocess.run(words, stdout=gone, stderr=subprocess.PIPE, check=True)
+    assert not done.stderr
 
 
 def test_the_text_names_every_component_of_a_kind(command):

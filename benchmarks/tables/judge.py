@@ -121,7 +121,7 @@ def judged(frame: pd.DataFrame, budget: float) -> dict[str, Any]:
     noise = torch.Generator().manual_seed(0)
     known, new = (spread(solution.flow, part, noise) for part in (train, test))
     log_prob = solution.flow.log_prob(new).double().numpy()
-    seen = np.isfinite(log_prob)
+    seen = np.isfinite(log_prob) & new.isfinite().all(1).numpy()
     volume = gap_volume(solution.flow.columns, new[seen]).numpy()
     others = rivals(known.numpy(), new.numpy()[seen])
     found |= {key: compared(log_prob[seen] - volume, other) for key, other in others.items()}

@@ -11,6 +11,7 @@ import wopt
 from wopt.data.column import Column
 from wopt.data.columns import Columns
 from wopt.data.description import described
+from wopt.data.frames import FrameType, is_frame
 from wopt.data.table_transform import fit_transform
 from wopt.flow import Flow, log_marginal
 
@@ -108,7 +109,10 @@ def test_frames_in_frames_out(make, tmp_path):
 def test_a_series_is_a_frame_of_one_column():
     found = wopt.fit(people().age, **QUICK)
     assert list(found.flow.sample(3).columns) == ["age"]
-    assert found.flow.log_prob(people().age).shape == (400,)
+    lazy = pl.from_pandas(people()).lazy()
+    assert is_frame(lazy)
+    assert FrameType.of(lazy).labels == tuple(people())
+    assert found.flow.log_prob(lazy).shape == found.flow.log_prob(people().age).shape == (400,)
 
 
 def test_columns_that_are_never_known_together_are_filled():

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wopt.config.read import override, read_toml
-from wopt.data.tables import READABLE, column_names, existing_file, has_names
+from wopt.data.tables import (
+    ARRAYS,
+    READABLE,
+    column_names,
+    existing_file,
+    has_names,
+    read_frame,
+)
 from wopt.host import host
 
 if TYPE_CHECKING:
@@ -20,9 +27,10 @@ if TYPE_CHECKING:
 
 def read_config(path: Path, settings: Sequence[str] = ()) -> RunConfig:
     """Read, override and validate a configuration."""
+    table = override(read_toml(path), settings)
     from wopt.config.model import validate
 
-    return validate(override(read_toml(path), settings), str(path))
+    return validate(table, str(path))
 
 
 def config_table(
@@ -30,7 +38,7 @@ def config_table(
 ) -> dict[str, Any]:
     """Return the table of a configuration, or of a planned run for a data file.
 
-    The head of a data file is read here, since a refusal need not wait for torch to be imported.
+    A data file is read here too, since a refusal need not wait for torch to be imported.
     """
     sources = {**dict.fromkeys(READABLE, "array"), ".h5ad": "anndata"}
     name = sources.get(path.suffix.lower())
@@ -41,7 +49,8 @@ def config_table(
         table["plan"] = {"budget": budget}
     table = override(table, settings)
     if name == "array":
-        column_names(table["source"]["path"], table["source"].get("key"))
+        read = column_names if path.suffix.lower() in ARRAYS else read_frame
+        read(table["source"]["path"], table["source"].get("key"))
     return table
 
 
@@ -49,8 +58,6 @@ def rows_of(source: Source, path: Path, key: str | None = None) -> tuple[Any, bo
     """Return a data file as an Arrow table, and whether the file names its columns."""
     if path.suffix.lower() in source.suffixes:
         return source.table(path), True
-    from wopt.data.tables import read_frame
-
     return read_frame(path, key), has_names(path)
 
 

@@ -96,9 +96,6 @@ def _run() -> Any:
         return error.exit_code
     except WoptError as error:
         return _fail(str(error), error.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader is gone; Python would print an error at exit
-        return 0
     except OSError as error:
         why = "the disk is full" if error.errno == errno.ENOSPC else str(error)
         return _fail(f"{why}; files already written are complete", 1)

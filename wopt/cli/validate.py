@@ -28,11 +28,12 @@ def validate_command(config: Path, settings: tuple[str, ...], show: bool, as_jso
 
     with waiting("reading the data", quiet=as_json):
         from wopt.cli.common import read_config, warn_of_plugins
-        from wopt.config.model import to_table
-        from wopt.runs.building import build_problem
 
         warn_of_plugins()
         chosen = read_config(config, settings)
+        from wopt.config.model import to_table
+        from wopt.runs.building import build_problem
+
         chosen.source.check()
         prepared = build_problem(chosen)
     if show:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from wopt.data.tables import READABLE
 from wopt.errors import ConfigError
 from wopt.reading import MOST_TEXT, parsed_toml, read_text
 
@@ -29,7 +30,8 @@ def read_toml(path: Path, *, own: bool = True) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
     except ValueError as error:
-        raise ConfigError(f"{path}: is not valid TOML: {error}") from None
+        also = "" if path.suffix == ".toml" else f" (a table is a file {', '.join(READABLE)})"
+        raise ConfigError(f"{path}: is not valid TOML: {error}{also}") from None
 
 
 def _text(path: Path) -> str:

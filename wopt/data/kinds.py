@@ -169,9 +169,8 @@ def _known(column: Column, x: Tensor) -> Tensor:
         if len(odd):
             few = ", ".join(f"{value:g}" for value in odd.unique().tolist()[:5])
             warnings.warn(
-                f"column {column.name!r} has values that were not in training: {few}; known: "
-                f"{column.words().partition('(')[2].rstrip(')')}. Their rows have the log-density "
-                "-inf",
+                f"column {column.name!r} has values that were not in training: {few} "
+                f"({column.words()}). Their rows have the log-density -inf",
                 UserWarning,
                 stacklevel=2,
             )

@@ -172,7 +172,7 @@ class _Proposal:
 
     def __init__(self, columns: Columns, line: Tensor, known: Tensor, missing: Tensor) -> None:
         here = line[known[:, missing].all(1)]
-        here = here if len(here) > len(missing) else _apart(line, known)
+        here = here if len(here) > len(missing) else line
         self.seen = ~missing
         self.columns = columns.pick([columns.names[j] for j in missing.nonzero()[:, 0]])
         self.most = _below_gaps(self.columns)
@@ -212,15 +212,6 @@ def _below_gaps(columns: Columns) -> Tensor:
     ]
     line = columns.encode(torch.tensor([edges], dtype=torch.float64))[0]
     return line.where(line.new_tensor(edges).isfinite(), math.inf)
-
-
-def _apart(line: Tensor, known: Tensor) -> Tensor:
-    """Return samples ``(n, d)`` whose gaps are other values of their columns, taken in turn."""
-    filled = line.clone()
-    for j in ((~known).any(0) & known.any(0)).nonzero()[:, 0].tolist():
-        values, gaps = line[known[:, j], j], ~known[:, j]
-        filled[gaps, j] = values[torch.arange(int(gaps.sum())) % len(values)]
-    return filled
 
 
 def _factor(covariance: Tensor) -> Tensor:

@@ -193,6 +193,8 @@ def test_the_score_of_a_mixture_sees_most_of_a_ring():
 def test_the_same_seed_gives_the_same_fields():
     form, _ = problem(2, 400)
     assert seen_by_fields(form, options(5)) == seen_by_fields(form, options(5))
+    with pytest.raises(wopt.DataError, match="6 rows at least, and there are 5"):
+        seen_by_fields(form.rows(slice(5)), options(5))
 
 
 def test_fields_depend_on_conditions():

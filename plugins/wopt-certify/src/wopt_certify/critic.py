@@ -12,7 +12,7 @@ from torch import Tensor
 from wopt.bijection import given
 from wopt.capabilities import Capability
 from wopt.component import Spec
-from wopt.errors import CapabilityError
+from wopt.errors import CapabilityError, DataError
 from wopt.interfaces import FlowBlock, Training, new_block
 from wopt.particles import split_conditions
 from wopt.seeds import derive, generator, seeded
@@ -258,6 +258,7 @@ def seen_by_fields(form: SteinForm, options: CriticOptions) -> dict[str, Estimat
 
     Raises:
         CapabilityError: The net has no velocity.
+        DataError: There are fewer than six rows.
 
     Source: docs/theory 4.2 (b), (4.1).
     """
@@ -267,7 +268,12 @@ def seen_by_fields(form: SteinForm, options: CriticOptions) -> dict[str, Estimat
         parts = []
         for k in (0, 1):
             fit, judge = form.rows(slice(k, None, 2)), form.rows(slice(1 - k, None, 2))
-            cut = max(1, len(fit.points) * 4 // 5)
+            cut = len(fit.points) * 4 // 5
+            if cut < 2:
+                raise DataError(
+                    "test fields are fitted on parts of 6 rows at least, and there are "
+                    f"{len(form.points)}; give more rows"
+                )
             fold = dataclasses.replace(options, seed=derive(options.seed, "fold", k))
             train, validation = fit.rows(slice(cut)), fit.rows(slice(cut, None))
             parts.append(_judged(validation, _fields(train, validation, fold), judge))

@@ -113,7 +113,9 @@ class _Proposal:
         self.centres, self.mean, self.deviation = rows, rows.mean(0), rows.std(0)
         # Whitened, so that one bandwidth suits all directions.
         covariance = torch.cov(rows.T).reshape(d, d)
-        self.factor = torch.linalg.cholesky(covariance + 1e-9 * covariance.trace() * torch.eye(d))
+        least = torch.finfo(rows.dtype).tiny
+        ridge = 1e-9 * covariance.diagonal().clamp_min(least)  # of each column, in its own units
+        self.factor = torch.linalg.cholesky(covariance + ridge.diag())
         self.white = self._whiten(rows)
         self.width = 0.7 * n ** (-1 / (d + 4))
 

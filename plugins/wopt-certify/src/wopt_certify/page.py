@@ -203,14 +203,11 @@ def certificate_advice(run: Run) -> Iterator[str]:
             "another block; `stop.challenge = 0.01` ends when nothing is left to gain."
         )
     if certificate.two_sample is not None and certificate.two_sample.differs:
-        yield (
-            "Samples can be told from held-out rows, which shows where more steps, a wider block "
-            "or more rows would help."
-        )
+        yield "A larger budget, a wider block or more rows would make samples more like the data."
     if certificate.conditional is not None and certificate.conditional.wrong:
         yield (
-            "The conditional law is not calibrated: do not read its intervals as they are; train "
-            "on more rows, or make more steps."
+            "Do not read intervals of the conditional law as they are; train on more rows, or make "
+            "more steps."
         )
     if gap.of.in_nats and gap.lower is None and run.pulls_back:
         yield (
