@@ -78,7 +78,8 @@ def planned(
     The reference sample is made first, by three tenths of the budget. It is where the run's chains
     begin, and it says whether modes are apart: then the map learns by the likelihood of chains
     alone. Else a Gaussian comes first, and draws of the map and chains train it. The map is trained
-    by the clock, in complete schedules of doubling length, until its weights are even.
+    by the clock, in complete schedules of doubling length, until its weights are even. Where its
+    passes alone would take longer than the budget, the Gaussian stands.
 
     Args:
         table: The configuration as given; ``solver.iterations`` in place of a budget makes the same

@@ -46,7 +46,7 @@ def sample(
     ``autoregressive`` map after it, trained on its own draws and on chains that begin at the
     reference sample, or on these alone where modes are apart. What is left is corrected: the map's
     draws are drawn again by their weights and move by Hamiltonian trajectories of the density, for
-    as long as the map took. They are reliable if the reference sample agrees with them
+    the time that is left. They are reliable if the reference sample agrees with them
     (:mod:`wopt_posterior.diagnostics.compare`).
 
     Args:
