@@ -7,7 +7,7 @@ prints a row a posterior: see docs/posteriors.md. Data: ../shared/data, or WOPT_
     python benchmarks/posteriors.py --laws [--held-out] [--out FILE] [--budget 20] [NAME ...]
     python benchmarks/posteriors.py --table
 
-stores a line a law of known log Z (posterior_laws.py), and prints the table of docs/samplers.md.
+stores a line a law of known log Z (posterior_laws.py), and prints them as a table.
 """
 
 import argparse

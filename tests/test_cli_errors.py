@@ -133,8 +133,11 @@ def test_target_and_source_of_unlike_dimension(command, config, tiny):
 
 def test_a_run_is_never_overwritten(command, config, tiny, finished):
     before = (finished / "state.safetensors").read_bytes()
-    answer = command("run", config(tiny), "--out", finished)
-    assert answer.is_mistake(str(finished), "holds a run already", f"wopt resume {finished}")
+    table = config(tiny).with_name("table.csv")
+    table.write_text("a\n" + "".join(f"{k % 7}\n" for k in range(50)))
+    for words in ((config(tiny),), (table, "--budget", "1h")):  # no plan is made before
+        answer = command("run", *words, "--out", finished)
+        assert answer.is_mistake(str(finished), "holds a run already", f"wopt resume {finished}")
     assert (finished / "state.safetensors").read_bytes() == before
 
 

@@ -95,6 +95,11 @@ def test_an_end_that_is_inferred_has_a_density_beyond_it_and_no_samples(sign, wh
     assert float(possible.min()) == float((sign * x).min())
 
 
+def test_a_grid_has_no_rounding_of_single_precision():
+    column = described(Column("x"), (torch.arange(3.0, 200.0) / 10).double())
+    assert (column.origin, column.width, column.bounds) == (0.3, 0.1, (-0.05, INF))
+
+
 def test_far_beyond_its_data_a_law_is_linear():
     x = torch.randn(60, generator=torch.Generator().manual_seed(0)).double().mul(2).exp()
     columns = Columns((described(Column("x"), x),))

@@ -11,8 +11,10 @@ import wopt
 from wopt.data.column import Column
 from wopt.data.columns import Columns
 from wopt.data.description import described
+from wopt.data.frames import FrameType, is_frame
 from wopt.data.table_transform import fit_transform
 from wopt.flow import Flow, log_marginal
+from wopt.flow.marginal import _Proposal
 
 N = 4000
 QUICK = {"block": "affine", "stop": {"steps": 1}, "solver": {"iterations": 20}, "listener": False}
@@ -108,7 +110,21 @@ def test_frames_in_frames_out(make, tmp_path):
 def test_a_series_is_a_frame_of_one_column():
     found = wopt.fit(people().age, **QUICK)
     assert list(found.flow.sample(3).columns) == ["age"]
-    assert found.flow.log_prob(people().age).shape == (400,)
+    lazy = pl.from_pandas(people()).lazy()
+    assert is_frame(lazy)
+    assert FrameType.of(lazy).labels == tuple(people())
+    assert found.flow.log_prob(lazy).shape == found.flow.log_prob(people().age).shape == (400,)
+
+
+def test_columns_that_nearly_follow_from_others_are_drawn():
+    rng = torch.Generator().manual_seed(1)
+    z = torch.randn(300, 1, generator=rng).double()
+    line, missing = z + 1e-6 * torch.randn(300, 20, generator=rng), torch.arange(20) < 2
+    columns = Columns.on_the_line([f"x{j}" for j in range(20)])
+    proposal = _Proposal(columns, line, torch.ones_like(line, dtype=torch.bool), missing)
+    values, log_q = proposal.draw(line[:5], 4, rng)
+    assert bool(log_q.isfinite().all())
+    assert float((values[:, :2] - z[:5, :, None]).abs().max()) < 1e-3
 
 
 def test_columns_that_are_never_known_together_are_filled():

@@ -225,8 +225,10 @@ def recurring(counts: Tensor) -> Tensor:
     return often
 
 
-def grid_step(values: Tensor, origin: float, digits: int = 10) -> float | None:
+def grid_step(values: Tensor, origin: float, digits: int = 10) -> tuple[float, float] | None:
     """Return the largest step whose multiples hold all differences, in few digits; else ``None``.
+
+    The origin is returned too, without the rounding of its type.
 
     Args:
         values: Distinct values, shape ``(k,)``, float64.
@@ -234,7 +236,7 @@ def grid_step(values: Tensor, origin: float, digits: int = 10) -> float | None:
 
     Example:
         >>> grid_step(torch.tensor([0.1, 0.3, 1.7]).double(), 0.1)
-        0.2
+        (0.2, 0.1)
         >>> grid_step(torch.rand(9, generator=torch.Generator().manual_seed(0)).double(), 0.0)
     """
     size = float(values.abs().max())
@@ -244,7 +246,9 @@ def grid_step(values: Tensor, origin: float, digits: int = 10) -> float | None:
         cells = values / unit
         if bool(((cells - cells.round()).abs() < _ROUNDING).all()):
             whole = ((values - origin) / unit).round().long()
-            return float(f"{int(np.gcd.reduce(whole.numpy())) * unit:.12g}")
+            points = int(np.gcd.reduce(whole.numpy())), round(origin / unit)
+            step, point = (float(f"{count * unit:.12g}") for count in points)
+            return step, point
     return None
 
 
@@ -262,10 +266,9 @@ def _gridded(column: Column, values: Tensor) -> Column:
     if column.kind == "categorical" or column.bounded:
         return column
     origin, digits = float(values[values.abs().argmin()]), _DIGITS.get(column.type, _DOUBLE)
-    step = grid_step(values, origin, digits)
+    step, point = grid_step(values, origin, digits) or (0.0, 0.0)
     if not step:
         return column
-    point = float(f"{origin:.{digits}g}")
     return dataclasses.replace(column, kind="integer", width=step, origin=point)
 
 

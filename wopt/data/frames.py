@@ -30,7 +30,7 @@ def is_frame(x: Any) -> bool:
         False
     """
     return type(x).__module__.partition(".")[0] in ("pandas", "polars", "pyarrow") and (
-        hasattr(x, "columns") or hasattr(x, "to_frame")
+        hasattr(type(x), "columns") or hasattr(x, "to_frame")
     )
 
 
@@ -48,7 +48,7 @@ def as_table(x: Any) -> Any:
     kind, x = type(x).__module__.partition(".")[0], as_frame(x)
     try:
         if kind == "polars":
-            return (x.collect() if hasattr(x, "collect") else x).to_arrow()
+            return x.to_arrow()
         return _of_pandas(x) if kind == "pandas" else _of_numbers(x)
     except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, TypeError, ValueError) as error:
         text = " ".join(str(error).split())
@@ -88,9 +88,9 @@ def _held(values: Any) -> Any:
 
 
 def as_frame(x: Any) -> Any:
-    """Return a series of pandas or polars as a frame of one column, and a frame as it is."""
-    if hasattr(x, "columns") or not hasattr(x, "to_frame"):
-        return x
+    """Return a series of pandas or polars as a frame of one column, and a lazy frame's rows."""
+    if hasattr(type(x), "columns") or not hasattr(x, "to_frame"):
+        return x.collect() if hasattr(x, "collect") else x
     return x.to_frame() if x.name not in (None, "") else x.to_frame("x0")
 
 

@@ -180,7 +180,8 @@ class _Proposal:
         self.scale = self.scale.where(self.scale > 0, 1.0)
         covariance = torch.cov(((here - self.mean) / self.scale).T).reshape(2 * missing.shape)
         across, wide = covariance[missing][:, self.seen], covariance[missing][:, missing]
-        self.slope = across @ torch.linalg.pinv(covariance[self.seen][:, self.seen], hermitian=True)
+        seen = covariance[self.seen][:, self.seen]
+        self.slope = across @ torch.linalg.pinv(seen, rtol=_ROUNDING, hermitian=True)
         self.factors = _factor(wide - self.slope @ across.T), _factor(wide)
 
     def draw(self, line: Tensor, draws: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -214,7 +215,10 @@ def _below_gaps(columns: Columns) -> Tensor:
     return line.where(line.new_tensor(edges).isfinite(), math.inf)
 
 
+_ROUNDING = torch.finfo(torch.float64).eps ** 0.5
+
+
 def _factor(covariance: Tensor) -> Tensor:
     """Return the Cholesky factor of a covariance, whose rounding may be of either sign."""
-    rounding = torch.finfo(covariance.dtype).eps ** 0.5
-    return torch.linalg.cholesky(covariance + rounding * torch.eye(len(covariance)).to(covariance))
+    values, vectors = torch.linalg.eigh(covariance)
+    return torch.linalg.cholesky((vectors * values.clamp_min(_ROUNDING)) @ vectors.T)

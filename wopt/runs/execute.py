@@ -56,6 +56,7 @@ def run_config(
         run.listener.phase("reading the data, choosing options")
         if restarted() and run.directory.state.exists():
             return run.resumed()
+        by_first(run.runtime.team, run.directory.check_free)  # planning takes minutes
         return run.begun(_planned(known, config, where, run))
 
 

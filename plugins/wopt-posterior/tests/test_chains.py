@@ -108,7 +108,7 @@ def test_a_reference_sample_of_narrow_modes_loses_none():
 
 
 def test_a_narrower_mode_far_off_the_axes_is_found():
-    """One of N(0, I) and N(m, 0.09 I) in d = 8, |m| = 10: one direction in 10,000 leads to it."""
+    """One of N(0, I) and N(m, 0.09 I) in d = 8, |m| = 10: one direction in 20,000 leads to it."""
     far = torch.randn(8, dtype=torch.float64, generator=chance(5))
     far = 10 * far / far.norm()
 

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.component import Component
+from wopt.clock import Stopwatch
+from wopt.component import Component, Spec
 from wopt.config import RunConfig, validate
-from wopt.interfaces import Budget, Target
+from wopt.interfaces import Budget, Target, new_block
 from wopt.plan import Planning
 from wopt.runs import Prepared, build_problem, like, with_threads
-from wopt.seeds import derive, generator
+from wopt.seeds import derive, generator, seeded
 from wopt_posterior.reference import Reference, density_of, mode_of, reference_of
 
 _CHOICES = ("scheme", "block", "blocks", "stop", "refine")
@@ -33,6 +34,9 @@ _ITERATIONS = 500
 """Iterations of the Gaussian at most, where iterations are given."""
 _ROWS = 1000
 """Points among which modes are told apart."""
+_HELD_OUT, _PASSES_OF_MAP, _TIMED = 4000, 10, (50, 500)
+"""Held-out rows; how often at least they pass through a map and back while it is trained and
+judged; and numbers of rows by which the time of a pass is found."""
 
 _MAP = {"name": "autoregressive", "hidden": [64, 64], "transforms": 3, "whiten": True}
 _AFFINE = {"name": "affine", "symmetric": True}
@@ -74,7 +78,8 @@ def planned(
     The reference sample is made first, by three tenths of the budget. It is where the run's chains
     begin, and it says whether modes are apart: then the map learns by the likelihood of chains
     alone. Else a Gaussian comes first, and draws of the map and chains train it. The map is trained
-    by the clock, in complete schedules of doubling length, until its weights are even.
+    by the clock, in complete schedules of doubling length, until its weights are even. Where its
+    passes alone would take longer than the budget, the Gaussian stands.
 
     Args:
         table: The configuration as given; ``solver.iterations`` in place of a budget makes the same
@@ -99,8 +104,13 @@ def planned(
     key = derive(config.seed, "reference")
     reference = reference_of(target, dim, key, budget.share(_OF_REFERENCE), passes, start)
     separated = _mode_separation(target, reference, config.seed)
-    chosen = _merged(_first(dim), _second(reference, separated, iterations, budget))
+    second = _second(reference, separated, iterations, budget)
     summary = _summary(reference, separated, iterations)
+    own = iterations is None and "block" not in table and "blocks" not in table
+    if own and separated < 1 and not _fits(full.block_specs[-1], dim, budget):
+        second |= {"stop": {"steps": 1}}
+        summary += "; ten passes of its rows through a map take longer than the budget, so none"
+    chosen = _merged(_first(dim), second)
     given = {**_merged(chosen, table), "plan": Planning(budget=budget.seconds, summary=summary)}
     made = like(with_threads(prepared), build_problem(validate(given, where), dataset))
     return dataclasses.replace(made, reference=reference)
@@ -125,10 +135,22 @@ def _mode_separation(target: Target, reference: Reference, seed: int) -> float:
     return float((mode_of(density, x, rng) > 0).double().mean())
 
 
+def _fits(map_: Spec, dim: int, budget: Budget) -> bool:
+    """Return whether what training and judging a map takes at least fits into what is left."""
+    with seeded(0), torch.no_grad():
+        block, spent = new_block(map_, dim).double(), list[float]()
+        for rows in _TIMED:
+            x, watch = torch.randn(rows, dim).double(), Stopwatch()
+            block.inverse(block(x)[0])
+            spent.append(watch.cpu)
+    a_row = max(0.0, spent[1] - spent[0]) / (_TIMED[1] - _TIMED[0])
+    return _PASSES_OF_MAP * (spent[0] + a_row * (_HELD_OUT - _TIMED[0])) <= (budget.left or 0.0)
+
+
 def _first(dim: int) -> dict[str, Any]:
     """Return the options of every posterior: free steps from exactly white particles."""
     rows = min(max(500, 20 * dim), max(4000, 4 * dim))
-    sizes = {"n_train": rows, "n_valid": 4000, "n_test": 2000}
+    sizes = {"n_train": rows, "n_valid": _HELD_OUT, "n_test": 2000}
     return {
         "source": {"name": "gaussian", **sizes, "matched": True},
         "scheme": {"name": "jko", "step_size": 1e12},

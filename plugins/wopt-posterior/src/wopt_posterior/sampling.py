@@ -46,7 +46,7 @@ def sample(
     ``autoregressive`` map after it, trained on its own draws and on chains that begin at the
     reference sample, or on these alone where modes are apart. What is left is corrected: the map's
     draws are drawn again by their weights and move by Hamiltonian trajectories of the density, for
-    as long as the map took. They are reliable if the reference sample agrees with them
+    the time that is left. They are reliable if the reference sample agrees with them
     (:mod:`wopt_posterior.diagnostics.compare`).
 
     Args:
@@ -118,7 +118,7 @@ def sample(
     training, (solution, failed) = Stopwatch(), _solution(prepared, progress)
     flow = Flow(solution.flow.map, solution.flow.base, known)
     made = (density, flow, n, seed, _how(solution) + failed, prepared.reference)
-    found = Posterior.of(*made, *_moves(whole, training, iterations))
+    found = Posterior.of(*made, *_moves(whole, training, solution, iterations))
     return dataclasses.replace(found, cpu_seconds=watch.cpu, solution=solution)
 
 
@@ -148,14 +148,21 @@ def continued(
     solution = advance(further, before.state, listener_of(listener))
     flow = Flow(solution.flow.map, solution.flow.base, posterior.names)
     made = (posterior.density, flow, n, seed, _how(solution), posterior.reference)
-    found = Posterior.of(*made, *_moves(Budget(budget, watch), watch, iterations))
+    found = Posterior.of(*made, *_moves(Budget(budget, watch), watch, solution, iterations))
     seconds = posterior.cpu_seconds + watch.cpu
     return dataclasses.replace(found, cpu_seconds=seconds, solution=solution)
 
 
-def _moves(whole: Budget, training: Stopwatch, iterations: int | None) -> tuple[Budget, int | None]:
-    """Return as much time for trajectories as the map took, or a number where iterations are."""
-    seconds = min(training.cpu, whole.left or 0.0)
+def _moves(
+    whole: Budget, training: Stopwatch, solution: Solution, iterations: int | None
+) -> tuple[Budget, int | None]:
+    """Return the time that is left for trajectories, or a number where iterations are.
+
+    Where the weights are even, draws need no more than the map took.
+    """
+    left, records = whole.left or 0.0, solution.history
+    even = bool(records) and (records[-1].weights or 0.0) >= (solution.prepared.stop.weights or 1.0)
+    seconds = min(training.cpu, left) if even else left
     return Budget(seconds), None if iterations is None else TRAJECTORIES
 
 

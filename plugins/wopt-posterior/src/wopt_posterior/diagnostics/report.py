@@ -213,7 +213,7 @@ class SamplerReport(Typed):
         elbo, elbo_error: E_q[-V - log q], at most log Z, and its standard error.
         eubo, eubo_error: E_p[-V - log q], at least log Z; ``None`` without exact draws of p.
         log_z, log_z_error: log Z by bridge sampling, with its standard error: that of the delta
-            method, and the difference to the value by the reference sample.
+            method, the difference to the value by the reference sample, and ``missing_error``.
         ess: Effective sample size of the raw weights, (sum w)^2 / sum w^2.
         k_hat, k_hat_threshold: Pareto's shape of the weights, and its largest reliable value.
         reliable: Whether there is no warning.

@@ -16,9 +16,6 @@ from wopt.statistics import optimal_slope
 from wopt.targets import moments
 from wopt.train import minimise_by_lbfgs, spread
 
-_MOST = 200
-"""Largest dimension for which a Hessian is computed."""
-
 
 def laplace(target: Target, start: Tensor, iterations: int = 500) -> tuple[Tensor, Tensor] | None:
     """Return a target's mode, shape ``(d,)``, and H^-1, ``(d, d)``; ``None`` unless H > 0.
@@ -37,8 +34,6 @@ def laplace(target: Target, start: Tensor, iterations: int = 500) -> tuple[Tenso
         ([3.0, 0.0], 4.0)
     """
     x = start.detach().clone()[None].requires_grad_()
-    if x.shape[1] > _MOST:
-        return None
     if minimise_by_lbfgs([x], lambda: _value(target, x), iterations).diverged:
         return None
     mode = x.detach()[0]
