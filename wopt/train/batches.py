@@ -184,23 +184,30 @@ class Tolerance:
 
 
 class Plateau:
-    """Remembers the best parameters by held-out loss and says when to stop."""
+    """Remembers the best parameters by held-out loss and says when to stop.
 
-    def __init__(self, patience: float) -> None:
+    The map to begin with may be the best one, but a schedule is stopped by its own losses alone:
+    after another schedule it begins above that map's loss, and gains as its rate falls.
+    """
+
+    def __init__(self, patience: float, block: FlowBlock, loss: float) -> None:
         self.patience = patience
-        self.least = math.inf
-        self.waited = 0
-        self.found = 0.0
-        self.best: dict[str, Tensor] | None = None
+        self.best, self.least = _copied(block), loss
+        self.lowest, self.waited, self.found = math.inf, 0, 0.0
 
     def over(self, block: FlowBlock, loss: float, at: float) -> bool:
         """Record a held-out loss at a fraction of the schedule; return whether to stop."""
         if loss < self.least:
-            self.least, self.waited, self.found = loss, 0, at
-            self.best = {k: v.detach().clone() for k, v in block.state_dict().items()}
+            self.best, self.least = _copied(block), loss
+        if loss < self.lowest:
+            self.lowest, self.waited, self.found = loss, 0, at
         else:
             self.waited += 1
         return (self.waited if self.patience >= 1 else at - self.found) >= self.patience
+
+
+def _copied(block: FlowBlock) -> dict[str, Tensor]:
+    return {k: v.detach().clone() for k, v in block.state_dict().items()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -221,9 +228,9 @@ class BatchTraining:
         block = given.block
         average = Average(block, solver.ema) if solver.ema else None
         candidate = average.block if average else block
-        plateau = Plateau(solver.patience) if solver.patience and given.held_out else None
-        if plateau:  # the map to begin with is a candidate
-            plateau.over(candidate, self._held_out(candidate), 0.0)
+        plateau = None
+        if solver.patience and given.held_out:
+            plateau = Plateau(solver.patience, candidate, self._held_out(candidate))
         at = next(block.parameters()).device
         descend, batches = self._descent(), _batches(given.n, solver.batch_size, at)
         readings, due = Readings(given.listener), _Checks(solver.check_every)
@@ -246,7 +253,7 @@ class BatchTraining:
             assert readings.bad is not None
             return SolveReport(*readings.bad, diverged=True)
         readings.tell(clock)
-        if plateau and plateau.best is not None:
+        if plateau:
             block.load_state_dict(plateau.best)
         elif average:
             block.load_state_dict(candidate.state_dict())

@@ -105,7 +105,7 @@ class Adam(Solver):
     patience: Annotated[
         Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)] | None,
         Field(
-            description="evaluations without a new smallest loss before training of the step "
+            description="evaluations without a new smallest loss of this schedule before it "
             "ends, or, below 1, the fraction of the schedule; the best map is kept, the initial "
             "one if none was better"
         ),

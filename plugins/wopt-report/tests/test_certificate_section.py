@@ -109,7 +109,7 @@ def test_what_to_do_next(tmp_path):
     )
     first, second = advice(run)  # a gain and a difference; never more than two
     assert "at least 0.02 nats" in first
-    assert "Samples can be told" in second
+    assert "samples more like the data" in second
     failed = dataclasses.replace(run, result=dataclasses.replace(run.result, status="failed"))
     assert "rejected for good" in advice(failed)[0]
     stopped = dataclasses.replace(run, result=dataclasses.replace(run.result, status="stopped"))

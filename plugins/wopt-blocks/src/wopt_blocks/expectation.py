@@ -57,9 +57,10 @@ def chosen_mixture(x: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
 
     A component of n_k points with covariance C_k has (n_k C_k + a S) / (n_k + a), with S the
     covariance of all points: a points are added to it that are as spread out as all.
-    Cross-validation chooses the number of components, then a. The result is a mixture of the
-    mixtures that are fitted to the points outside of each fold, with the likeliest weights: EM ends
-    at another maximum for other points, and the mean of several is nearer to the law than one.
+    Cross-validation chooses the number of components and a, in turn until both stay. The result is
+    a mixture of the mixtures that are fitted to the points outside of each fold, with the likeliest
+    weights: EM ends at another maximum for other points, and the mean of several is nearer to the
+    law than one.
 
     The last three Gaussians are round, 10, 100 and 1,000 times as wide as the points, with weights
     as the squares of these widths fall, 1/(n + 1) in all: the tails of Student's law with two
@@ -85,24 +86,23 @@ def chosen_mixture(x: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
     x = x[: max(2000, _VALUES // x.shape[1] ** 2)]
     few = x[: FOLDS * _JUDGES]
     enough = math.ceil(FOLDS * min(1.0, _JUDGES / len(few))) if len(few) > FOLDS else 0
+    counts, spread = tuple(_counts(min(most, max(1, len(few) // 2)))), float(x.shape[1])
 
-    def value(count: int, strength: float) -> float:
+    @functools.cache
+    def value(k: int, power: int) -> float:
+        if not 0 <= k < len(counts):
+            return -math.inf
         found = []
         for fold in range(enough):
             rest, judges = _cut(few, fold)
-            weights, means, factors = _defended(_shrunk(rest, count, strength), rest)
+            fit = _shrunk(rest, counts[k], spread * _FACTOR**power)
+            weights, means, factors = _defended(fit, rest)
             found.append((weights.log() + _log_normal(judges, means, factors)).logsumexp(1))
         return float(torch.cat(found).mean()) if found else 0.0
 
-    strength, tried = float(x.shape[1]), list[tuple[float, int]]()
-    for count in _counts(min(most, max(1, len(few) // 2))):
-        tried.append((value(count, strength), count))
-        if max(tried) not in tried[-2:]:
-            break
-    count = max(tried)[1]
-    strength = _climbed(functools.partial(value, count), strength)
+    k, power = _climbed(value)
     parts = [_cut(x, fold)[0] for fold in range(FOLDS)] if enough else [x]
-    fits = [_shrunk(part, count, strength) for part in parts]
+    fits = [_shrunk(part, counts[k], spread * _FACTOR**power) for part in parts]
     return _defended(_joined(fits, x), x)
 
 
@@ -129,13 +129,18 @@ def _counts(most: int) -> Iterator[int]:
         count = count * 3 // 2 if count & (count - 1) == 0 else count * 4 // 3
 
 
-def _climbed(value: Callable[[float], float], at: float) -> float:
-    """Return the place of the largest value on the geometric grid about a first place."""
-    best = value(at)
-    for factor in (_FACTOR, 1 / _FACTOR):
-        while (found := value(at * factor)) > best + _ENOUGH:
-            best, at = found, at * factor
-    return at
+def _climbed(value: Callable[[int, int], float]) -> tuple[int, int]:
+    """Return where a value on a grid is largest, by both coordinates in turn from the origin."""
+    best, before = (0, 0), None
+    while best != before:
+        before = best
+        for along, step in ((0, 1), (0, -1), (1, 1), (1, -1)):
+            tried = best
+            while abs(tried[along] - best[along]) < 2:  # one dip is passed
+                tried = (tried[0] + step, tried[1]) if along == 0 else (tried[0], tried[1] + step)
+                if value(*tried) > value(*best) + _ENOUGH:
+                    best = tried
+    return best
 
 
 def _shrunk(x: Tensor, count: int, strength: float) -> tuple[Tensor, Tensor, Tensor]:

@@ -52,7 +52,7 @@ class FittedMixture(FlowBlock):
     dim: int
     components: Annotated[
         int, Field(ge=1, description="largest number of Gaussians, in all five")
-    ] = 80
+    ] = 160
 
     def __post_init__(self) -> None:
         super().__init__()
