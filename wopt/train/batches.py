@@ -192,7 +192,7 @@ class Plateau:
 
     def __init__(self, patience: float, block: FlowBlock, loss: float) -> None:
         self.patience = patience
-        self.best, self.least = _copied(block), loss
+        self.best, self.least = _copied(block), math.inf if math.isnan(loss) else loss
         self.lowest, self.waited, self.found = math.inf, 0, 0.0
 
     def over(self, block: FlowBlock, loss: float, at: float) -> bool:
