@@ -19,7 +19,10 @@ NAMES = [
     "arcs",
     "corrections",
     "cells",
+    "maps",
     "sbibm",
+    "gym",
+    "nuts",
     "likelihood",
 ]
 NOT_SHOWN = {

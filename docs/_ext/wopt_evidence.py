@@ -77,7 +77,10 @@ EVIDENCE = (
         for file in (f"several/{name}.jsonl",)
     ),
     Evidence("cells", "cells.jsonl", ("cells.py",), cells),
+    Evidence("maps", "optimal_maps.jsonl", ("optimal_maps.py",)),
     Evidence("sbibm", "sbibm_tasks.jsonl", ("sbibm_tasks.py",)),
+    Evidence("gym", "gym_posteriors.jsonl", ("gym_posteriors.py",)),
+    Evidence("nuts", "nuts.jsonl", ("nuts.py",)),
     Evidence("likelihood", "likelihood/results.json", (), likelihood, of_likelihood),
 )
 

@@ -1,0 +1,123 @@
+"""NUTS in the user's coordinates and in the base of ``wopt.sample``'s flow, on the known laws.
+
+    python benchmarks/nuts.py [--budget 20] [--limit 60] [--out FILE] [LAW ...]
+    python benchmarks/nuts.py --table [--out FILE]
+
+Both chains are nutpie's (two, 200 iterations of warm-up and 500 draws each, or what is done after
+``--limit`` seconds) with the same density in torch. *ESS* is the smallest bulk effective sample
+size of a coordinate (arviz), *ESS/s* that by CPU second of sampling; training, ``--budget``
+seconds, is not in it. *off* is the largest error of a mean or deviation, in deviations of the law:
+it shows a mode that chains never saw. Laws: posterior_laws.py.
+"""
+
+import argparse
+import contextlib
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from posterior_laws import LAWS
+
+import wopt
+from wopt.clock import Stopwatch
+
+DRAWS, WARM_UP, CHAINS = 500, 200, 2
+
+
+def model_of(log_prob, points, dim):
+    """Return nutpie's model of a log-density of one row, whose draws are carried by ``points``."""
+    from nutpie.compiled_pyfunc import from_pyfunc
+
+    def value_and_gradient(z, **_):
+        z = torch.from_numpy(np.array(z))[None].requires_grad_()
+        value = log_prob(z).sum()
+        return float(value.detach()), torch.autograd.grad(value, z)[0][0].numpy()
+
+    def expanded(z, **_):
+        return {"x": points(torch.from_numpy(np.array(z))[None])[0].detach().numpy()}
+
+    shape = [np.dtype("float64")], [(dim,)], ["x"]
+    return from_pyfunc(dim, lambda **_: value_and_gradient, lambda *_, **__: expanded, *shape)
+
+
+def sampled(model, limit, seed):
+    """Return the draws ``(chains, n, d)``, divergences, and CPU seconds."""
+    import nutpie
+
+    watch = Stopwatch()
+    sampler = nutpie.sample(
+        model, draws=DRAWS, tune=WARM_UP, chains=CHAINS, cores=1, seed=seed, blocking=False,
+        progress_bar=False,
+    )  # fmt: skip
+    while watch.cpu < limit:
+        with contextlib.suppress(TimeoutError):
+            return sampler.wait(timeout=0.2), watch.cpu
+    return sampler.abort(), watch.cpu
+
+
+def line(name, space, trace, cpu, law):
+    import arviz
+
+    found = {"law": name, "d": law.dim, "space": space, "cpu": round(cpu, 1)}
+    x = np.asarray(trace.posterior["x"]) if "posterior" in trace.groups() else np.zeros((0, 0, 0))
+    x = x[:, np.isfinite(x).all((0, 2))] if x.size else x
+    if x.shape[1] < 10:
+        return found | {"draws": int(x.shape[0] * x.shape[1])}
+    data = arviz.convert_to_dataset({"x": x})
+    ess = float(arviz.ess(data)["x"].min())
+    y, (mean, sd) = law.of(torch.from_numpy(x.reshape(-1, law.dim))), law.truth()
+    off = torch.maximum((y.mean(0) - mean).abs() / sd, (y.std(0) / sd - 1).abs())
+    diverged = int(np.asarray(trace.sample_stats["diverging"]).sum())
+    return found | {
+        "draws": int(x.shape[0] * x.shape[1]), "divergences": diverged,
+        "ess": round(ess, 1), "off": round(float(off.max()), 3),
+    }  # fmt: skip
+
+
+def measure(name, budget, limit, seed):
+    """Yield a line for each of the two spaces."""
+    law = LAWS[name]()
+    plain = model_of(law.log_prob, lambda x: x, law.dim)
+    yield line(name, "user", *sampled(plain, limit, seed), law)
+    found = wopt.sample(law.log_prob, law.dim, budget=budget, seed=seed)
+    base = model_of(lambda z: found.pull_back(z)[1], lambda z: found.pull_back(z)[0], law.dim)
+    yield line(name, "flow", *sampled(base, limit, seed), law) | {"reliable": found.reliable}
+
+
+def table(lines):
+    print("| law | NUTS in | draws | divergences | ESS | ESS/s | off | draws of wopt |")
+    print("|---|---|---|---|---|---|---|---|")
+    for one in lines:
+        own = {True: "reliable", False: "not reliable", None: ""}[one.get("reliable")]
+        cells = [one["law"], one["space"], f"{one['draws']:,}"]
+        if "ess" in one:
+            rate = one["ess"] / one["cpu"]
+            cells += [one["divergences"], f"{one['ess']:.0f}", f"{rate:.2g}", f"{one['off']:.2g}"]
+        else:
+            cells += ["-"] * 4
+        print("| " + " | ".join(map(str, [*cells, own])) + " |")
+
+
+def main():
+    torch.set_num_threads(1)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("laws", nargs="*", default=list(LAWS), metavar="LAW")
+    parser.add_argument("--budget", type=float, default=20.0, help="CPU seconds of wopt.sample")
+    parser.add_argument("--limit", type=float, default=60.0, help="CPU seconds of each NUTS")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".jsonl"))
+    parser.add_argument("--table", action="store_true", help="print what is there")
+    given = parser.parse_args()
+    if given.table:
+        table([json.loads(text) for text in given.out.read_text().splitlines()])
+        return
+    for name in given.laws:
+        for one in measure(name, given.budget, given.limit, given.seed):
+            print(json.dumps(one), flush=True)
+            with given.out.open("a") as file:
+                file.write(json.dumps(one) + "\n")
+
+
+if __name__ == "__main__":
+    main()
