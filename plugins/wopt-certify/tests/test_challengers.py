@@ -8,7 +8,7 @@ import torch
 from by_hand import normal
 
 from wopt.testing import NormalTarget
-from wopt_certify.challenge.kinds import Curve, FreeSteps, Mixtures, Shells, block_for
+from wopt_certify.challenge.kinds import FreeSteps, Mixtures, NormalScores, Shells, block_for
 from wopt_certify.challenge.tree import Tree, TurnedTrees
 from wopt_measures.laws.bent import FunnelLaw
 from wopt_measures.laws.known import known_laws
@@ -75,13 +75,13 @@ def test_a_skewed_or_bounded_column_has_nearly_the_laws_likelihood(name):
     """E log p is minus the entropy."""
     draw, entropy = LAWS[name]
     fit, hold, fresh = (draw(n, seed)[:, 0] for n, seed in ((4000, 1), (1000, 2), (20_000, 3)))
-    gap = -entropy - float(Curve.best(fit, hold)(fresh).clamp(min=-30).mean())
+    gap = -entropy - float(NormalScores.best(fit, hold)(fresh).clamp(min=-30).mean())
     assert -0.03 < gap < 0.12  # standard error 0.01
 
 
 def test_a_gaussian_column_costs_nothing():
     x = normal(6000, 1)[:, 0]
-    curve = Curve.best(x[:1500], x[1500:2000])
+    curve = NormalScores.best(x[:1500], x[1500:2000])
     entropy = math.log(2 * math.pi * math.e) / 2
     assert abs(float(curve(x[2000:]).mean()) + entropy) < 0.03
 
