@@ -44,8 +44,8 @@ def fitted_mixture(x: Tensor, components: int) -> tuple[Tensor, Tensor, Tensor]:
     return _fitted(x, _far_apart(x, components), _rounded)
 
 
-_VALUES, _ENOUGH = 300_000, 1e-3
-"""Rows times squared columns to which :func:`chosen_mixture` fits, and the gain in nats of an
+_VALUES, _ENOUGH = 100_000, 1e-3
+"""Rows times columns to which :func:`chosen_mixture` fits, and the gain in nats of an
 iteration after which its EM ends."""
 
 FOLDS, _JUDGES, _FACTOR = 5, 400, 4.0
@@ -83,7 +83,7 @@ def chosen_mixture(x: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
         >>> round(float(weights[means[:, 0] > 4.5].sum()), 3)
         0.5
     """
-    x = x[: max(2000, _VALUES // x.shape[1] ** 2)]
+    x = x[: max(2000, _VALUES // x.shape[1])]
     few = x[: FOLDS * _JUDGES]
     enough = math.ceil(FOLDS * min(1.0, _JUDGES / len(few))) if len(few) > FOLDS else 0
     counts, spread = tuple(_counts(min(most, max(1, len(few) // 2)))), float(x.shape[1])
