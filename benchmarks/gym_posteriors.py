@@ -10,15 +10,15 @@ of a mean in posterior deviations, *sd off* the largest relative error of a devi
 of the ground truth itself are up to 0.01 deviations. See docs/posteriors.md.
 """
 
-import argparse
 import importlib.util
-import json
+import itertools
 import math
 import runpy
 from pathlib import Path
 
 import numpy as np
 import torch
+from lines import parser_of, read, store
 
 import wopt
 from wopt.clock import Stopwatch
@@ -189,22 +189,16 @@ def table(lines):
 
 def main():
     torch.set_num_threads(1)
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = parser_of(__file__, __doc__)
     parser.add_argument("targets", nargs="*", default=list(TARGETS), metavar="TARGET")
     parser.add_argument("--budget", type=float, default=60.0, help="CPU seconds of wopt.sample")
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".jsonl"))
-    parser.add_argument("--table", action="store_true", help="print what is there")
     given = parser.parse_args()
     if given.table:
-        table([json.loads(text) for text in given.out.read_text().splitlines()])
+        table(read(given.out))
         return
-    for seed in given.seeds:
-        for name in given.targets:
-            line = json.dumps(measure(name, given.budget, seed))
-            print(line, flush=True)
-            with given.out.open("a") as file:
-                file.write(line + "\n")
+    jobs = itertools.product(given.seeds, given.targets)
+    store(given.out, (measure(name, given.budget, seed) for seed, name in jobs))
 
 
 if __name__ == "__main__":

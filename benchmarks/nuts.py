@@ -10,13 +10,11 @@ seconds, is not in it. *off* is the largest error of a mean or deviation, in dev
 it shows a mode that chains never saw. Laws: posterior_laws.py.
 """
 
-import argparse
 import contextlib
-import json
-from pathlib import Path
 
 import numpy as np
 import torch
+from lines import parser_of, read, store
 from posterior_laws import LAWS
 
 import wopt
@@ -101,22 +99,17 @@ def table(lines):
 
 def main():
     torch.set_num_threads(1)
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = parser_of(__file__, __doc__)
     parser.add_argument("laws", nargs="*", default=list(LAWS), metavar="LAW")
     parser.add_argument("--budget", type=float, default=20.0, help="CPU seconds of wopt.sample")
     parser.add_argument("--limit", type=float, default=60.0, help="CPU seconds of each NUTS")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".jsonl"))
-    parser.add_argument("--table", action="store_true", help="print what is there")
     given = parser.parse_args()
     if given.table:
-        table([json.loads(text) for text in given.out.read_text().splitlines()])
+        table(read(given.out))
         return
     for name in given.laws:
-        for one in measure(name, given.budget, given.limit, given.seed):
-            print(json.dumps(one), flush=True)
-            with given.out.open("a") as file:
-                file.write(json.dumps(one) + "\n")
+        store(given.out, measure(name, given.budget, given.limit, given.seed))
 
 
 if __name__ == "__main__":

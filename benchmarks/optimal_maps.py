@@ -13,14 +13,14 @@ potentials are files of ``../shared/data/w2benchmark`` (MIT licence, commit 647a
 iamalexkorotin/Wasserstein2Benchmark).
 """
 
-import argparse
-import json
+import itertools
 import os
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
+from lines import parser_of, read, store
 from torch.nn.functional import celu
 
 import wopt
@@ -145,23 +145,16 @@ def table(lines):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = parser_of(__file__, __doc__)
     parser.add_argument("dims", nargs="*", type=int, default=DIMS, metavar="DIM")
     parser.add_argument("--budget", type=float, default=60.0, help="CPU seconds of training")
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".jsonl"))
-    parser.add_argument("--table", action="store_true", help="print what is there")
     given = parser.parse_args()
-    text = given.out.read_text() if given.out.exists() else ""
     if given.table:
-        table([json.loads(line) for line in text.splitlines()])
+        table(read(given.out))
         return
-    for seed in given.seeds:
-        for dim in given.dims:
-            line = json.dumps(measure(dim, given.budget, seed))
-            print(line, flush=True)
-            with given.out.open("a") as file:
-                file.write(line + "\n")
+    jobs = itertools.product(given.seeds, given.dims)
+    store(given.out, (measure(dim, given.budget, seed) for seed, dim in jobs))
 
 
 if __name__ == "__main__":

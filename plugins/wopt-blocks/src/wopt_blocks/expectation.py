@@ -134,12 +134,12 @@ def _climbed(value: Callable[[int, int], float]) -> tuple[int, int]:
     best, before = (0, 0), None
     while best != before:
         before = best
-        for along, step in ((0, 1), (0, -1), (1, 1), (1, -1)):
-            tried = best
-            while abs(tried[along] - best[along]) < 2:  # one dip is passed
-                tried = (tried[0] + step, tried[1]) if along == 0 else (tried[0], tried[1] + step)
-                if value(*tried) > value(*best) + _ENOUGH:
-                    best = tried
+        for step in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+            at, dips = best, 0
+            while dips < 2:  # one dip is passed
+                at = at[0] + step[0], at[1] + step[1]
+                better = value(*at) > value(*best) + _ENOUGH
+                best, dips = (at, 0) if better else (best, dips + 1)
     return best
 
 
