@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from torch import Tensor
 from wopt.errors import DamagedError
 from wopt.files import replacing
 from wopt.memory import physical
-from wopt.reading import opened, printable
+from wopt.reading import check_regular, printable
 
 _SHARE = 2
 """The largest size of a file is the machine's memory divided by this."""
@@ -93,11 +92,9 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, st
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return a safetensors file's tensors, of any shape, and metadata."""
     try:
-        with opened(path, physical() // _SHARE) as handle:
-            # Read by its descriptor, so that it is the checked file.
-            name = f"/dev/fd/{handle}"
-            with safetensors.safe_open(name if os.path.exists(name) else path, "pt") as file:
-                return {k: file.get_tensor(k) for k in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+        check_regular(path, physical() // _SHARE)
+        with safetensors.safe_open(path, "pt") as file:
+            return {k: file.get_tensor(k) for k in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
     except FileNotFoundError:
         raise DamagedError(
             f"{path}: is missing, so the run is damaged; `wopt doctor {path.parent}` says what can "

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from wopt.data.kinds import column_of as column_of
     from wopt.data.load import chosen_rows as chosen_rows
     from wopt.data.load import from_table as from_table
-    from wopt.data.recode import Recode as Recode
+    from wopt.data.quantile_transform import QuantileTransform as QuantileTransform
+    from wopt.data.table_transform import KNOTS as KNOTS
     from wopt.data.tables import READABLE as READABLE
     from wopt.data.tables import column_names as column_names
     from wopt.data.tables import coordinates as coordinates

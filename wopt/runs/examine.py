@@ -12,7 +12,7 @@ from wopt.errors import ConfigError, WoptError
 from wopt.flow import Flow
 from wopt.flow.conversions import in_own_units
 from wopt.interfaces.measurement import document_of
-from wopt.reading import opened, printable
+from wopt.reading import check_regular, printable
 from wopt.report.read import read_figures, read_snapshot
 from wopt.runs.loading import Fingerprint, check_data
 from wopt.seeds import derive
@@ -138,12 +138,7 @@ def _documents(run: RunDirectory, steps: int | None, found: _Findings) -> None:
         found.read(path, lambda: read_snapshot(path))  # noqa: B023
     for path in (run.samples, run.report, run.log):
         if path.exists():
-            found.read(path, lambda: _regular(path))  # noqa: B023
-
-
-def _regular(path: Path) -> None:
-    with opened(path):
-        pass
+            found.read(path, lambda: check_regular(path))  # noqa: B023
 
 
 def _advice(

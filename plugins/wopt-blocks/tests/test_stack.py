@@ -9,9 +9,9 @@ from scipy import stats
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
 import wopt
-from wopt.data import Recode
 from wopt.data.table_transform import fit_transform
 from wopt_blocks.labels import labelled, read_labels
+from wopt_blocks.recode import Recode
 from wopt_blocks.stack import Stack
 
 WEIGHTS = torch.tensor([0.5, 0.3, 0.2]).double()

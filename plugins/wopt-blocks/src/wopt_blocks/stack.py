@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from wopt import Capability, FlowBlock
 from wopt.bijection import given
 from wopt.component import fields, named
-from wopt.data import AffineTransform, Recode
+from wopt.data import AffineTransform
 from wopt.interfaces import new_block
 from wopt.statistics import mixing_weights
 from wopt_blocks.labels import choose, labelled, read_labels
+from wopt_blocks.recode import Recode
 
 
 @fields

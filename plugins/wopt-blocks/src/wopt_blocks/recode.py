@@ -7,12 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wopt.bijection import Bijection
-from wopt.data.column import Column
-from wopt.data.columns import Columns
-from wopt.data.quantile_transform import QuantileTransform
-from wopt.data.table_transform import KNOTS
-from wopt.data.transform import AffineTransform
+from wopt import Bijection
+from wopt.data import KNOTS, AffineTransform, QuantileTransform
 
 
 class Recode(Bijection):
@@ -61,36 +57,35 @@ class Recode(Bijection):
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return B(A^-1(x)), shape ``(n, d)``, and its log-det, ``(n,)``, of the dtype of x."""
-        return self._through(x, *self._sides())
+        return self._through(x, 0, 1)
 
     def inverse(self, y: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return A(B^-1(y)), shape ``(n, d)``, and its log-det, ``(n,)``, of the dtype of y."""
-        return self._through(y, *reversed(self._sides()))
+        return self._through(y, 1, 0)
 
-    def _through(self, x: Tensor, a: AffineTransform, b: AffineTransform) -> tuple[Tensor, Tensor]:
-        line, before = a.inverse(x.double())
-        y, after = b(line)
-        return y.to(x), (before + after).to(x)
+    def _through(self, x: Tensor, a: int, b: int) -> tuple[Tensor, Tensor]:
+        """Return rows in the coordinates of the side b, given those of the side a, and log-det."""
+        line, before = self._affine(a).inverse(x.double())
+        line, unbent = self._bent(line, a, back=True)
+        line, bent = self._bent(line, b)
+        y, after = self._affine(b)(line)
+        return y.to(x), (unbent + before + (after + bent)).to(x)
 
-    def _sides(self) -> list[AffineTransform]:
-        """Return A and B as functions of columns on the line."""
-        sides = []
-        for shift, matrix, inverse, curves in zip(*self.buffers(), strict=True):
-            sides.append(AffineTransform(shift, matrix, inverse))
-            if bool(curves.any()):
-                of = [(f"x{j}", _curve(knots)) for j, knots in enumerate(curves)]
-                sides[-1].columns = Columns(tuple(Column(name, curve=c) for name, c in of))
-        return sides
+    def _affine(self, side: int) -> AffineTransform:
+        return AffineTransform(self.shifts[side], self.matrices[side], self.inverses[side])
+
+    def _bent(self, x: Tensor, side: int, *, back: bool = False) -> tuple[Tensor, Tensor]:
+        """Return columns through the curves of a side, or back, and the sum of the log-slopes."""
+        y, total = x.clone(), torch.zeros_like(x[:, 0])
+        for j, knots in enumerate(self.curves[side]):
+            there = knots[2] > 0  # slopes are zero where there is no knot
+            if there.any():
+                curve = QuantileTransform(*(tuple(part[there].tolist()) for part in knots))
+                y[:, j], log_slope = (curve.inverse if back else curve)(y[:, j].contiguous())
+                total = total + log_slope
+        return y, total
 
     def _apply(self, fn: Any, recurse: bool = True) -> Recode:
         # Moved to a device, but not rounded: a column may lie far from zero.
         device = fn(torch.empty(0)).device
         return super()._apply(lambda t: t.to(device), recurse)  # type: ignore[no-untyped-call]
-
-
-def _curve(knots: Tensor) -> QuantileTransform | None:
-    """Return the curve of knots, shape ``(3, k)``, whose slopes are zero where there is none."""
-    there = knots[2] > 0
-    if not there.any():
-        return None
-    return QuantileTransform(*(tuple(part[there].tolist()) for part in knots))
