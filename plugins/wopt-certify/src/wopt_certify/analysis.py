@@ -170,7 +170,6 @@ class Analysis:
             fisher=[m.step.gradient.high**2 if m.examined else None for m in measures],
             base=self.base,
             smoothness=smoothness,
-            measured=("fisher", "second_moments"),
             not_optimal=[s.not_optimal for s in steps],
             seen={m.step.step for m in measures if m.by_fields},
         )

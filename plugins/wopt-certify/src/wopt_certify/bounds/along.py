@@ -7,13 +7,12 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Collection, Sequence
-from typing import get_args
 
 import numpy as np
 
 from wopt.errors import UserError
 from wopt.typed import Typed
-from wopt_certify.bounds.inequalities import Array, start_distance, steps_of, transport_entropy, tv
+from wopt_certify.bounds.inequalities import Array, steps_of, transport_entropy, tv
 from wopt_certify.bounds.rules import RULES, Base, Entry, Inputs, Label, Rule, least
 
 PerStep = Sequence[float | None] | Array
@@ -61,13 +60,11 @@ def chain(
     moved: PerStep | None = None,
     w0: float | None = None,
     kl0: float | None = None,
-    second_moments: PerStep | float | None = None,
+    second_moments: PerStep | None = None,
     target_second_moment: float | None = None,
     fisher: PerStep | None = None,
-    pl: float | None = None,
     base: Base = "previous",
     smoothness: float | None = None,
-    measured: Collection[str] = (),
     not_optimal: Sequence[str] = (),
     seen: Collection[int] = (),
 ) -> list[StepBounds]:
@@ -83,16 +80,12 @@ def chain(
             base "forward" that of the whole step.
         w0: W_2(p_0, q), or a bound of it.
         kl0: KL(p_0|q), or a bound of it.
-        second_moments: E|X|^2 under p_0, ..., p_N, or under p_0 alone.
-        target_second_moment: E|Z|^2 under q. With the start's moment it bounds W_2(p_0, q) where
-            ``w0`` is not given.
-        fisher: I(p_n|q), the squared norm of the Wasserstein gradient after step n.
-        pl: A log-Sobolev (Polyak-Lojasiewicz) constant better than lambda.
+        second_moments: E|X|^2 under p_0, ..., p_N, by samples.
+        target_second_moment: E|Z|^2 under q.
+        fisher: I(p_n|q), the squared norm of the Wasserstein gradient after step n, by samples.
         base: The starting point of the proximal step: "previous", the law before it (jko);
             "forward", that law moved by an explicit step of f; "other", anything else (bdf2,
             crank_nicolson, accelerated), so that the steps do not chain; "none" without one.
-        measured: Names of arguments that are estimates from samples, such as "errors"; a bound
-            that uses one is labelled "estimate".
         not_optimal: Why the map of each step is not the optimal one, as the bounds along the run
             assume; empty where it is, or where it need not be.
         seen: Steps (1, 2, ...) whose errors are lower bounds, by test fields: bounds that use them
@@ -102,8 +95,7 @@ def chain(
         One record per step.
 
     Raises:
-        UserError: The arguments' shapes disagree, a number is negative, or ``base`` or a name in
-            ``measured`` is unknown.
+        UserError: The arguments' shapes disagree, or a number is negative.
 
     Source: docs/theory 1.5 to 1.7, 1.10 and 4.3.
 
@@ -114,13 +106,10 @@ def chain(
         >>> round(last.best_gap.value, 3), str(last.best_gap.label), last.gap["theorem_p"].reason
         (0.405, 'bound given eps', 'kl0 is not known')
     """
-    _check(base, measured)
     h, eps = steps_of(step_sizes, np.asarray(errors, dtype=float))
     if h.ndim != 1:
         raise UserError(f"chain follows one run: one step size a step, got shape {h.shape}")
     n = len(h)
-    if isinstance(second_moments, int | float):
-        second_moments = [second_moments, *[None] * n]
     run = Inputs(
         h=h,
         errors=eps,
@@ -131,45 +120,24 @@ def chain(
         kl0=_known("kl0", kl0),
         target_second_moment=_known("target_second_moment", target_second_moment),
         lam=lam,
-        pl=lam if pl is None else pl,
         smoothness=_known("smoothness", smoothness),
         base=base,
     )
-    return _records(*_with_distance(run, set(measured)), not_optimal, frozenset(seen))
+    return _records(run, not_optimal, frozenset(seen))
 
 
-def _check(base: str, measured: Collection[str]) -> None:
-    if base not in get_args(Base):
-        raise UserError(f"base is one of {', '.join(get_args(Base))}, got {base!r}")
-    known = {key for rule in RULES for key in rule.uses}
-    if unknown := sorted(set(measured) - known):
-        raise UserError(f"measured names {unknown}; known: {', '.join(sorted(known))}")
-
-
-def _with_distance(run: Inputs, estimates: set[str]) -> tuple[Inputs, set[str]]:
-    """Return inputs whose w0, where it is not known, is bounded by the second moments."""
-    if not np.isnan(run.w0) or np.isnan(run.second_moments[0] + run.target_second_moment):
-        return run, estimates
-    if estimates & {"second_moments", "target_second_moment"}:
-        estimates = estimates | {"w0"}
-    w0 = start_distance(run.second_moments[0], float(run.target_second_moment))
-    return dataclasses.replace(run, w0=np.asarray(w0)), estimates
-
-
-def _records(
-    run: Inputs, estimates: set[str], not_optimal: Sequence[str], seen: frozenset[int]
-) -> list[StepBounds]:
+def _records(run: Inputs, not_optimal: Sequence[str], seen: frozenset[int]) -> list[StepBounds]:
     """Return every rule's entry, by step."""
     tables: dict[str, dict[str, list[Entry]]] = {"w2": {}, "gap": {}}
     for rule, of in itertools.product(RULES, tables):
         formula = getattr(rule, of)
         if formula is not None:
-            entries = _entries(rule, formula, run, functools.partial(_label, estimates, seen))
+            entries = _entries(rule, formula, run, functools.partial(_label, seen))
             tables[of][rule.name] = _withdrawn(entries, not_optimal) if rule.along else entries
     records = []
     for n in range(len(run.h)):
         row = {of: {k: column[n] for k, column in table.items()} for of, table in tables.items()}
-        records.append(with_transport_entropy(StepBounds(**row), float(run.pl)))
+        records.append(with_transport_entropy(StepBounds(**row), run.lam))
     return records
 
 
@@ -216,13 +184,15 @@ def _entries(
     return entries
 
 
-def _label(
-    estimates: set[str], seen: frozenset[int], rule: Rule, run: Inputs, used: range
-) -> Label:
+_SAMPLED = {"fisher", "second_moments"}
+"""Inputs that are estimates from samples."""
+
+
+def _label(seen: frozenset[int], rule: Rule, run: Inputs, used: range) -> Label:
     """Return how a bound is known that uses these steps, counted from 0."""
     if {"errors", "fisher"} & set(rule.uses) and any(k + 1 in seen for k in used):
         return Label.GIVEN_SEEN
-    if estimates & set(rule.uses):
+    if _SAMPLED & set(rule.uses):
         return Label.ESTIMATE
     given = "errors" in rule.uses and np.any(run.errors[list(used)] > 0)
     return Label.GIVEN_EPS if given else Label.EXACT

@@ -139,7 +139,6 @@ class Inputs:
     kl0: Array
     target_second_moment: Array
     lam: float
-    pl: float
     smoothness: Array
     base: Base
 
@@ -213,7 +212,7 @@ def _proximal(run: Inputs) -> str:
 
 
 def _last(r: Inputs) -> Bound[Array]:
-    return a_posteriori(r.moved, r.h, r.errors, r.pl)
+    return a_posteriori(r.moved, r.h, r.errors, r.lam)
 
 
 def _both(r: Inputs) -> Bound[Array]:
@@ -236,11 +235,11 @@ RULES = (
     ),
     Rule(
         "theorem_p", "Theorem P", f"lambda, {_ALONG}, KL at the start", ("cheng2024", "zhu2025"),
-        ("kl0", "errors"), lambda r: theorem_p(r.kl0, r.h, r.errors, r.lam, r.pl), None, _chains,
+        ("kl0", "errors"), lambda r: theorem_p(r.kl0, r.h, r.errors, r.lam), None, _chains,
     ),
     Rule(
         "a_priori", "a priori (S', P)", _FROM_W2, ("cheng2024",), _START,
-        lambda r: a_priori(r.w0, r.h, r.errors, r.lam, r.pl), None, _chains,
+        lambda r: a_priori(r.w0, r.h, r.errors, r.lam), None, _chains,
     ),
     Rule(
         "theorem_q", "Theorem Q", "lambda, the true eps of the last step",
@@ -249,7 +248,7 @@ RULES = (
     ),
     Rule(
         "log_sobolev", "log-Sobolev", "lambda, the gradient's true norm", ("bakry1985",),
-        ("fisher",), lambda r: log_sobolev(r.fisher, r.pl), local=True,
+        ("fisher",), lambda r: log_sobolev(r.fisher, r.lam), local=True,
     ),
     Rule(
         "convex", "lambda = 0", f"convexity, {_ALONG}, W2 at the start", ("cheng2024",), _START,
