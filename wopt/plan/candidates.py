@@ -61,7 +61,7 @@ class TableWhitened(TableOnCurves):
         'whiten'
     """
 
-    rows, preprocess = 40_000, "whiten"
+    rows, preprocess = 4_000, "whiten"
     block: ClassVar = {**TableOnCurves.block, "bins": 16}
 
 
@@ -115,7 +115,7 @@ class FewRows(_Known):
         256
     """
 
-    rows, columns, preprocess = 1_000, 12, "gaussianise"
+    rows, columns, preprocess = 300, 10, "gaussianise"
     block: ClassVar = {
         "univariate": "affine_spline", "transforms": 4, "bins": 8, "hidden": [32] * 2,
     }  # fmt: skip

@@ -97,6 +97,7 @@ def race(
             trials.insert(0 if not trials or beats(trial, trials[0]) else len(trials), trial)
     if not trials:
         return Outcome(plans[0], (budget.left or share,))
+    trials.sort(key=lambda trial: not sum(trial.counts))
     return _went_on(trials, budget)
 
 
