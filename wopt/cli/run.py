@@ -25,7 +25,7 @@ from wopt.cli.output import (
 @click.option(
     "--budget",
     metavar="TIME",
-    help="Processor time of the command, such as 90s or 5min, without its measurements: what is not "
+    help="Processor time of the command before its measurements, such as 90s or 5min: what is not "
     "given is planned for it.",
 )
 @verbose_option
