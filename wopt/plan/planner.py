@@ -39,7 +39,7 @@ class Plan:
     @property
     def summary(self) -> str:
         """The plan in one line."""
-        return f"planned for {self.facts.budget:.0f} CPU s: {'; '.join(self.reasons)}"
+        return f"planned for {round(self.facts.budget, 1):g} CPU s: {'; '.join(self.reasons)}"
 
     def fill(self, given: Table) -> dict[str, Any]:
         """Return a configuration: the options given, and the planned ones where none are given.

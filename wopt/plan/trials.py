@@ -16,6 +16,8 @@ from wopt.data.transform import AffineTransform
 from wopt.interfaces.block import FlowBlock, new_block
 from wopt.interfaces.budget import Budget
 from wopt.interfaces.listener import SILENT, Listener
+from wopt.plan.budget import seconds_of
+from wopt.plan.facts import BUDGET
 from wopt.plan.planner import Plan
 from wopt.push import push
 from wopt.train.guard import nll
@@ -67,6 +69,16 @@ class Outcome:
 
 Ready = Callable[[Plan], Any]
 """Function from a plan to its run, ready to begin (:class:`wopt.runs.Prepared`)."""
+
+
+def left_of(budget: float | str | None) -> float:
+    """Return what the start of a command leaves of its budget, at least for a trial, CPU s.
+
+    Args:
+        budget: Of the whole process, as :func:`wopt.plan.seconds_of` reads it; 60 by default.
+    """
+    seconds = BUDGET if budget is None else seconds_of(budget)
+    return round(max(seconds - Stopwatch.of_process(), TRIAL * seconds), 3)
 
 
 def race(
