@@ -143,10 +143,7 @@ class Gaussians(_Known):
     """
 
     block: ClassVar = {"name": "fitted_mixture"}
-    solver: ClassVar = {
-        "optimiser": "adam", "learning_rate": 1e-3, "weight_decay": 0.0, "patience": 0.1,
-        "recorded": [[0]],  # EM fits it, so that its trial has no iterations
-    }  # fmt: skip
+    solver: ClassVar = {"recorded": [[0]]}  # EM fits it, so that its trial has no iterations
 
     def fits(self, facts: Facts) -> bool:
         """Return whether there are no conditions, and not so many columns that EM is slow."""

@@ -87,9 +87,9 @@ def race(
     """Return the plan that held-out rows choose, and how it goes on.
 
     Plans have trials in their order, a complete schedule of a sixth of the budget each. The best
-    one on held-out rows leads. Once two fifths of the budget are spent, the leader goes on from
-    its map for the time that is left; if held-out rows gained no more in its trial, further plans
-    have theirs instead.
+    one on held-out rows leads. Once two fifths of the budget are spent, the best one that has
+    iterations goes on from its map for the time that is left; if held-out rows gained no more in
+    the leader's trial, further plans have theirs instead.
 
     Args:
         plans: The plans, the one to stay with first.
@@ -109,7 +109,7 @@ def race(
             trials.insert(0 if not trials or beats(trial, trials[0]) else len(trials), trial)
     if not trials:
         return Outcome(plans[0], (budget.left or share,))
-    trials.sort(key=lambda trial: not sum(trial.counts))
+    trials.sort(key=lambda trial: not sum(trial.counts))  # what EM fits gains no more by time
     return _went_on(trials, budget)
 
 
