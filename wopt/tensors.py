@@ -121,15 +121,7 @@ def check_tensors(
     remedy: str = _AGAIN,
     **sizes: int,
 ) -> dict[str, Tensor]:
-    """Return the tensors of a file that its schema knows.
-
-    Example:
-        >>> schema = {"points": Array("n d", needed=True), "weights": Array("n")}
-        >>> tensors = {"points": torch.zeros(5, 2), "weights": torch.ones(4)}
-        >>> check_tensors(Path("a.safetensors"), tensors, schema)
-        Traceback (most recent call last):
-        wopt.errors.DamagedError: a.safetensors: is damaged: `weights` has shape (4,), wanted ...
-    """
+    """Return the tensors of a file that its schema knows."""
     for name, array in schema.items():
         if name in tensors:
             why = _wrong(tensors[name], array, array.dtype or dtype, sizes)
