@@ -139,7 +139,7 @@ def numbers_of(
                 f"first value {values[0].as_py()!r}"
             )
         if not single:
-            return _known(column, torch.from_numpy(floats(values).copy()))
+            return _known(column, torch.from_numpy(floats(values)))
         with warnings.catch_warnings():  # torch warns of memory that is not to be written to
             warnings.simplefilter("ignore", UserWarning)
             return torch.from_numpy(np.asarray(values.to_numpy(), dtype=np.float32))
@@ -232,7 +232,7 @@ def _names(values: Any) -> str:
 
 def _counts_rows(values: Any) -> bool:
     """Whether whole numbers are 0, 1, 2, ... or 1, 2, 3, ..."""
-    x = values.to_numpy()
+    x = floats(values)
     counted = values.null_count == 0 and x[0] in (0, 1)
     return bool(counted and (x == x[0] + np.arange(len(x))).all())
 

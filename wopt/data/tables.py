@@ -213,7 +213,10 @@ def floats(column: Any) -> NDArray[np.float64]:
             f"a column has integers beyond 2^53, which float64 does not tell from their neighbours "
             f"({error}); if it is an identifier leave it out (`columns`), else divide it"
         ) from None
-    return np.asarray(column.to_numpy(), dtype=np.float64)
+    array = column.combine_chunks()  # whose `to_numpy` would import pandas
+    known = np.frombuffer(array.is_valid().cast(pyarrow.uint8()).buffers()[1], np.bool_)
+    values = np.frombuffer(array.buffers()[1], np.float64)[array.offset :][: len(array)]
+    return np.where(known[: len(array)], values, np.nan)
 
 
 def coordinates(dim: int) -> tuple[str, ...]:

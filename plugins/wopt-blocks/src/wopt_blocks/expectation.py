@@ -48,6 +48,9 @@ _VALUES, _ENOUGH = 100_000, 1e-3
 """Rows times columns to which :func:`chosen_mixture` fits, and the gain in nats of an
 iteration after which its EM ends."""
 
+_PART = 2**21
+"""Products of two columns that are computed at a time."""
+
 FOLDS, _JUDGES, _FACTOR = 5, 400, 4.0
 """Folds of a cross-validation; points that suffice to judge; ratio of the strengths tried."""
 
@@ -184,18 +187,28 @@ def _fitted(
     x: Tensor, centres: Tensor, shrink: Shrink, least: float = _LEAST
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the mixture that EM reaches from centres ``(k, d)``."""
-    components = len(centres)
-    owner = torch.cdist(x, centres).argmin(1)
-    posterior = torch.nn.functional.one_hot(owner, components).to(x)
+    lower = torch.tril_indices(x.shape[1], x.shape[1])
+    # 1, x_i and x_i x_j: sums of these, weighted by posteriors, are all that EM needs of points.
+    powers = [
+        torch.cat([part.new_ones(len(part), 1), part, part[:, lower[0]] * part[:, lower[1]]], 1)
+        for part in x.split(max(1, _PART // lower.shape[1]))
+    ]
+    rounding = x.square().max() * 64 * torch.finfo(x.dtype).eps
+    nearest = torch.cdist(x, centres).argmin(1)
+    posterior = torch.nn.functional.one_hot(nearest, len(centres)).to(x)
     before = -math.inf
+    sums = sum(p.T @ part for p, part in zip(posterior.split(len(powers[0])), powers, strict=True))
     for _ in range(_ITERATIONS):
-        weights, means, factors = _maximised(x, posterior, shrink)
-        joint = weights.log() + _log_normal(x, means, factors)
-        posterior = joint.softmax(1)
-        now = float(joint.logsumexp(1).mean())
-        if now < before + least:
+        weights, means, factors = _maximised(sums, shrink, rounding)
+        rates, total, sums = _coefficients(weights, means, factors), 0.0, torch.zeros_like(sums)
+        for part in powers:
+            joint = part @ rates.T
+            density = joint.logsumexp(1, keepdim=True)
+            sums += (joint - density).exp().T @ part
+            total += float(density.sum())
+        if total / len(x) < before + least:
             break
-        before = now
+        before = total / len(x)
     return weights, means, factors
 
 
@@ -208,12 +221,29 @@ def _far_apart(x: Tensor, count: int) -> Tensor:
     return x[chosen]
 
 
-def _maximised(x: Tensor, posterior: Tensor, shrink: Shrink) -> tuple[Tensor, Tensor, Tensor]:
-    count = posterior.sum(0) + 1e-3
-    means = posterior.T @ x / count[:, None]
-    away = x - means[:, None]
-    covariances = (away * posterior.T[:, :, None]).mT @ away / count[:, None, None]
+def _maximised(sums: Tensor, shrink: Shrink, rounding: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the likeliest mixture by sums of 1, x_i and x_i x_j (i >= j), ``(k, 1 + d + ...)``."""
+    count = sums[:, 0] + 1e-3
+    d = math.isqrt(2 * sums.shape[1]) - 1
+    means, squares = (sums / count[:, None])[:, 1:].tensor_split([d], 1)
+    covariances = means.new_zeros(len(means), d, d)
+    covariances[:, *torch.tril_indices(d, d)] = squares
+    covariances += covariances.tril(-1).mT
+    twice = (2 - sums[:, 0] / count)[:, None, None]
+    covariances -= twice * means[:, :, None] * means[:, None] - rounding * torch.eye(d).to(means)
     return count / count.sum(), means, torch.linalg.cholesky(shrink(count, covariances))
+
+
+def _coefficients(weights: Tensor, means: Tensor, factors: Tensor) -> Tensor:
+    """Return what 1, x_i and x_i x_j are multiplied by in log w_k N(x; m_k, C_k)."""
+    d = means.shape[1]
+    lower = torch.tril_indices(d, d)
+    precisions = torch.cholesky_inverse(factors)
+    slopes = (precisions @ means[:, :, None])[:, :, 0]
+    log_det = factors.diagonal(dim1=1, dim2=2).log().sum(1)
+    constant = weights.log() - log_det - (means * slopes).sum(1) / 2 - d / 2 * math.log(2 * math.pi)
+    squares = (precisions + precisions.tril(-1))[:, *lower] / -2
+    return torch.cat([constant[:, None], slopes, squares], 1)
 
 
 def _rounded(count: Tensor, covariances: Tensor) -> Tensor:
