@@ -7,7 +7,7 @@ import pytest
 import report_parts as parts
 import torch
 
-from wopt.report import read_run
+from wopt_report import read_run
 from wopt_report.animation import animation
 
 

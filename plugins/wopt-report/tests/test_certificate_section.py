@@ -7,10 +7,10 @@ import pytest
 import report_parts as parts
 
 from wopt.errors import RunError
-from wopt.report import advice, read_run
+from wopt.report import advice
 from wopt_certify.compare.pairs import PairwiseComparison
 from wopt_certify.results import Certificate
-from wopt_report import render
+from wopt_report import read_run, render
 
 
 def shown(folder, certificate=None, losses=(), **options) -> parts.Page:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from wopt.report import Run, Snapshot
 from wopt_evolution.distances import Distances
 from wopt_evolution.snapshots import LeftOut
 from wopt_report import (
@@ -19,6 +18,8 @@ from wopt_report import (
     VERMILION,
     Chart,
     Picture,
+    Run,
+    Snapshot,
     limits,
     log_range,
     page,

@@ -6,10 +6,10 @@ import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 
-from wopt.report import Run
+import wopt.report
 from wopt.store import RunResult
 from wopt_posterior.diagnostics import BLIND, ModeWeight, SamplerReport
-from wopt_report import column, page
+from wopt_report import Run, column, page
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +77,7 @@ def sampler_section(run: Run) -> str | None:
     return None if part is None else page("sampler.html", "wopt_posterior", sampler=part)
 
 
-def sampler_advice(run: Run) -> Iterator[str]:
+def sampler_advice(run: wopt.report.Run) -> Iterator[str]:
     """Yield what to do next where the draws are not to be relied on."""
     found = None if run.result is None else run.result.sampler
     if found is not None and not found.reliable:

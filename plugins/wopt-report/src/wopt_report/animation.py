@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from wopt.report import Run
+from wopt_report.run import Run
 from wopt_report.samples import most_unusual
 from wopt_report.style import Array, limits
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from wopt.report import Run
 from wopt.train import REFINING, StepRecord
 from wopt_report.charts import Chart, line_range, log_range, whole
+from wopt_report.run import Run
 from wopt_report.style import BLUE, GREEN, ORANGE, VERMILION, Array, Picture, limits
 
 

@@ -16,7 +16,7 @@ from wopt.errors import CapabilityError
 from wopt.files import replacing, write_json, write_text
 from wopt.host import host
 from wopt.interfaces import is_truth
-from wopt.report import Run, advice, read_run, verdict_of
+from wopt.report import advice, verdict_of
 from wopt.seeds import derive
 from wopt.store import RunDirectory
 from wopt.tensors import write_tensors
@@ -24,6 +24,7 @@ from wopt_report.animation import animation
 from wopt_report.collection import collect
 from wopt_report.curves import diagnostics, losses, progress
 from wopt_report.pages import page
+from wopt_report.run import Run, read_run
 from wopt_report.samples import columns, density, images, pairs
 from wopt_report.style import Picture
 from wopt_report.summary import cards, status, subtitle

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from wopt.report import Grid, Run
 from wopt_report.charts import Chart, image, magma, ticks
 from wopt_report.pages import number
+from wopt_report.run import Grid, Run
 from wopt_report.style import BLUE, VERMILION, Array, Picture, limits
 
 _COLUMNS, _PAIRS = 12, 3

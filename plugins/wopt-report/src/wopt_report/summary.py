@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from wopt.report import Run
 from wopt.store import RunResult
 from wopt_report.pages import Number, number
+from wopt_report.run import Run
 
 METRICS = (
     ("sym_kl", "KL both ways from the exact solution, nats"),

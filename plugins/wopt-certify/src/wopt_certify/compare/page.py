@@ -14,7 +14,6 @@ import numpy as np
 
 from wopt.errors import ConfigError
 from wopt.files import write_text
-from wopt.report import Run, read_run
 from wopt.store import RunResult
 from wopt_certify.compare.pairs import PairwiseComparison
 from wopt_report import (
@@ -27,8 +26,10 @@ from wopt_report import (
     VERMILION,
     Chart,
     Picture,
+    Run,
     line_range,
     page,
+    read_run,
     status,
     subtitle,
 )
