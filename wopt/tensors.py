@@ -101,7 +101,7 @@ def check_tensors(
     remedy: str = _AGAIN,
     **sizes: int,
 ) -> dict[str, Tensor]:
-    """Return the tensors of a file that its schema knows."""
+    """Return the tensors of a file that its schema knows, of the shapes that it says."""
     for name, array in schema.items():
         if name in tensors:
             why = _wrong(tensors[name], array, array.dtype or dtype, sizes)

@@ -18,7 +18,7 @@ from wopt_report import (
     VERMILION,
     Chart,
     Picture,
-    Run,
+    PlottedRun,
     Snapshot,
     limits,
     log_range,
@@ -34,7 +34,7 @@ _CURVES = (
 )
 
 
-def evolution_pictures(run: Run) -> list[Picture]:
+def evolution_pictures(run: PlottedRun) -> list[Picture]:
     """Draw the evolution of a run, and its distance from the exact one."""
     by_time = () if run.result is None else run.result.exact_by_time
     drawn = [evolution(run.snapshots), exactness(by_time)]
@@ -164,7 +164,7 @@ class PopulationsPart:
     left_out: list[Guesses]
 
 
-def populations_part(run: Run) -> PopulationsPart | None:
+def populations_part(run: PlottedRun) -> PopulationsPart | None:
     """Return the section's content; ``None`` for a run without populations."""
     found = None if run.result is None else run.result.populations
     if found is None:
@@ -173,7 +173,7 @@ def populations_part(run: Run) -> PopulationsPart | None:
     return PopulationsPart(arrivals, [_guesses(one) for one in found.left_out])
 
 
-def evolution_section(run: Run) -> str | None:
+def evolution_section(run: PlottedRun) -> str | None:
     """Return the section as HTML; ``None`` for a run that leads through no populations."""
     part = populations_part(run)
     if part is None:

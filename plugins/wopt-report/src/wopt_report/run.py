@@ -89,7 +89,7 @@ class Labels(Typed):
 
 
 @dataclasses.dataclass(frozen=True)
-class Run(wopt.report.Run):
+class PlottedRun(wopt.report.Run):
     """The content of a run directory, with what pictures show.
 
     Attributes:
@@ -107,7 +107,7 @@ class Run(wopt.report.Run):
     snapshots: list[Snapshot]
 
 
-def read_run(path: Path) -> Run:
+def read_plotted_run(path: Path) -> PlottedRun:
     """Read a run directory; files that a run may lack are left out.
 
     Raises:
@@ -116,7 +116,7 @@ def read_run(path: Path) -> Run:
     """
     directory, known = RunDirectory(path), vars(wopt.report.read_run(path))
     arrays, labels = read_figures(directory.figures)
-    return Run(
+    return PlottedRun(
         **known,
         config_text=printable(read_text(directory.config)),
         arrays=arrays,
