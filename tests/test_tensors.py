@@ -10,6 +10,9 @@ from wopt.parallel import Team
 from wopt.store.documents import read_document
 from wopt.store.pieces import Index, read_pieces, write_index, write_pieces
 from wopt.tensors import SCHEMAS, check_tensors, write_tensors
+from wopt_report import FIGURES, SNAPSHOT
+
+KINDS = SCHEMAS | {"figures": FIGURES, "snapshot": SNAPSHOT}
 
 WHOLE = {
     "particles": {"points": torch.ones(5, 2), "log_det": torch.zeros(5)},
@@ -40,7 +43,7 @@ WRONG = [
 @pytest.mark.parametrize("kind", WHOLE)
 def test_whole_files_pass_and_lose_what_their_schema_does_not_know(tmp_path, kind):
     tensors = WHOLE[kind] | {"other": torch.zeros(0)}
-    assert check_tensors(tmp_path, tensors, SCHEMAS[kind]).keys() == WHOLE[kind].keys()
+    assert check_tensors(tmp_path, tensors, KINDS[kind]).keys() == WHOLE[kind].keys()
 
 
 @pytest.mark.parametrize(("kind", "change", "says"), WRONG)
@@ -49,7 +52,7 @@ def test_what_is_wrong_with_a_tensor_is_told(tmp_path, kind, change, says):
     dtype = torch.float32 if kind == "particles" else None
     path = tmp_path / "a.safetensors"
     with pytest.raises(wopt.errors.DamagedError, match=re.escape(says)) as caught:
-        check_tensors(path, tensors, SCHEMAS[kind], dtype=dtype, remedy="do this", d=2)
+        check_tensors(path, tensors, KINDS[kind], dtype=dtype, remedy="do this", d=2)
     assert str(caught.value).startswith(f"{path}: is damaged: ")
     assert str(caught.value).endswith("; do this")
 

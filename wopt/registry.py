@@ -65,7 +65,8 @@ POINTS = {
     "pictures": "(run) -> list[Picture]: pictures of the report",
     "summary": "(result) -> list[tuple[str, str]]: rows of the table at the end of a run",
     "report": "package with collect(flow, dataset, seed, target, truth) -> dict[str, Tensor], "
-    "render(directory) -> Path and of_solution(solution, path, certificate) -> Path: the page",
+    "render(directory) -> Path, of_solution(solution, path, certificate) -> Path, "
+    "read_figures(path), read_snapshot(path): the page",
     "planner": "(config, table, where) -> Prepared | None: a run whose options it chooses",
     "testing": "package with check_component(kind, name) -> list[str]: the names of wopt.testing",
     "times": "(run, directory, out, number, times, seed, velocities) -> int: particles at times",

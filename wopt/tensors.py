@@ -57,26 +57,6 @@ SCHEMAS: dict[str, dict[str, Array]] = {
         "inverse_matrix": Array("d d", needed=True, finite=True),
         "conditions": Array("n c", finite=True),
     },
-    "figures": {
-        "paths": Array("steps m d"),
-        "backward": Array("steps k d"),
-        "real": Array("r columns"),
-        "generated": Array("g columns"),
-        "real_images": Array("a h w"),
-        "generated_images": Array("b h w"),
-        "grid_log_density": Array("y x"),
-        "grid_true_log_density": Array("y x"),
-        "grid_extent": Array("4", finite=True),
-        "real_many": Array("many 2"),
-        "labels": Array("bytes", dtype=torch.uint8),
-    },
-    "snapshot": {
-        "points": Array("n d", needed=True, finite=True),
-        "weights": Array("n"),
-        "log_density": Array("n"),
-        "exact_log_density": Array("n"),
-        "exact": Array("m d"),
-    },
 }
 """The tensors of each kind of file; those of a block are the block's own."""
 
@@ -121,15 +101,7 @@ def check_tensors(
     remedy: str = _AGAIN,
     **sizes: int,
 ) -> dict[str, Tensor]:
-    """Return the tensors of a file that its schema knows.
-
-    Example:
-        >>> schema = {"points": Array("n d", needed=True), "weights": Array("n")}
-        >>> tensors = {"points": torch.zeros(5, 2), "weights": torch.ones(4)}
-        >>> check_tensors(Path("a.safetensors"), tensors, schema)
-        Traceback (most recent call last):
-        wopt.errors.DamagedError: a.safetensors: is damaged: `weights` has shape (4,), wanted ...
-    """
+    """Return the tensors of a file that its schema knows, of the shapes that it says."""
     for name, array in schema.items():
         if name in tensors:
             why = _wrong(tensors[name], array, array.dtype or dtype, sizes)

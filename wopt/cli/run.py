@@ -25,7 +25,8 @@ from wopt.cli.output import (
 @click.option(
     "--budget",
     metavar="TIME",
-    help="Processor time of training, such as 90s or 5min: what is not given is planned for it.",
+    help="Processor time of the command before its measurements, such as 90s or 5min: what is not "
+    "given is planned for it.",
 )
 @verbose_option
 @quiet_option
@@ -51,9 +52,13 @@ def run_command(
     warn_of_plugins()
     table = config_table(config, settings, budget)
     with waiting("starting", quiet=quiet or as_json):
+        from wopt.plan.trials import left_of
         from wopt.runs.execute import run_config
 
         listener = listener_for(quiet, as_json, verbose)
+    planned = table.get("plan")
+    if isinstance(planned, dict) and not planned.get("summary"):
+        planned["budget"] = left_of(planned.get("budget"))
     path = out or Path("runs") / config.stem
     result = run_config(table, path, listener, where=str(config))
     if as_json and first():

@@ -61,7 +61,7 @@ class TableWhitened(TableOnCurves):
         'whiten'
     """
 
-    rows, preprocess = 40_000, "whiten"
+    rows, preprocess = 4_000, "whiten"
     block: ClassVar = {**TableOnCurves.block, "bins": 16}
 
 
@@ -115,7 +115,7 @@ class FewRows(_Known):
         256
     """
 
-    rows, columns, preprocess = 1_000, 12, "gaussianise"
+    rows, columns, preprocess = 300, 10, "gaussianise"
     block: ClassVar = {
         "univariate": "affine_spline", "transforms": 4, "bins": 8, "hidden": [32] * 2,
     }  # fmt: skip
@@ -143,10 +143,7 @@ class Gaussians(_Known):
     """
 
     block: ClassVar = {"name": "fitted_mixture"}
-    solver: ClassVar = {
-        "optimiser": "adam", "learning_rate": 1e-3, "weight_decay": 0.0, "patience": 0.1,
-        "recorded": [[0]],  # EM fits it, so that its trial has no iterations
-    }  # fmt: skip
+    solver: ClassVar = {"recorded": [[0]]}  # EM fits it, so that its trial has no iterations
 
     def fits(self, facts: Facts) -> bool:
         """Return whether there are no conditions, and not so many columns that EM is slow."""

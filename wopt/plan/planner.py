@@ -39,7 +39,7 @@ class Plan:
     @property
     def summary(self) -> str:
         """The plan in one line."""
-        return f"planned for {self.facts.budget:.0f} CPU s: {'; '.join(self.reasons)}"
+        return f"planned for {round(self.facts.budget, 1):g} CPU s: {'; '.join(self.reasons)}"
 
     def fill(self, given: Table) -> dict[str, Any]:
         """Return a configuration: the options given, and the planned ones where none are given.
@@ -107,10 +107,6 @@ def decay(rows: int) -> float:
     """Return the weight decay: 0.5 at 15,000 rows, falling with their cube root, within 0.1 to 1.
 
     Under Muon, whose steps have the length of the rate, it bounds a matrix's norm by its inverse.
-
-    Example:
-        >>> decay(15_216), decay(1218), decay(48_000)
-        (0.5, 1.0, 0.34)
     """
     return min(1.0, max(0.1, round(0.5 * (15_216 / rows) ** (1 / 3), 2)))
 

@@ -16,6 +16,8 @@ from wopt.data.transform import AffineTransform
 from wopt.interfaces.block import FlowBlock, new_block
 from wopt.interfaces.budget import Budget
 from wopt.interfaces.listener import SILENT, Listener
+from wopt.plan.budget import seconds_of
+from wopt.plan.facts import BUDGET
 from wopt.plan.planner import Plan
 from wopt.push import push
 from wopt.train.guard import nll
@@ -69,15 +71,25 @@ Ready = Callable[[Plan], Any]
 """Function from a plan to its run, ready to begin (:class:`wopt.runs.Prepared`)."""
 
 
+def left_of(budget: float | str | None) -> float:
+    """Return what the start of a command leaves of its budget, at least for a trial, CPU s.
+
+    Args:
+        budget: Of the whole process, as :func:`wopt.plan.seconds_of` reads it; 60 by default.
+    """
+    seconds = BUDGET if budget is None else seconds_of(budget)
+    return round(max(seconds - Stopwatch.of_process(), TRIAL * seconds), 3)
+
+
 def race(
     plans: Sequence[Plan], ready: Ready, budget: Budget, listener: Listener = SILENT
 ) -> Outcome:
     """Return the plan that held-out rows choose, and how it goes on.
 
     Plans have trials in their order, a complete schedule of a sixth of the budget each. The best
-    one on held-out rows leads. Once two fifths of the budget are spent, the leader goes on from
-    its map for the time that is left; if held-out rows gained no more in its trial, further plans
-    have theirs instead.
+    one on held-out rows leads. Once two fifths of the budget are spent, the best one that has
+    iterations goes on from its map for the time that is left; if held-out rows gained no more in
+    the leader's trial, further plans have theirs instead.
 
     Args:
         plans: The plans, the one to stay with first.
@@ -97,6 +109,7 @@ def race(
             trials.insert(0 if not trials or beats(trial, trials[0]) else len(trials), trial)
     if not trials:
         return Outcome(plans[0], (budget.left or share,))
+    trials.sort(key=lambda trial: not sum(trial.counts))  # what EM fits gains no more by time
     return _went_on(trials, budget)
 
 

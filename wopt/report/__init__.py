@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 from wopt.lazy import exports
 
 if TYPE_CHECKING:
-    from wopt.report.read import Grid as Grid
     from wopt.report.read import Run as Run
-    from wopt.report.read import Snapshot as Snapshot
     from wopt.report.read import read_run as read_run
     from wopt.report.verdict import advice as advice
     from wopt.report.verdict import verdict_of as verdict_of

@@ -11,9 +11,9 @@ from wopt.config.model import RunConfig, validate
 from wopt.errors import ConfigError, WoptError
 from wopt.flow import Flow
 from wopt.flow.conversions import in_own_units
+from wopt.host import host
 from wopt.interfaces.measurement import document_of
 from wopt.reading import check_regular, printable
-from wopt.report.read import read_figures, read_snapshot
 from wopt.runs.loading import Fingerprint, check_data
 from wopt.seeds import derive
 from wopt.store.checkpoint import kept_steps, known_steps, load_block, load_state, load_transform
@@ -132,10 +132,11 @@ def _documents(run: RunDirectory, steps: int | None, found: _Findings) -> None:
     certificate = document_of("certificate")
     if certificate is not None:
         found.read(run.certificate, lambda: read_document(run.certificate, certificate))
-    found.read(run.figures, lambda: read_figures(run.figures))
     found.read(run.data, lambda: read_document(run.data, Fingerprint))
-    for path in run.snapshots():
-        found.read(path, lambda: read_snapshot(path))  # noqa: B023
+    for page in host().registry.functions("report"):
+        found.read(run.figures, lambda: page.read_figures(run.figures))  # noqa: B023
+        for path in run.snapshots():
+            found.read(path, lambda: page.read_snapshot(path))  # noqa: B023
     for path in (run.samples, run.report, run.log):
         if path.exists():
             found.read(path, lambda: check_regular(path))  # noqa: B023

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wopt.store.documents import read_lines as read_lines
     from wopt.store.documents import write_lines as write_lines
     from wopt.store.result import GapKind as GapKind
+    from wopt.store.result import Losses as Losses
     from wopt.store.result import RunResult as RunResult
 
 __getattr__, __dir__ = exports(__name__, __file__)

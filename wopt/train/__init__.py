@@ -12,12 +12,6 @@ if TYPE_CHECKING:
     from wopt.train.lbfgs import minimise_by_lbfgs as minimise_by_lbfgs
     from wopt.train.optimisers import AdamOptimizer as AdamOptimizer
     from wopt.train.optimisers import adam_and_muon as adam_and_muon
-    from wopt.train.options import EvenWeights as EvenWeights
-    from wopt.train.options import Growth as Growth
-    from wopt.train.options import Recorded as Recorded
-    from wopt.train.options import Rounds as Rounds
-    from wopt.train.options import Seconds as Seconds
-    from wopt.train.options import WarmStart as WarmStart
     from wopt.train.problem import ParticleHistory as ParticleHistory
     from wopt.train.problem import Problem as Problem
     from wopt.train.problem import State as State
@@ -29,7 +23,9 @@ if TYPE_CHECKING:
     from wopt.train.solvers import LBFGS as LBFGS
     from wopt.train.solvers import Adam as Adam
     from wopt.train.solvers import BySteps as BySteps
+    from wopt.train.solvers import Clocked as Clocked
     from wopt.train.solvers import Muon as Muon
+    from wopt.train.solvers import Repeated as Repeated
     from wopt.train.stage import Stage as Stage
     from wopt.train.stage import first_of as first_of
     from wopt.train.stop import elapsed as elapsed

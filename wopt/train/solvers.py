@@ -11,21 +11,88 @@ from wopt.component import fields
 from wopt.interfaces.solver import Solver, SolveReport, Training
 from wopt.train.batches import BatchTraining
 from wopt.train.lbfgs import minimise_by_lbfgs
-from wopt.train.options import (
-    EvenWeights,
-    Growth,
-    Iterations,
-    Recorded,
-    RelativeResidual,
-    Residual,
-    Rounds,
-    Seconds,
-    WarmStart,
-)
 
 
 @fields
-class Adam(Solver):
+class Clocked(Solver):
+    """A solver that makes iterations, by number or by the clock."""
+
+    iterations: Annotated[
+        int, Field(ge=1, description="largest number of iterations in each step")
+    ] = 500
+    seconds: Annotated[
+        Annotated[float, Field(gt=0)] | list[Annotated[float, Field(gt=0)]] | None,
+        Field(
+            description="CPU seconds of training in each step, instead of `iterations`: the "
+            "learning rate follows the clock. A list: complete schedules, each of which goes on "
+            "from the best map of the one before"
+        ),
+    ] = None
+    recorded: Annotated[
+        list[list[Annotated[int, Field(ge=0)]]] | None,
+        Field(
+            description="iterations in each hundredth of every schedule of a step, as the record "
+            "of a step by the clock has them (`schedules`), which are repeated"
+        ),
+    ] = None
+
+
+@fields
+class Repeated(Solver):
+    """A solver that begins from the map before, and is repeated until weights are even."""
+
+    iterations: Annotated[
+        int, Field(ge=1, description="largest number of iterations in each step")
+    ] = 500
+    warm_start: Annotated[
+        bool,
+        Field(
+            description="whether a step's map begins as that of the step before; otherwise as "
+            "the identity"
+        ),
+    ] = True
+    weights: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            lt=1,
+            description="train until the importance weights of held-out particles have an "
+            "effective size of this share, and a tail that k-hat lets trust; for a start of known "
+            "density and a target's potential",
+        ),
+    ] = None
+    rounds: Annotated[
+        int, Field(ge=1, description="how often `iterations` may be run to reach a tolerance")
+    ] = 4
+    grow: Annotated[
+        float, Field(ge=1, description="factor on the iterations from round to round")
+    ] = 1.0
+
+
+@fields
+class Accurate(Clocked, Repeated):
+    """A solver that may be repeated until the first-order condition holds, too."""
+
+    tolerance: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="train until the error in the first-order optimality condition is below "
+            "this",
+        ),
+    ] = None
+    relative_tolerance: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="the same tolerance as a share of the movement divided by h, which "
+            "falls from step to step, so that late steps are solved more accurately",
+        ),
+    ] = None
+
+
+@fields
+class Adam(Accurate):
     """Adam on mini-batches, with decoupled weight decay, warm-up and a cosine schedule.
 
     Source: Kingma, Ba, *Adam: a method for stochastic optimization*, 2015; Loshchilov, Hutter,
@@ -39,9 +106,6 @@ class Adam(Solver):
     cites: ClassVar[tuple[str, ...]] = ("kingma2015", "loshchilov2019")
     on_batches: ClassVar[bool] = True
 
-    iterations: Iterations = 500
-    seconds: Seconds = None
-    recorded: Recorded = None
     learning_rate: Annotated[float, Field(gt=0, description="peak learning rate")] = 2e-3
     batch_size: Annotated[int, Field(ge=1, description="particles per iteration")] = 500
     fresh: Annotated[
@@ -90,7 +154,6 @@ class Adam(Solver):
             "in the flow's coordinates, at every iteration; against overfitting smooth laws",
         ),
     ] = 0.0
-    warm_start: WarmStart = True
     check_every: Annotated[
         Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)],
         Field(
@@ -110,11 +173,6 @@ class Adam(Solver):
             "one if none was better"
         ),
     ] = None
-    tolerance: Residual = None
-    relative_tolerance: RelativeResidual = None
-    weights: EvenWeights = None
-    rounds: Rounds = 4
-    grow: Growth = 1.0
 
     @property
     def rate_of_matrices(self) -> float | None:
@@ -166,7 +224,7 @@ class Muon(Adam):
 
 
 @fields
-class LBFGS(Solver):
+class LBFGS(Accurate):
     """L-BFGS on all particles, for small problems to be solved to high accuracy.
 
     Source: Liu, Nocedal, *On the limited memory BFGS method for large scale optimization*, 1989.
@@ -177,16 +235,6 @@ class LBFGS(Solver):
     """
 
     cites = ("liu1989", "nocedal2006")
-
-    iterations: Iterations = 500
-    seconds: Seconds = None
-    recorded: Recorded = None
-    warm_start: WarmStart = True
-    tolerance: Residual = None
-    relative_tolerance: RelativeResidual = None
-    weights: EvenWeights = None
-    rounds: Rounds = 4
-    grow: Growth = 1.0
 
     def solve(self, training: Training) -> SolveReport:
         """Minimise the loss on all particles to high accuracy."""

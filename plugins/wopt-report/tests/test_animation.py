@@ -7,12 +7,12 @@ import pytest
 import report_parts as parts
 import torch
 
-from wopt.report import read_run
+from wopt_report import read_plotted_run
 from wopt_report.animation import animation
 
 
 def run_of(folder, **tensors):
-    return read_run(parts.write_run(folder, tensors=tensors))
+    return read_plotted_run(parts.write_run(folder, tensors=tensors))
 
 
 def places(point):
@@ -83,7 +83,7 @@ def test_on_the_page(plane):
     page = parts.Page(plane / "report.html")
     source = page.source
     assert "script" not in page.tags
-    assert page.tags.count("circle") == 2 * len(animation(read_run(plane)).there)
+    assert page.tags.count("circle") == 2 * len(animation(read_plotted_run(plane)).there)
     section = source.split('id="motion-title"')[1].split("</section>")[0]
     for control in ("motion-play", "motion-pause", "motion-0", "motion-5"):
         assert f'id="{control}"' in section

@@ -7,10 +7,10 @@ import pytest
 import report_parts as parts
 
 from wopt.errors import RunError
-from wopt.report import advice, read_run
+from wopt.report import advice
 from wopt_certify.compare.pairs import PairwiseComparison
 from wopt_certify.results import Certificate
-from wopt_report import render
+from wopt_report import read_plotted_run, render
 
 
 def shown(folder, certificate=None, losses=(), **options) -> parts.Page:
@@ -103,9 +103,9 @@ def test_losses_by_iteration(tmp_path):
 
 
 def test_what_to_do_next(tmp_path):
-    assert advice(read_run(parts.write_run(tmp_path))) == []
+    assert advice(read_plotted_run(parts.write_run(tmp_path))) == []
     run = dataclasses.replace(
-        read_run(tmp_path), certificate=Certificate.from_dict(parts.CERTIFICATE)
+        read_plotted_run(tmp_path), certificate=Certificate.from_dict(parts.CERTIFICATE)
     )
     first, second = advice(run)  # a gain and a difference; never more than two
     assert "at least 0.02 nats" in first

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from wopt.report import Run, Snapshot
 from wopt_evolution.distances import Distances
 from wopt_evolution.snapshots import LeftOut
 from wopt_report import (
@@ -19,6 +18,8 @@ from wopt_report import (
     VERMILION,
     Chart,
     Picture,
+    PlottedRun,
+    Snapshot,
     limits,
     log_range,
     page,
@@ -33,7 +34,7 @@ _CURVES = (
 )
 
 
-def evolution_pictures(run: Run) -> list[Picture]:
+def evolution_pictures(run: PlottedRun) -> list[Picture]:
     """Draw the evolution of a run, and its distance from the exact one."""
     by_time = () if run.result is None else run.result.exact_by_time
     drawn = [evolution(run.snapshots), exactness(by_time)]
@@ -163,7 +164,7 @@ class PopulationsPart:
     left_out: list[Guesses]
 
 
-def populations_part(run: Run) -> PopulationsPart | None:
+def populations_part(run: PlottedRun) -> PopulationsPart | None:
     """Return the section's content; ``None`` for a run without populations."""
     found = None if run.result is None else run.result.populations
     if found is None:
@@ -172,7 +173,7 @@ def populations_part(run: Run) -> PopulationsPart | None:
     return PopulationsPart(arrivals, [_guesses(one) for one in found.left_out])
 
 
-def evolution_section(run: Run) -> str | None:
+def evolution_section(run: PlottedRun) -> str | None:
     """Return the section as HTML; ``None`` for a run that leads through no populations."""
     part = populations_part(run)
     if part is None:

@@ -6,10 +6,10 @@ import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 
-from wopt.report import Run
+import wopt.report
 from wopt.store import RunResult
 from wopt_posterior.diagnostics import BLIND, ModeWeight, SamplerReport
-from wopt_report import column, page
+from wopt_report import PlottedRun, column, page
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ class SamplerPart:
     blind: str = BLIND
 
 
-def sampler_part(run: Run) -> SamplerPart | None:
+def sampler_part(run: PlottedRun) -> SamplerPart | None:
     """Return the section's content; ``None`` for a model that is not a sampler."""
     found = None if run.result is None else run.result.sampler
     if found is None:
@@ -71,13 +71,13 @@ def sampler_part(run: Run) -> SamplerPart | None:
     )
 
 
-def sampler_section(run: Run) -> str | None:
+def sampler_section(run: PlottedRun) -> str | None:
     """Return the section as HTML; ``None`` for a model that is not a sampler."""
     part = sampler_part(run)
     return None if part is None else page("sampler.html", "wopt_posterior", sampler=part)
 
 
-def sampler_advice(run: Run) -> Iterator[str]:
+def sampler_advice(run: wopt.report.Run) -> Iterator[str]:
     """Yield what to do next where the draws are not to be relied on."""
     found = None if run.result is None else run.result.sampler
     if found is not None and not found.reliable:

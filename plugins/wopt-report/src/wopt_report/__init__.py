@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from wopt_report.pages import page as page
     from wopt_report.rendering import of_solution as of_solution
     from wopt_report.rendering import render as render
+    from wopt_report.run import FIGURES as FIGURES
+    from wopt_report.run import SNAPSHOT as SNAPSHOT
+    from wopt_report.run import PlottedRun as PlottedRun
+    from wopt_report.run import Snapshot as Snapshot
+    from wopt_report.run import read_figures as read_figures
+    from wopt_report.run import read_plotted_run as read_plotted_run
+    from wopt_report.run import read_snapshot as read_snapshot
     from wopt_report.samples import column as column
     from wopt_report.style import BLUE as BLUE
     from wopt_report.style import GREEN as GREEN

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from wopt.report import Run
+from wopt_report.run import PlottedRun
 from wopt_report.samples import most_unusual
 from wopt_report.style import Array, limits
 
@@ -79,7 +79,7 @@ class Animation:
     height: float
 
 
-def animation(run: Run) -> Animation | None:
+def animation(run: PlottedRun) -> Animation | None:
     """Return the animation of a run; ``None`` without a block, or without particles.
 
     Test rows go from the data to the noise; where the target can be sampled and the blocks
@@ -142,7 +142,7 @@ def _shown(last: int) -> list[int]:
 
 
 def _stages(
-    run: Run, shown: Sequence[Sequence[int]], last: Sequence[int]
+    run: PlottedRun, shown: Sequence[Sequence[int]], last: Sequence[int]
 ) -> tuple[AnimationStage, ...]:
     total = sum(len(part) for part in shown)
     made: list[AnimationStage] = []
@@ -231,13 +231,13 @@ def _frame(stages: tuple[float, float], total: int, what: str) -> str:
     return f"{first},{last}{{{what}}}"
 
 
-def _coordinate(run: Run, j: int) -> str:
+def _coordinate(run: PlottedRun, j: int) -> str:
     """Return the name of a coordinate of the flow."""
     names = run.labels.coordinates
     return names[j] if j < len(names) else f"coordinate {j + 1}"
 
 
-def _stage_title(k: int, n: int, run: Run, forward: bool) -> str:
+def _stage_title(k: int, n: int, run: PlottedRun, forward: bool) -> str:
     """Return the title of the stage after ``k`` of ``n`` blocks, applied or undone."""
     if k == 0:
         label = "preprocessed data" if run.pulls_back else "start"

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from wopt.report import Run
 from wopt.train import REFINING, StepRecord
 from wopt_report.charts import Chart, line_range, log_range, whole
+from wopt_report.run import PlottedRun
 from wopt_report.style import BLUE, GREEN, ORANGE, VERMILION, Array, Picture, limits
 
 
-def progress(run: Run) -> Picture | None:
+def progress(run: PlottedRun) -> Picture | None:
     """Draw the energy and the held-out NLL by step."""
     if not run.steps:
         return None
@@ -34,7 +34,7 @@ def progress(run: Run) -> Picture | None:
     )
 
 
-def _energy(run: Run) -> Chart:
+def _energy(run: PlottedRun) -> Chart:
     energy, change = _column(run.steps, "energy"), _column(run.steps, "energy_change")
     # The energy before the first step follows from its change.
     steps, values = [run.steps[0].step - 1, *_steps(run)], [energy[0] - change[0], *energy]
@@ -49,7 +49,7 @@ def _energy(run: Run) -> Chart:
     return chart
 
 
-def _likelihood(run: Run, nll: Array) -> Chart:
+def _likelihood(run: PlottedRun, nll: Array) -> Chart:
     steps, result = _steps(run), run.result
     known = dict[str, tuple[float | None, str]]()
     if result is not None:
@@ -75,7 +75,7 @@ def _likelihood(run: Run, nll: Array) -> Chart:
     return chart
 
 
-def diagnostics(run: Run) -> Picture | None:
+def diagnostics(run: PlottedRun) -> Picture | None:
     """Draw the residual, likelihood error and inversion error of each step."""
     charts = tuple(_accuracy(run)) if run.steps else ()
     if not charts:
@@ -92,7 +92,7 @@ def diagnostics(run: Run) -> Picture | None:
     )
 
 
-def _accuracy(run: Run) -> Iterator[Chart]:
+def _accuracy(run: PlottedRun) -> Iterator[Chart]:
     """Yield the charts of which values are known."""
     guard = run.config.get("guard")
     tolerance = guard.get("likelihood_tolerance") if isinstance(guard, dict) else None
@@ -124,7 +124,7 @@ def _accuracy(run: Run) -> Iterator[Chart]:
         yield chart
 
 
-def losses(run: Run) -> Picture | None:
+def losses(run: PlottedRun) -> Picture | None:
     """Draw the smoothed training loss of each step, one step after the other."""
     if all(value is None for one in run.losses for value in one.losses):
         return None
@@ -152,7 +152,7 @@ def losses(run: Run) -> Picture | None:
     )
 
 
-def _steps(run: Run) -> list[int]:
+def _steps(run: PlottedRun) -> list[int]:
     return [record.step for record in run.steps]
 
 

@@ -16,7 +16,7 @@ from wopt.errors import CapabilityError
 from wopt.files import replacing, write_json, write_text
 from wopt.host import host
 from wopt.interfaces import is_truth
-from wopt.report import Run, advice, read_run, verdict_of
+from wopt.report import advice, verdict_of
 from wopt.seeds import derive
 from wopt.store import RunDirectory
 from wopt.tensors import write_tensors
@@ -24,12 +24,13 @@ from wopt_report.animation import animation
 from wopt_report.collection import collect
 from wopt_report.curves import diagnostics, losses, progress
 from wopt_report.pages import page
+from wopt_report.run import PlottedRun, read_plotted_run
 from wopt_report.samples import columns, density, images, pairs
 from wopt_report.style import Picture
 from wopt_report.summary import cards, status, subtitle
 
 
-def pictures(run: Run) -> tuple[list[Picture], list[Picture]]:
+def pictures(run: PlottedRun) -> tuple[list[Picture], list[Picture]]:
     """Return the pictures that this run's files allow: of what it gives, and of how it came."""
     several = len(run.steps) > 1  # the tables show a single step; curves need several
     gives = [images(run), columns(run), pairs(run), density(run), *_of_plugins(run, first=True)]
@@ -42,13 +43,13 @@ def pictures(run: Run) -> tuple[list[Picture], list[Picture]]:
     return [one for one in gives if one is not None], [one for one in came if one is not None]
 
 
-def _of_plugins(run: Run, *, first: bool) -> list[Picture]:
+def _of_plugins(run: PlottedRun, *, first: bool) -> list[Picture]:
     """Return the pictures that plugins draw, before or after the core's own."""
     functions = host().registry.functions("pictures", first=first)
     return [picture for draw in functions for picture in draw(run)]
 
 
-def _sections(run: Run, *, first: bool) -> list[Markup]:
+def _sections(run: PlottedRun, *, first: bool) -> list[Markup]:
     """Return the sections that plugins bring, before or after the core's own."""
     made = (section(run) for section in host().registry.functions("page", first=first))
     return [Markup(text) for text in made if text is not None]
@@ -64,7 +65,7 @@ def render(directory: Path) -> Path:
     Raises:
         RunError: A file is damaged, or the page cannot be written.
     """
-    run = read_run(directory)
+    run = read_plotted_run(directory)
     moving = animation(run)
     text = page(
         "template.html",

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from wopt.report import Grid, Run
 from wopt_report.charts import Chart, image, magma, ticks
 from wopt_report.pages import number
+from wopt_report.run import Grid, PlottedRun
 from wopt_report.style import BLUE, VERMILION, Array, Picture, limits
 
 _COLUMNS, _PAIRS = 12, 3
@@ -20,7 +20,7 @@ _VALUES, _CELLS = 24, 6
 """Values of a column that have a bar each at most; cells of a pair along each column."""
 
 
-def columns(run: Run) -> Picture | None:
+def columns(run: PlottedRun) -> Picture | None:
     """Draw each column by its kind, generated beside real: those that differ most first."""
     generated, real = _rows(run)
     if generated is None:
@@ -47,7 +47,7 @@ def columns(run: Run) -> Picture | None:
     )
 
 
-def pairs(run: Run) -> Picture | None:
+def pairs(run: PlottedRun) -> Picture | None:
     """Draw pairs of columns as points, generated beside real: those that differ most first."""
     generated, real = _rows(run)
     if generated is None or generated.shape[1] < 2:
@@ -72,7 +72,7 @@ def pairs(run: Run) -> Picture | None:
     )
 
 
-def _rows(run: Run) -> tuple[Array | None, Array | None]:
+def _rows(run: PlottedRun) -> tuple[Array | None, Array | None]:
     """Return finite generated and real rows; pixels as columns would show nothing."""
     generated, real = run.arrays.get("generated"), run.arrays.get("real")
     pictures = "real_images" in run.arrays or "generated_images" in run.arrays
@@ -82,7 +82,7 @@ def _rows(run: Run) -> tuple[Array | None, Array | None]:
     return (generated, real) if len(generated) else (None, None)
 
 
-def _by_difference(run: Run, generated: Array, real: Array | None) -> list[int]:
+def _by_difference(run: PlottedRun, generated: Array, real: Array | None) -> list[int]:
     """Return the columns, the one with the largest difference of shares first."""
     d = generated.shape[1]
     if real is None:
@@ -95,7 +95,7 @@ def _by_difference(run: Run, generated: Array, real: Array | None) -> list[int]:
 
 
 def _shares(
-    run: Run, j: int, generated: Array, real: Array | None
+    run: PlottedRun, j: int, generated: Array, real: Array | None
 ) -> tuple[Array, list[Array], list[tuple[float, str]] | None]:
     """Return edges of bars, the shares of each law in them, and names of single values."""
     laws = [generated] if real is None else [real, generated]
@@ -127,7 +127,7 @@ def _counted(x: Array, edges: Array) -> Array:
     return np.asarray(counts / max(len(x), 1), dtype=float)
 
 
-def _of_column(run: Run, j: int, generated: Array, real: Array | None) -> Chart:
+def _of_column(run: PlottedRun, j: int, generated: Array, real: Array | None) -> Chart:
     of_real = None if real is None else real[:, j]
     edges, shares, names = _shares(run, j, generated[:, j], of_real)
     top = 1.08 * max(float(share.max()) for share in shares) or 1.0
@@ -150,7 +150,7 @@ def _of_column(run: Run, j: int, generated: Array, real: Array | None) -> Chart:
     return chart
 
 
-def _dates(run: Run, j: int, ends: tuple[float, float]) -> list[tuple[float, str]] | None:
+def _dates(run: PlottedRun, j: int, ends: tuple[float, float]) -> list[tuple[float, str]] | None:
     """Return places on an axis of dates with their names; ``None`` for other columns."""
     seconds = run.labels.dates.get(column(run, j))
     if seconds is None:
@@ -173,7 +173,9 @@ def _pair_difference(real: Array, generated: Array) -> float:
     return float(np.abs(shares[0] - shares[1]).sum())
 
 
-def _of_pair(run: Run, pair: tuple[int, int], generated: Array, real: Array | None) -> list[Chart]:
+def _of_pair(
+    run: PlottedRun, pair: tuple[int, int], generated: Array, real: Array | None
+) -> list[Chart]:
     scale = generated if real is None else real
     ends = [limits(scale[:, j], 0.001) for j in pair]
     names = [column(run, j) for j in pair]
@@ -202,11 +204,11 @@ def _height(ends: Sequence[tuple[float, float]]) -> float | None:
     return None if 0.5 < ratio < 2 else 240.0
 
 
-def _real(run: Run) -> str:
+def _real(run: PlottedRun) -> str:
     return "real" if run.pulls_back else "target"
 
 
-def column(run: Run, j: int) -> str:
+def column(run: PlottedRun, j: int) -> str:
     """Return the name of a column of the model's law; a start's default names are not used."""
     names = run.labels.columns
     reported = j < len(names) and (run.pulls_back or names[j] != f"x{j}")
@@ -224,7 +226,7 @@ def most_unusual(x: Array, number: int) -> tuple[int, ...]:
     return tuple(sorted(int(j) for j in best))
 
 
-def images(run: Run) -> Picture | None:
+def images(run: PlottedRun) -> Picture | None:
     """Draw real and generated images on two sheets with one grey scale."""
     real, generated = run.arrays.get("real_images"), run.arrays.get("generated_images")
     sheets = [(t, x) for t, x in (("real (test rows)", real), ("generated", generated))
@@ -271,7 +273,7 @@ def _map(extent: Sequence[float], pixels: NDArray[np.uint8], title: str) -> Char
     return chart
 
 
-def density(run: Run) -> Picture | None:
+def density(run: PlottedRun) -> Picture | None:
     """Draw a histogram of real rows, the model's density and the true one, in two dimensions."""
     extent = run.arrays.get("grid_extent")
     if run.arrays.get("grid_log_density") is None or extent is None:
@@ -290,7 +292,7 @@ def density(run: Run) -> Picture | None:
     )
 
 
-def _maps(run: Run, extent: Array) -> list[tuple[str, Array]]:
+def _maps(run: PlottedRun, extent: Array) -> list[tuple[str, Array]]:
     """Return the maps with their titles: rows, model, truth; rows from below."""
     panels = [("model", _exp(run.arrays["grid_log_density"]))]
     true = run.arrays.get("grid_true_log_density")

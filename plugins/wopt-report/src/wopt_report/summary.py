@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from wopt.report import Run
 from wopt.store import RunResult
 from wopt_report.pages import Number, number
+from wopt_report.run import PlottedRun
 
 METRICS = (
     ("sym_kl", "KL both ways from the exact solution, nats"),
@@ -49,13 +49,13 @@ class Card:
         return number(self.value, 3)
 
 
-def cards(run: Run) -> list[Card]:
+def cards(run: PlottedRun) -> list[Card]:
     """Return the key numbers that are known."""
     possible = list(_likelihoods(run)) + list(_others(run))
     return [card for card in possible if card.value is not None]
 
 
-def _likelihoods(run: Run) -> Iterator[Card]:
+def _likelihoods(run: PlottedRun) -> Iterator[Card]:
     result = run.result
     if result is not None and run.pulls_back:
         yield from _of_data(result)
@@ -104,7 +104,7 @@ def _of_data(result: RunResult) -> Iterator[Card]:
     yield Card("entropy", "Entropy of the data", result.entropy, "nats", note)
 
 
-def _others(run: Run) -> Iterator[Card]:
+def _others(run: PlottedRun) -> Iterator[Card]:
     result = run.result or RunResult("done", "", len(run.steps))
     for key, label, unit, note in (
         ("likelihood_error", "Likelihood error", "nats", "mean difference, grid against audit"),
@@ -120,7 +120,7 @@ def _others(run: Run) -> Iterator[Card]:
     yield Card("cpu_seconds", "Processor time", cpu, "s", "all threads together")
 
 
-def _total(run: Run, key: str) -> float | None:
+def _total(run: PlottedRun, key: str) -> float | None:
     return sum(getattr(r, key) for r in run.steps) if run.steps else None
 
 
@@ -133,7 +133,7 @@ class Status:
     reason: str
 
 
-def status(run: Run) -> Status:
+def status(run: PlottedRun) -> Status:
     """Return the badge of a run."""
     if run.result is None:
         last = run.steps[-1].step if run.steps else 0
@@ -148,7 +148,7 @@ def status(run: Run) -> Status:
     return Status(word, kind, run.result.reason)
 
 
-def subtitle(run: Run) -> str:
+def subtitle(run: PlottedRun) -> str:
     """Return a line on the run: source, objective, target, scheme, block."""
     objective = run.config.get("objective")
     target = objective.get("target") if isinstance(objective, dict) else None

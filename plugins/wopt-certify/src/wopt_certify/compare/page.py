@@ -14,7 +14,6 @@ import numpy as np
 
 from wopt.errors import ConfigError
 from wopt.files import write_text
-from wopt.report import Run, read_run
 from wopt.store import RunResult
 from wopt_certify.compare.pairs import PairwiseComparison
 from wopt_report import (
@@ -27,8 +26,10 @@ from wopt_report import (
     VERMILION,
     Chart,
     Picture,
+    PlottedRun,
     line_range,
     page,
+    read_plotted_run,
     status,
     subtitle,
 )
@@ -53,7 +54,7 @@ class ComparedRun:
     """
 
     name: str
-    run: Run
+    run: PlottedRun
     differs: dict[str, str]
     values: dict[str, float | None]
     reference: str = ""
@@ -79,7 +80,7 @@ def rows(directories: Sequence[Path]) -> list[ComparedRun]:
     """Read the runs and find the options in which they differ."""
     if len(directories) < 2:
         raise ConfigError("name two or more run directories to compare")
-    runs = [read_run(directory) for directory in directories]
+    runs = [read_plotted_run(directory) for directory in directories]
     names = [run.name for run in runs]
     if len(set(names)) < len(names):
         names = [str(directory) for directory in directories]
@@ -150,7 +151,7 @@ def compare(
     return path
 
 
-def _values(run: Run) -> dict[str, float | None]:
+def _values(run: PlottedRun) -> dict[str, float | None]:
     last = run.steps[-1] if run.steps else None
     result = run.result or RunResult("done", "", len(run.steps))
     certified = None if run.certificate is None else run.certificate.kl
@@ -201,11 +202,13 @@ def _chart(compared: Sequence[ComparedRun], by: str, key: str, title: str, unit:
     return chart
 
 
-def _has(run: Run, key: str) -> bool:
+def _has(run: PlottedRun, key: str) -> bool:
     return any(getattr(record, key) is not None for record in run.steps)
 
 
-def _against_reference(runs: Sequence[Run], names: Sequence[str]) -> tuple[str, list[float | None]]:
+def _against_reference(
+    runs: Sequence[PlottedRun], names: Sequence[str]
+) -> tuple[str, list[float | None]]:
     """Return the reference of the runs' distances at their ends, in words, and the distances.
 
     The reference is the exact solution, by the first of KL, L1, W2 and the second moment that is
@@ -221,7 +224,9 @@ def _against_reference(runs: Sequence[Run], names: Sequence[str]) -> tuple[str, 
     return _against_finest(runs, names)
 
 
-def _against_finest(runs: Sequence[Run], names: Sequence[str]) -> tuple[str, list[float | None]]:
+def _against_finest(
+    runs: Sequence[PlottedRun], names: Sequence[str]
+) -> tuple[str, list[float | None]]:
     nothing: tuple[str, list[float | None]] = "", [None] * len(runs)
     if len(runs) < 2 or not all(run.snapshots for run in runs):
         return nothing

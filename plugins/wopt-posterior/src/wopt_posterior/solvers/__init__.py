@@ -8,17 +8,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from wopt.component import fields
-from wopt.interfaces import Solver, SolveReport, Training
-from wopt.train import (
-    Adam,
-    EvenWeights,
-    Growth,
-    Recorded,
-    Rounds,
-    Seconds,
-    WarmStart,
-    minimise_by_lbfgs,
-)
+from wopt.interfaces import SolveReport, Training
+from wopt.train import Adam, Clocked, Repeated, minimise_by_lbfgs
 from wopt_posterior.solvers.gaussian import become_gaussian
 from wopt_posterior.solvers.variance import LogVariance
 
@@ -70,7 +61,7 @@ class Chains(Adam):
 
 
 @fields
-class Gaussian(Solver):
+class Gaussian(Clocked):
     """The best affine map of a step, by L-BFGS in float64; for the block ``affine``.
 
     It is also begun from the mode of the target and the curvature there, see
@@ -84,9 +75,6 @@ class Gaussian(Solver):
     cites = ("liu1989", "nocedal2006")
     beside_chains: ClassVar[bool] = False
 
-    iterations: Annotated[int, Field(ge=1, description="largest number of iterations")] = 500
-    seconds: Seconds = None
-    recorded: Recorded = None
     chains: Annotated[
         int, Field(ge=0, description="chains of the target that the Gaussian is compared with")
     ] = 0
@@ -106,7 +94,7 @@ class Gaussian(Solver):
 
 
 @fields
-class Variance(Solver):
+class Variance(Repeated):
     """L-BFGS on the variance of log importance weights, at draws of the model and at chains.
 
     For the free steps of a sampler, see :class:`wopt_posterior.solvers.variance.LogVariance`.
@@ -118,14 +106,7 @@ class Variance(Solver):
 
     cites = ("liu1989", "nocedal2006")
 
-    iterations: Annotated[
-        int, Field(ge=1, description="largest number of iterations in each round")
-    ] = 500
     chains: Annotated[int, Field(ge=0, description=_CHAINS)] = 1000
-    weights: EvenWeights = None
-    rounds: Rounds = 4
-    grow: Growth = 1.0
-    warm_start: WarmStart = True
 
     def begin(self, training: Training) -> Training:
         """Return the training of the log-variance in place of the subproblem."""
