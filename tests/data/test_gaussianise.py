@@ -144,9 +144,9 @@ def test_a_known_start_has_its_density_in_bent_coordinates():
 
 
 CHOSEN = {
-    "log-normal": (lambda: normal(1000, 3).exp() - 1, "gaussianise"),
-    "positive": (lambda: normal(1000, 3).exp(), "whiten"),  # their logarithms are normal
-    "normal": (lambda: normal(1000, 3), "whiten"),
+    "log-normal": (lambda: normal(600, 3).exp() - 1, "gaussianise"),
+    "positive": (lambda: normal(600, 3).exp(), "whiten"),  # their logarithms are normal
+    "normal": (lambda: normal(600, 3), "whiten"),
 }
 
 
