@@ -45,7 +45,12 @@ def bibliography(package: str) -> dict[str, Entry]:
 
 
 def find_citations(keys: Iterable[str], module: str = "wopt") -> dict[str, Entry]:
-    """Return the entries of keys that a module cites, from its own package or wopt."""
+    """Return the entries of keys that a module cites, from its own package or wopt.
+
+    Example:
+        >>> list(find_citations(["ambrosio2008"], "wopt_mine.moment"))
+        ['ambrosio2008']
+    """
     package = module.partition(".")[0]
     known = {**bibliography("wopt"), **bibliography(package)}
     missing = [key for key in keys if key not in known]
@@ -68,7 +73,12 @@ def bibtex(key: str, entry: Entry) -> str:
 
 
 def citation_in_words(entry: Entry) -> str:
-    """Return an entry as a line: surnames, title, year."""
+    """Return an entry as a line: surnames, title, year.
+
+    Example:
+        >>> citation_in_words(bibliography("wopt")["vanerven2014"])
+        'van Erven and Harremoës, Rényi divergence and Kullback-Leibler divergence, 2014'
+    """
     people = str(entry.get("author", "")).split(" and ")
     names = [person.partition(",")[0] for person in people if person and person != "others"]
     few = names[0] if len(names) == 1 else " and ".join(names[:2]) if len(names) == 2 else ""

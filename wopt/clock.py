@@ -6,7 +6,13 @@ import time
 
 
 class Stopwatch:
-    """Counts the seconds since it was made."""
+    """Counts the seconds since it was made.
+
+    Example:
+        >>> watch = Stopwatch()
+        >>> watch.wall >= 0, watch.cpu >= 0
+        (True, True)
+    """
 
     def __init__(self) -> None:
         self._wall, self._cpu = time.perf_counter(), time.process_time()

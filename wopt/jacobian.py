@@ -17,6 +17,11 @@ def jacobians(y: Tensor, x: Tensor, *, create_graph: bool = False) -> Tensor:
         y: T(x), shape ``(n, k)``, computed with gradients enabled.
         x: Rows, shape ``(n, d)``, that require a gradient.
         create_graph: Whether the result has to be differentiable.
+
+    Example:
+        >>> x = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+        >>> jacobians(x.square(), x)[1].tolist()
+        [[6.0, 0.0], [0.0, 8.0]]
     """
     rows = [
         torch.autograd.grad(
@@ -28,7 +33,12 @@ def jacobians(y: Tensor, x: Tensor, *, create_graph: bool = False) -> Tensor:
 
 
 def linearised(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return T(x), shape ``(n, k)``, and DT there, ``(n, k, d)``, differentiable if enabled."""
+    """Return T(x), shape ``(n, k)``, and DT there, ``(n, k, d)``, differentiable if enabled.
+
+    Example:
+        >>> [t.tolist() for t in linearised(torch.square, torch.tensor([[3.0]]))]
+        [[[9.0]], [[[6.0]]]]
+    """
     keep = torch.is_grad_enabled()
     with torch.enable_grad():
         x = x if x.requires_grad else x.detach().requires_grad_()

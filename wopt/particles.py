@@ -182,5 +182,9 @@ def split_conditions(rows: Tensor, condition: int) -> tuple[Tensor, ...]:
     Args:
         rows: Rows of a table, conditions last, shape ``(..., d + k)``.
         condition: Number k of conditions.
+
+    Example:
+        >>> [part.tolist() for part in split_conditions(torch.tensor([[1.0, 2.0, 3.0]]), 1)]
+        [[[1.0, 2.0]], [[3.0]]]
     """
     return (rows[..., :-condition], rows[..., -condition:]) if condition else (rows,)

@@ -15,7 +15,13 @@ _GIVEN = set[What]()
 
 
 def allowed(what: What) -> bool:
-    """Return whether something is allowed now."""
+    """Return whether something is allowed now.
+
+    Example:
+        >>> with allow_tracker():
+        ...     allowed("tracker"), allowed("code")
+        (True, False)
+    """
     return what in _GIVEN
 
 

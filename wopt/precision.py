@@ -26,6 +26,11 @@ def affine_product(
         w: Right factor, shape ``(k, m)``.
         bias: Bias, shape ``(m,)``, added in the dtype of ``a``.
         precision: The precision; ``None`` for that of the tensors.
+
+    Example:
+        >>> a, w = torch.full((1, 1), 1 + 2**-10), torch.ones(1, 1)
+        >>> float(affine_product(a, w, None, "bf16")), float(affine_product(a, w))
+        (1.0, 1.0009765625)
     """
     if precision is None:
         return a @ w if bias is None else torch.addmm(bias, a, w)

@@ -28,6 +28,12 @@ def fit_pareto(excesses: Tensor) -> tuple[float, float]:
     Source: Zhang, Stephens, A new and efficient estimation method for the generalized Pareto
     distribution, 2009; Vehtari, Simpson, Gelman, Yao, Gabry, Pareto smoothed importance sampling,
     JMLR 2024, appendix C.
+
+    Example:
+        >>> u = (torch.arange(4000, dtype=torch.float64) + 0.5) / 4000
+        >>> k, sigma = fit_pareto(pareto_quantiles(u, 0.4, 2.0))
+        >>> round(k, 1), round(sigma, 1)
+        (0.4, 2.0)
     """
     x = excesses.double()
     n = len(x)
@@ -50,7 +56,12 @@ def fit_pareto(excesses: Tensor) -> tuple[float, float]:
 
 
 def pareto_quantiles(levels: Tensor, k: float, sigma: float) -> Tensor:
-    """Return the quantiles  sigma ((1 - u)^-k - 1)/k  at levels u in [0, 1), in the same shape."""
+    """Return the quantiles  sigma ((1 - u)^-k - 1)/k  at levels u in [0, 1), in the same shape.
+
+    Example:
+        >>> pareto_quantiles(torch.tensor([0.5]).double(), 1.0, 3.0).tolist()
+        [3.0]
+    """
     tail = torch.log1p(-levels)
     if abs(k) < 1e-12:
         return -sigma * tail

@@ -76,7 +76,12 @@ def printable(text: str, *, one_line: bool = False) -> str:
 
 
 def listed(names: Sequence[str], most: int = 6) -> str:
-    """Return names, and how many more there are."""
+    """Return names, and how many more there are.
+
+    Example:
+        >>> listed(["a", "b", "c"], most=2)
+        'a, b and 1 more'
+    """
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 

@@ -195,6 +195,11 @@ def error_of_mean(values: Tensor, groups: Tensor | None = None) -> float:
         se^2 = sum_g (S_g - n_g m)^2 / n^2 * G/(G - 1),
 
     the variance of a bootstrap by group, without its draws.
+
+    Example:
+        >>> x = torch.tensor([1.0, 1.0, 3.0, 3.0])
+        >>> round(error_of_mean(x), 3), error_of_mean(x, torch.tensor([0, 0, 1, 1]))
+        (0.577, 1.0)
     """
     sums, counts = per_group(values, groups)
     n = len(counts)

@@ -28,6 +28,15 @@ class SteinForm:
         weights: The particles' weights, shape ``(n,)``, which sum to one; ``None`` if equal.
         context: Conditions of the particles, shape ``(n, k)``, float64, on which test fields may
             depend; ``None`` if there are none.
+
+    Example:
+        >>> class Half(Objective):
+        ...     def contributions(self, particles):
+        ...         return particles.points.square().sum(1) / 2
+        >>> y = torch.tensor([[1.0], [-1.0]])
+        >>> form = SteinForm.of(Half(), Particles.start(y))
+        >>> form.size(y, torch.ones(2))  # <y, y>/|y| and its standard error
+        (1.0, 0.0)
     """
 
     points: Tensor

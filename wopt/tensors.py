@@ -101,7 +101,19 @@ def check_tensors(
     remedy: str = _AGAIN,
     **sizes: int,
 ) -> dict[str, Tensor]:
+<<<<<<< HEAD
     """Return the tensors of a file that its schema knows, of the shapes that it says."""
+=======
+    """Return the tensors of a file that its schema knows.
+
+    Example:
+        >>> schema = {"points": Array("n d", needed=True), "weights": Array("n")}
+        >>> tensors = {"points": torch.zeros(5, 2), "weights": torch.ones(4)}
+        >>> check_tensors(Path("a.safetensors"), tensors, schema)
+        Traceback (most recent call last):
+        wopt.errors.DamagedError: a.safetensors: is damaged: `weights` has shape (4,), wanted ...
+    """
+>>>>>>> parent of 33d47dcd (Docstrings: an example is not also a test of its own file)
     for name, array in schema.items():
         if name in tensors:
             why = _wrong(tensors[name], array, array.dtype or dtype, sizes)

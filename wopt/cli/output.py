@@ -47,7 +47,12 @@ _OPTION = re.compile(r"`([a-z_]+\.[a-z_.]+) = ([^`]+)`")
 
 
 def on_this_line(text: str) -> str:
-    """Return a message in which an option of the file is what to type on the command line."""
+    """Return a message in which an option of the file is what to type on the command line.
+
+    Example:
+        >>> on_this_line('drop these rows with `source.nan = "drop"`')
+        'drop these rows with `--set source.nan=drop`'
+    """
     return _OPTION.sub(lambda found: f"`--set {found[1]}={found[2].strip(chr(34))}`", text)
 
 

@@ -37,7 +37,12 @@ class TableFacts:
     notes: tuple[str, ...] = ()
 
     def summary(self) -> str:
-        """Return what was left out, converted and dropped."""
+        """Return what was left out, converted and dropped.
+
+        Example:
+            >>> TableFacts(10, converted=(("day", "days"),), dropped=2).summary()
+            'converted: day (days); 2 rows with a missing value left out'
+        """
         left = [(one.column.name, one.why) for one in self.left]
         parts = [
             f"{what}: {listed([f'{name} ({why})' for name, why in pairs])}"
@@ -49,7 +54,12 @@ class TableFacts:
         return "; ".join([*parts, *self.notes])
 
     def lines(self) -> list[str]:
-        """Return sentences for people, one a line."""
+        """Return sentences for people, one a line.
+
+        Example:
+            >>> TableFacts(10, dropped=2).lines()
+            ['2 of 10 rows have a missing value and are left out']
+        """
         lines = [f"column {one.column.name} is not modelled: it {one.why}" for one in self.left]
         lines += [f"column {name} is converted to {what}" for name, what in self.converted]
         if self.dropped:

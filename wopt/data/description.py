@@ -126,6 +126,13 @@ def described(column: Column, x: Tensor, missing: int = 0, *, plain: bool = Fals
         column: The column, whose bounds, if they are finite, are kept.
         x: Its values, shape ``(n,)``, float64, finite, at least one.
         plain: Whether nothing but gaps is added to the column as it is.
+
+    Example:
+        >>> x = torch.randn(400, generator=torch.Generator().manual_seed(0)).double()
+        >>> described(Column("rain"), x.clamp(min=0)).words()
+        'rain: continuous in [0, inf], often 0'
+        >>> described(Column("size"), (x > 0) + 1.0).words()
+        'size: 2 values (1, 2)'
     """
     values, counts = torch.unique(x, return_counts=True)
     often, rest = torch.zeros_like(counts, dtype=torch.bool), x

@@ -23,7 +23,12 @@ from wopt.reading import parsed_json
 
 
 def is_frame(x: Any) -> bool:
-    """Whether an object is a table with named columns, of pandas, polars or pyarrow."""
+    """Whether an object is a table with named columns, of pandas, polars or pyarrow.
+
+    Example:
+        >>> is_frame(np.zeros((2, 2)))
+        False
+    """
     return type(x).__module__.partition(".")[0] in ("pandas", "polars", "pyarrow") and (
         hasattr(type(x), "columns") or hasattr(x, "to_frame")
     )
@@ -122,6 +127,12 @@ def arrow_table(x: Tensor, columns: Columns) -> Any:
 
     Args:
         x: Shape ``(n, d)``, or without the conditions; discrete columns are rounded.
+
+    Example:
+        >>> import torch
+        >>> size = Column("size", "categorical", (-0.5, 1.5), 1.0, 0.0, ("s", "l"), "string")
+        >>> arrow_table(torch.tensor([[1.0], [0.2]]), Columns((size,))).to_pydict()
+        {'size': ['l', 's']}
     """
     import pyarrow
 

@@ -48,6 +48,11 @@ def resampled(w: Tensor, rng: torch.Generator) -> Tensor:
 
     Args:
         w: Weights, shape ``(n,)``.
+
+    Example:
+        >>> w = torch.tensor([1.0, 2.0, 1.0, 0.0])
+        >>> resampled(w, torch.Generator().manual_seed(0)).tolist()
+        [0, 1, 1, 2]
     """
     ends = torch.cumsum(w.double(), 0) / w.double().sum()
     shift = torch.rand((), generator=rng, dtype=torch.float64)

@@ -35,6 +35,12 @@ def masked(
     Args:
         columns: Descriptions of the columns, conditions last.
         x: Rows, shape ``(n, d)``, NaN where a value is missing.
+
+    Example:
+        >>> x = torch.tensor([[1.0, 5.0], [2.0, torch.nan], [3.0, 7.0]]).double()
+        >>> columns, rows = masked(Columns((Column("y"), Column("age")), 1), x, (), "x.csv")
+        >>> columns.names, columns.condition, rows[1].tolist()
+        (('y', 'age', 'age_missing'), 2, [2.0, 5.0, 1.0])
     """
     missing = ~torch.isfinite(x)
     moved = len(columns.columns) - columns.condition
@@ -143,6 +149,15 @@ def matched(table: Any, columns: Columns, *, named: bool, origin: str) -> Tensor
         table: The table; other columns in it are ignored where names are found.
         columns: Descriptions of the columns of the model.
         named: Whether the table's names are its own; if not, all are taken by position.
+
+    Example:
+        >>> import pyarrow
+        >>> table = pyarrow.table({"b": [3.0], "note": ["-"], "a": [4.0]})
+        >>> matched(table, Columns.on_the_line(["a", "b"]), named=True, origin="t.csv").tolist()
+        [[4.0, 3.0]]
+        >>> two = table.select(["b", "a"])
+        >>> matched(two, Columns.on_the_line(["x0", "x1"]), named=True, origin="t.csv").tolist()
+        [[3.0, 4.0]]
     """
     by_place = not named and table.num_columns == len(columns.of_table)
     if by_place:

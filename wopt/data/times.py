@@ -17,7 +17,12 @@ _DAY = 86_400
 
 
 def is_time(kind: str) -> bool:
-    """Whether the name of an Arrow type is that of dates, times or durations."""
+    """Whether the name of an Arrow type is that of dates, times or durations.
+
+    Example:
+        >>> is_time("timestamp[ns]"), is_time("double")
+        (True, False)
+    """
     return kind.startswith(("date", "timestamp", "time", "duration"))
 
 

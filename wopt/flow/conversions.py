@@ -129,7 +129,15 @@ _SHOWN = 30
 
 
 def flow_html(flow: Flow) -> str:
-    """Return a flow as HTML: its columns, and its blocks in the order they were made."""
+    """Return a flow as HTML: its columns, and its blocks in the order they were made.
+
+    Example:
+        >>> import torch, wopt
+        >>> units = wopt.AffineTransform.fit(torch.randn(100, 2), "none")
+        >>> flow = wopt.Flow([units], wopt.build("target", "gaussian"), ("a", "b"))
+        >>> "<td>continuous</td>" in flow_html(flow)
+        True
+    """
     columns = flow.described
     kinds = [column.words().partition(": ")[2] for column in columns.columns]
     for j in range(flow.dim - flow.condition, flow.dim):

@@ -39,6 +39,10 @@ def missed(at: Tensor, y: Tensor, fraction: float = FAR) -> Tensor:
     """Return where ``at`` is not ``y``, ``(n, d)``, within a fraction of 1 + |y|, shape ``(n,)``.
 
     Points that are not finite are missed.
+
+    Example:
+        >>> missed(torch.tensor([[1.0], [1.5], [torch.nan]]), torch.ones(3, 1)).tolist()
+        [False, True, True]
     """
     return ~(_distance(at, y) <= fraction * (1 + torch.linalg.vector_norm(y, dim=1)))
 
@@ -99,6 +103,13 @@ def exact_inverse(
     Returns:
         x in float64, and the log-det at x, or NaN where F(x) is further than ``FAR * (1 + |y|)``
         from y.
+
+    Example:
+        >>> import wopt
+        >>> block = wopt.build("block", "affine").build(dim=2)
+        >>> x, log_det = exact_inverse([block], torch.ones(3, 2))
+        >>> x[0].tolist(), bool((log_det == 0).all())
+        ([1.0, 1.0], True)
     """
     maps = _Maps(blocks, c)
     if any(block.folds for block in blocks):  # F may carry x to another point with this inverse

@@ -42,6 +42,13 @@ class FlowMap(nn.Module):
     """The bijections of a flow, the first one first, and the base at which they end.
 
     Arguments are those of :class:`Flow`.
+
+    Example:
+        >>> import wopt
+        >>> units = AffineTransform.fit(torch.randn(100, 2), "none")
+        >>> flow = Flow([units], wopt.build("target", "gaussian"), ("a", "b"))
+        >>> flow.dim, flow.blocks, flow.pulls_back
+        (2, [], True)
     """
 
     @renamed_arguments(map="bijections")

@@ -268,6 +268,14 @@ def energy_change(
         before: The particles before the change.
         after: The same particles, in the same order, after it.
         extra: One value for each particle, shape ``(n,)``.
+
+    Example:
+        >>> class Half(Objective):
+        ...     def contributions(self, particles):
+        ...         return particles.points.square().sum(1) / 2
+        >>> x = Particles(torch.tensor([[1.0], [3.0]]))
+        >>> energy_change(Half(), x, Particles(x.points + 1))  # (4 - 1)/2 and (16 - 9)/2
+        Mean(value=2.5, error=1.0)
     """
     extra = before.points.new_zeros(len(before)) if extra is None else extra
     old, new = objective.contributions(before), objective.contributions(after)

@@ -107,6 +107,10 @@ def decay(rows: int) -> float:
     """Return the weight decay: 0.5 at 15,000 rows, falling with their cube root, within 0.1 to 1.
 
     Under Muon, whose steps have the length of the rate, it bounds a matrix's norm by its inverse.
+
+    Example:
+        >>> decay(15_216), decay(1218), decay(48_000)
+        (0.5, 1.0, 0.34)
     """
     return min(1.0, max(0.1, round(0.5 * (15_216 / rows) ** (1 / 3), 2)))
 

@@ -97,6 +97,11 @@ def far_rows(scores: Tensor | None) -> int | None:
 
     Args:
         scores: Costs of rows, shape ``(n,)``, nats.
+
+    Example:
+        >>> costs = torch.arange(100.0)
+        >>> far_rows(costs), far_rows(torch.cat([costs, torch.tensor([8e7])]))
+        (None, 1)
     """
     if scores is None or len(scores) < 3:
         return None
@@ -115,6 +120,10 @@ def bits_per_dim(nll: float | None, dim: int, cell: float | None) -> float | Non
     The mean log-density over a cell, plus log w, is at most the log-probability of its value.
 
     Source: Theis, van den Oord, Bethge, *A note on the evaluation of generative models*, 2016.
+
+    Example:
+        >>> bits_per_dim(2 * math.log(256), 2, 1.0)  # all levels of a pixel equally likely
+        8.0
     """
     if nll is None or cell is None:
         return None
@@ -153,6 +162,11 @@ def gaussian_nll(train: Tensor, test: Tensor) -> float | None:
     """Return the test NLL, in nats, of a Gaussian fitted to ``train``; both ``(n, d)``.
 
     The result is ``None`` if the covariance is singular.
+
+    Example:
+        >>> x = torch.randn(20000, 1, generator=torch.Generator().manual_seed(0)).double()
+        >>> round(gaussian_nll(x, x), 2)  # log(2 pi e)/2 = 1.4189 for a standard normal
+        1.42
     """
     covariance = torch.cov(train.double().T, correction=0).reshape(2 * train.shape[1:])
     factor, info = torch.linalg.cholesky_ex(covariance)

@@ -39,6 +39,17 @@ class Fingerprint(Typed):
         sums: For each column, its values' sum with irregular weights, divided by the root of their
             sum of squares: rounding leaves it nearly unchanged, another order does not. Files of
             older versions may have none.
+
+    Example:
+        >>> from wopt.data.dataset import Dataset
+        >>> from wopt.data.transform import AffineTransform
+        >>> x = torch.arange(6.0).double()[:, None]
+        >>> unit = AffineTransform.fit(x, "none")
+        >>> one, other = (
+        ...     Fingerprint.of(Dataset(part, x, x, unit, ("a",))) for part in (x, x.flip(0))
+        ... )
+        >>> one.differs(other)
+        'other values in column(s) a'
     """
 
     rows: tuple[int, ...]

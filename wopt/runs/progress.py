@@ -56,6 +56,12 @@ class Notebook(Terminal):
 
     Args:
         show: Function that shows HTML in place of the last; by default in the cell's output.
+
+    Example:
+        >>> shown = []
+        >>> Notebook(shown.append).warn("the disk is nearly full")
+        >>> shown[-1]
+        '<pre>warning: the disk is nearly full\n</pre>'
     """
 
     def __init__(self, show: Callable[[str], None] | None = None) -> None:

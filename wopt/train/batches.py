@@ -33,6 +33,16 @@ def blurred_subproblem(subproblem: S, scale: float) -> S:
     rho * N(0, scale^2 I). The noise is drawn from torch's global generator.
 
     Source: Rothfuss et al., *Noise regularization for conditional density estimation*, 2019.
+
+    Example:
+        >>> import torch, wopt
+        >>> from wopt.particles import Particles
+        >>> x = Particles.start(torch.zeros(50_000, 1))
+        >>> sub = Subproblem(x, x.points, 1.0, wopt.build("objective", "entropy"))
+        >>> with torch.random.fork_rng():
+        ...     _ = torch.manual_seed(0)
+        ...     round(float(blurred_subproblem(sub, 0.3).particles.points.std()), 2)
+        0.3
     """
     if not scale:
         return subproblem
@@ -47,6 +57,16 @@ class Average:
 
     torch's ``AveragedModel`` computes the same, but reads a counter from the device at every
     update, which waits for the device.
+
+    Example:
+        >>> from wopt.testing import AffineBlock
+        >>> block = AffineBlock(1)
+        >>> average = Average(block, 0.25)
+        >>> for shift in (0.0, 4.0):
+        ...     _ = block.shift.data.fill_(shift)
+        ...     average.update(block)
+        >>> round(average.block.shift.item(), 3)
+        3.273
     """
 
     def __init__(self, block: FlowBlock, decay: float) -> None:

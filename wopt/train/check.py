@@ -110,6 +110,14 @@ def false_claims(
         energy: Its energy on particles that nothing was trained on.
         error: The energy's standard error.
         start_known: Whether the particles' density is known, so that the energy lacks no constant.
+
+    Example:
+        >>> class Odd(Objective):
+        ...     minimum = 5.0
+        ...     def energy(self, particles):
+        ...         return particles.mean(particles.points.square().sum(1))
+        >>> [list(false_claims(Odd(), e, 0.01, start_known=True)) for e in (0.8, 4.99)]
+        [['Odd claims minimum = 5'], []]
     """
     allowed = _ERRORS * error + 1e-6 * (1 + abs(energy))
     remedies, target = dict[str, str](), objective.target

@@ -28,6 +28,14 @@ def relative_ess(target: Target | None, particles: Particles) -> float | None:
     It is 1 if rho is the target and near 0 far from it. It is an estimate that is blind to mass
     where no particles are. Return ``None`` where V or rho is not known, or the particles are
     weighted nodes instead of draws.
+
+    Example:
+        >>> import wopt
+        >>> x = torch.randn(4000, 1, generator=torch.Generator().manual_seed(0)).double()
+        >>> law = wopt.build("target", "gaussian")
+        >>> particles = Particles.start(x, log_density=-law.potential(x))
+        >>> round(relative_ess(law, particles), 6)
+        1.0
     """
     known = particles.log_density_start is not None and particles.log_det is not None
     if target is None or Capability.POTENTIAL not in target.provides or not known:

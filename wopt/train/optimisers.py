@@ -82,6 +82,13 @@ class MuonOptimizer:
         lr: Learning rate.
         momentum: Decay of the mean of gradients (Nesterov's form).
         weight_decay: Matrices shrink by ``lr * weight_decay`` a step.
+
+    Example:
+        >>> w = torch.nn.Parameter(torch.zeros(2, 2))
+        >>> w.grad = torch.tensor([[3.0, 0.0], [0.0, 0.1]])
+        >>> MuonOptimizer([w], lr=0.1).step()
+        >>> bool(((-w.detach().diagonal() - 0.1).abs() < 0.04).all())
+        True
     """
 
     def __init__(

@@ -28,7 +28,12 @@ def is_at(time: float, end: float) -> bool:
 
 
 def landed(h: float, time: float, ends: Sequence[float]) -> float:
-    """Return h, shortened where the step would pass the next of the ends."""
+    """Return h, shortened where the step would pass the next of the ends.
+
+    Example:
+        >>> landed(0.4, 0.8, [0.5, 0.9]), landed(0.4, 0.8, [3.0])
+        (0.09999999999999998, 0.4)
+    """
     left = min((end - time for end in ends if end > time and not is_at(time, end)), default=None)
     return h if left is None or h * (1 + _ROUNDING) < left else left
 
