@@ -60,9 +60,11 @@ def test_what_is_wrong_with_a_tensor_is_told(tmp_path, kind, change, says):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
+        ({"files": {"../x": 6}}, "not one of its files"),
         ({"files": {"a": 5}}, "rows are missing"),
         ({"files": {"a": -6}}, "files.a"),
         ({"tensors": {"points": [[6, 2], "torch.int8"]}}, "torch.float32"),
+        ({"tensors": {"points": [[6, 10**12], "torch.float32"]}}, "larger than its files"),
     ],
 )
 def test_an_index_that_no_run_writes(tmp_path, change, says):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from torch import Tensor
 from wopt.errors import DamagedError
 from wopt.files import replacing
 from wopt.memory import physical
-from wopt.reading import check_regular, printable
+from wopt.reading import opened, printable
 
 _SHARE = 2
 """The largest size of a file is the machine's memory divided by this."""
@@ -72,9 +73,11 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, st
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return a safetensors file's tensors, of any shape, and metadata."""
     try:
-        check_regular(path, physical() // _SHARE)
-        with safetensors.safe_open(path, "pt") as file:
-            return {k: file.get_tensor(k) for k in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+        with opened(path, physical() // _SHARE) as handle:
+            # Read by its descriptor, so that it is the checked file.
+            name = f"/dev/fd/{handle}"
+            with safetensors.safe_open(name if os.path.exists(name) else path, "pt") as file:
+                return {k: file.get_tensor(k) for k in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
     except FileNotFoundError:
         raise DamagedError(
             f"{path}: is missing, so the run is damaged; `wopt doctor {path.parent}` says what can "
@@ -101,10 +104,7 @@ def check_tensors(
     remedy: str = _AGAIN,
     **sizes: int,
 ) -> dict[str, Tensor]:
-<<<<<<< HEAD
-    """Return the tensors of a file that its schema knows, of the shapes that it says."""
-=======
-    """Return the tensors of a file that its schema knows.
+    """Return the tensors of a file that its schema knows, of the shapes that it says.
 
     Example:
         >>> schema = {"points": Array("n d", needed=True), "weights": Array("n")}
@@ -113,7 +113,6 @@ def check_tensors(
         Traceback (most recent call last):
         wopt.errors.DamagedError: a.safetensors: is damaged: `weights` has shape (4,), wanted ...
     """
->>>>>>> parent of 33d47dcd (Docstrings: an example is not also a test of its own file)
     for name, array in schema.items():
         if name in tensors:
             why = _wrong(tensors[name], array, array.dtype or dtype, sizes)

@@ -56,7 +56,7 @@ def bytes_of(path, draw, _):
 
 def no_file(path, draw, outside):
     """Put a link, a pipe, a folder, a huge or no file in its place."""
-    what = draw.choice(["link", "dangling", "pipe", "folder", "huge", "gone"])
+    what = draw.choice(["link", "dangling", "pipe", "folder", "huge", "gone", "hard link"])
     path.unlink()
     if what == "link":
         path.symlink_to(outside / "precious.txt")
@@ -69,6 +69,8 @@ def no_file(path, draw, outside):
     elif what == "huge":
         with path.open("wb") as file:
             file.truncate(2**42)
+    elif what == "hard link":
+        os.link(outside / "precious.txt", path)
     return what
 
 

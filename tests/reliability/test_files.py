@@ -65,6 +65,15 @@ def test_a_link_is_refused_before_anything_is_written(command, stranger, name):
     assert sorted((p, p.stat().st_mtime_ns) for p in precious.parent.rglob("*")) == before
 
 
+def test_a_log_with_another_name_is_not_added_to(stranger):
+    run, precious = stranger
+    (run / "log.txt").unlink()
+    os.link(precious, run / "log.txt")
+    with pytest.raises(wopt.RunError, match="hard link"):
+        RunLog(run / "log.txt").write("rm -rf ~")
+    assert precious.read_text() == "precious"
+
+
 def test_text_from_files_is_one_line_and_escaped(tmp_path, capsys):
     log = RunLog(tmp_path / "log.txt")
     log.write("done: all\nalias ls=evil\n\x1b]0;title\x07")
@@ -76,10 +85,22 @@ def test_text_from_files_is_one_line_and_escaped(tmp_path, capsys):
     assert "\\x1b[2J\\u202etxt.exe [/bold]" in said
 
 
-@pytest.mark.parametrize("parsed", [parsed_json, lambda text: parsed_toml(f"x = {text}")])
-def test_documents_that_are_nested_too_deeply(parsed):
-    with pytest.raises(ValueError, match=r"nested"):
-        parsed("[" * 100_000)
+@pytest.mark.parametrize(
+    "text", ["[" * 5000, "[" * 100 + "]" * 100, '{"a":' * 5000, "9" * 400, "9" * 5000, '"\\ud800"']
+)
+def test_json_that_no_run_writes(text):
+    with pytest.raises(ValueError, match=r"nested|whole number|Unicode|digits|Expecting"):
+        parsed_json(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x = " + "[" * 5000, ".".join("a" * 50_000) + " = 1", "[[a]]\n" * 50_000,
+     '"a b"' + ' . "a b"' * 5000 + " = 1", "x = " + "9" * 40],
+)  # fmt: skip
+def test_toml_that_no_run_writes(text):
+    with pytest.raises(ValueError, match=r"nested|tables|whole number"):
+        parsed_toml(text)
 
 
 @pytest.mark.parametrize(

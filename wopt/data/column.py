@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import decimal
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -17,6 +18,72 @@ from torch import Tensor
 from wopt.bijection import Bijection
 from wopt.data.cells import Cells, CellTransform
 from wopt.data.quantile_transform import Interval, QuantileTransform
+
+
+def check_column(column: Column) -> None:
+    """Raise unless a column that a file describes is valid.
+
+    Example:
+        >>> check_column(Column("age", bounds=(1.0, 0.0)))
+        Traceback (most recent call last):
+        ValueError: column 'age' has no bounds low < high
+    """
+    parts = _faults(column), _faults_of_curve(column.curve), _faults_of_cells(column.cells)
+    for why in itertools.chain(*parts):
+        raise ValueError(f"column {column.name!r} has {why}")
+
+
+def _faults(column: Column) -> Iterator[str]:
+    if not column.bounds[0] < column.bounds[1]:
+        yield "no bounds low < high"
+    numbers = (column.width, column.origin, column.fill or 0.0)
+    if not all(map(math.isfinite, numbers)) or column.width < 0:
+        yield "a `width`, `origin` or `fill` that is not finite"
+    if column.kind != "continuous" and not column.width:
+        yield "no `width`"
+    if not column.scale > 0 or not 0 <= column.least < math.inf:
+        yield "a `scale` that is not positive, or a `least` that is negative"
+    if column.kind == "categorical" and (
+        (column.bounds, column.width) != ((-0.5, len(column.categories) - 0.5), 1)
+        or not column.categories
+    ):
+        yield "bounds that do not fit the categories"
+    import pyarrow
+
+    try:
+        pyarrow.array(column.categories, pyarrow.type_for_alias(column.type))
+    except (pyarrow.ArrowException, ValueError, TypeError) as error:
+        yield f"a wrong type: {' '.join(str(error).split())}"
+
+
+def _faults_of_curve(curve: QuantileTransform | None) -> Iterator[str]:
+    if curve is None:
+        return
+    parts = (curve.x, curve.z, curve.slopes)
+    if len({len(part) for part in parts}) > 1 or len(curve.x) < 2:
+        yield "a curve whose parts differ in length"
+    if not all(math.isfinite(value) for part in parts for value in part):
+        yield "a curve with a value that is not finite"
+    rising = all(a < b for part in parts[:2] for a, b in itertools.pairwise(part))
+    if not rising or min(curve.slopes) <= 0:
+        yield "a curve that does not increase"
+
+
+def _faults_of_cells(cells: Cells | None) -> Iterator[str]:
+    if cells is None:
+        return
+    numbers = (*cells.values, cells.width, cells.mean, cells.scale)
+    if not cells.values or len(cells.values) != len(cells.masses):
+        yield "cells that are not as many values as masses"
+    # Cells may touch, within rounding.
+    room = all(b - a >= cells.width * (1 - 1e-6) for a, b in itertools.pairwise(cells.values))
+    if not all(map(math.isfinite, numbers)) or not room or cells.width <= 0 or cells.scale < 0:
+        yield "cells that overlap or are not finite"
+    whole = math.fsum(cells.masses)
+    wrong = whole > 1 + 1e-9 or (whole < 1 - 1e-9) == (cells.scale == 0)
+    if wrong or not min(cells.masses) > 0:
+        yield "cells whose masses do not sum as they should"
+
 
 Kind = Literal["continuous", "integer", "categorical"]
 Category = str | bool | int | float | None
@@ -217,3 +284,15 @@ class Derived:
         if self.column.kind == "categorical":
             return np.mod(values, len(self.column.categories), dtype=np.float64)
         return values
+
+    def check(self, columns: Sequence[Column]) -> None:
+        """Raise unless the columns that it follows from are there."""
+        known = {column.name: column for column in columns}
+        name = self.column.name
+        if name in known or not set(self.of) <= set(known):
+            raise ValueError(f"column {name!r} follows from columns that are not there")
+        wanted = 1 if self.table else len(self.weights)
+        if len(self.of) != wanted:
+            raise ValueError(f"column {name!r}: the weights are not as many as the columns")
+        if self.table and len(self.table) != len(known[self.of[0]].categories):
+            raise ValueError(f"column {name!r}: its table does not fit the categories")

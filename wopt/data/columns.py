@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from wopt.data.column import Column, Derived
+from wopt.data.column import Column, Derived, check_column
 from wopt.reading import parsed_json
 from wopt.typed import of_json
 
@@ -166,27 +166,13 @@ class Columns:
             ValueError: The text does not describe columns.
         """
         made = of_json(cls, parsed_json(text))
-        try:
-            made._tried()
-        except Exception as error:  # whatever a damaged description leads to
-            text = " ".join(str(error).split()) or type(error).__name__
-            raise ValueError(f"`columns` cannot be used: {text}") from None
+        for column in (*made.columns, *(one.column for one in made.derived)):
+            check_column(column)
         if len(set(made.names)) < len(made.names) or not 0 <= made.condition < len(made.columns):
             raise ValueError("columns have the same name, or all are conditions")
+        for one in made.derived:
+            one.check(made.columns)
+        every = {*made.names, *(one.column.name for one in made.derived)}
+        if made.derived and not set(made.order) <= every:
+            raise ValueError("the order names columns that are not there")
         return made
-
-    def _tried(self) -> None:
-        """Make a row and write it, which fails for what no table has."""
-        import pyarrow
-
-        row = self.inverse(torch.zeros(1, len(self.columns), dtype=torch.float64))[0]
-        if not bool(row.isfinite().all()) or not all(
-            c.bounds[0] < c.bounds[1] for c in self.columns
-        ):
-            raise ValueError("a row of them is not finite")
-        known = {name: row[:, j].numpy() for j, name in enumerate(self.names)}
-        for one in self.derived:
-            one.values(known, 1)
-        for column in (*self.columns, *(one.column for one in self.derived)):
-            column.round(row[:, :1])
-            pyarrow.array(column.categories, pyarrow.type_for_alias(column.type))

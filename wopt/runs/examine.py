@@ -13,7 +13,7 @@ from wopt.flow import Flow
 from wopt.flow.conversions import in_own_units
 from wopt.host import host
 from wopt.interfaces.measurement import document_of
-from wopt.reading import check_regular, printable
+from wopt.reading import opened, printable
 from wopt.runs.loading import Fingerprint, check_data
 from wopt.seeds import derive
 from wopt.store.checkpoint import kept_steps, known_steps, load_block, load_state, load_transform
@@ -139,7 +139,12 @@ def _documents(run: RunDirectory, steps: int | None, found: _Findings) -> None:
             found.read(path, lambda: page.read_snapshot(path))  # noqa: B023
     for path in (run.samples, run.report, run.log):
         if path.exists():
-            found.read(path, lambda: check_regular(path))  # noqa: B023
+            found.read(path, lambda: _regular(path))  # noqa: B023
+
+
+def _regular(path: Path) -> None:
+    with opened(path):
+        pass
 
 
 def _advice(

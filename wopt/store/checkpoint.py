@@ -21,7 +21,7 @@ from wopt.reading import parsed_json, printable
 from wopt.runtime import ALONE, Runtime
 from wopt.sharded import ShardedParticles, held, own_rows
 from wopt.store.directory import RunDirectory
-from wopt.store.documents import Kept, parsed, same_kinds
+from wopt.store.documents import Kept, check_transform, parsed, same_kinds
 from wopt.store.pieces import (
     count_pieces,
     drop_pieces,
@@ -302,10 +302,9 @@ def load_transform(
         names = of_json(tuple[str, ...], parsed_json(metadata["names"]))
         tensors = check_tensors(run.transform, tensors, SCHEMAS["transform"], d=len(names))
         columns = Columns.from_json(metadata["columns"]) if "columns" in metadata else None
+        check_transform(tensors, names, columns)
         conditions = tensors.pop("conditions", None)
         width = 0 if conditions is None else conditions.shape[1]
-        if columns is not None and (columns.names, columns.condition) != (names, width):
-            raise ValueError("`columns` do not fit `names` and `conditions`")
         transform = AffineTransform.of_columns(**tensors, condition=width)
         transform.columns = columns
         return transform, names, conditions

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import NonNegativeInt
+import torch
 from torch import Tensor
 
+from wopt.data.columns import Columns
 from wopt.errors import DamagedError, RunError
 from wopt.files import write_text
 from wopt.reading import parsed_json, printable, read_text
@@ -86,6 +87,9 @@ def parsed(text: str | bytes, of: type[T], line: str = "") -> T:
         raise RunError(f"{line}: {error}" if line else str(error)) from None
 
 
+_MOST_STEPS = 100_000
+
+
 @dataclasses.dataclass(frozen=True)
 class Kept(Typed):
     """The metadata of ``state.safetensors``.
@@ -101,7 +105,7 @@ class Kept(Typed):
         pieces: Name of the index of files with the training particles, where they are not here.
     """
 
-    step: NonNegativeInt
+    step: int
     step_size: float | None
     energy: Number
     plan: dict[str, Number]
@@ -109,6 +113,25 @@ class Kept(Typed):
     ahead: bool = False
     begun: tuple[float, ...] | None = None
     pieces: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.step <= _MOST_STEPS:
+            raise ValueError(f"it says that {self.step} steps were made")
+        if self.ahead and not self.step:
+            raise ValueError("it has a block ahead and no step")
+
+
+def check_transform(
+    tensors: Mapping[str, Tensor], names: Sequence[str], columns: Columns | None
+) -> None:
+    """Raise unless a preprocessing, ``(d,)`` and ``(d, d)``, is invertible and fits its columns."""
+    if not bool(torch.linalg.slogdet(tensors["matrix"].double())[1].isfinite()):
+        raise ValueError("`matrix` is singular")
+    width = tensors["conditions"].shape[1] if "conditions" in tensors else 0
+    if width >= len(names):
+        raise ValueError("all columns are conditions")
+    if columns is not None and (columns.names != tuple(names) or columns.condition != width):
+        raise ValueError("`columns` do not fit `names` and `conditions`")
 
 
 def same_kinds(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:

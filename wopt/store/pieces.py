@@ -16,7 +16,7 @@ from wopt.files import write_json
 from wopt.mapped import IN_MEMORY, Memory
 from wopt.parallel import SOLO, Team
 from wopt.reading import check_no_link
-from wopt.store.documents import read_document
+from wopt.store.documents import damaged, read_document
 from wopt.tensors import Array, check_tensors, read_tensors, write_tensors
 from wopt.typed import Typed
 
@@ -111,10 +111,11 @@ def read_pieces(
     Only files with some of these rows are read.
     """
     check_no_link(folder)
-    path = folder / index
+    path = folder / _own(folder, index)
     known = read_document(path, Index, _AGAIN)
     if known is None:
         raise DamagedError(f"{path}: is missing, so the run is damaged; {_AGAIN}")
+    _check_sizes(path, known)
     total = sum(known.files.values())
     span, start = of.span(total), 0
     own = {
@@ -131,6 +132,22 @@ def read_pieces(
                 into[a - span.start : b - span.start] = parts[key][a - start : b - start]
         start += count
     return own, total
+
+
+def _own(folder: Path, name: str) -> str:
+    """Return a name of a file of the folder itself, or raise."""
+    if not name or Path(name).name != name:
+        raise DamagedError(f"{folder}: is damaged: {name!r} is not one of its files; {_AGAIN}")
+    return name
+
+
+def _check_sizes(path: Path, known: Index) -> None:
+    """Raise unless the tensors are at most as large as the files, before memory is allocated."""
+    files = [path.parent / _own(path.parent, file) for file in known.files]
+    there = sum(file.stat().st_size for file in files if file.exists())
+    asked = sum(math.prod(shape) * _DTYPES[of].itemsize for shape, of in known.tensors.values())
+    if asked > there:
+        raise damaged(path, "its tensors are larger than its files", _AGAIN)
 
 
 def drop_pieces(folder: Path, keep: str | None) -> None:
