@@ -87,9 +87,9 @@ def race(
     """Return the plan that held-out rows choose, and how it goes on.
 
     Plans have trials in their order, a complete schedule of a sixth of the budget each. The best
-    one on held-out rows leads. Once two fifths of the budget are spent, the best one that has
-    iterations goes on from its map for the time that is left; if held-out rows gained no more in
-    the leader's trial, further plans have theirs instead.
+    one on held-out rows leads, of those that have iterations. Once two fifths of the budget are
+    spent, the leader goes on from its map for the time that is left; if held-out rows gained no
+    more in its trial, further plans have theirs instead.
 
     Args:
         plans: The plans, the one to stay with first.
@@ -109,12 +109,17 @@ def race(
             trials.insert(0 if not trials or beats(trial, trials[0]) else len(trials), trial)
     if not trials:
         return Outcome(plans[0], (budget.left or share,))
-    trials.sort(key=lambda trial: not sum(trial.counts))  # what EM fits gains no more by time
     return _went_on(trials, budget)
 
 
 def beats(trial: Trial, lead: Trial) -> bool:
-    """Return whether a trial is better on held-out rows than the leader."""
+    """Return whether a trial is better on held-out rows than the leader, or it alone may gain.
+
+    What EM has fitted gains no more by time, so that it leads only what EM has fitted.
+    """
+    gains = sum(trial.counts) > 0
+    if gains != (sum(lead.counts) > 0):
+        return gains
     bound = math.log(len(lead.scores) + 1)
     return float((lead.scores - trial.scores).clamp(-bound, bound).mean()) > 0
 
