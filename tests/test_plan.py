@@ -133,8 +133,8 @@ def test_a_plan_that_cannot_learn_loses_wherever_it_stands():
         assert outcome.plan.reasons[1].startswith("tried ")
 
 
-def trial(scores):
-    return Trial(None, 1.0, None, None, (), torch.as_tensor(scores), 0.0, False)
+def trial(scores, counts=(1,)):
+    return Trial(None, 1.0, None, None, counts, torch.as_tensor(scores), 0.0, False)
 
 
 def test_the_better_trial_on_held_out_rows_leads():
@@ -144,6 +144,19 @@ def test_the_better_trial_on_held_out_rows_leads():
     assert beats(trial(better), trial(scores))
     assert not beats(trial(scores), trial(scores))
     assert not beats(trial(scores + 0.01), trial(scores))
+
+
+def test_the_best_of_those_that_gain_by_time_leads(monkeypatch):
+    """EM, which has no iterations, is the best; of the nets, the one tried last is."""
+    plans = [dataclasses.replace(plan(MAGIC), name=name) for name in ("net", "em", "best net")]
+    scores = {"net": ([2.0], (5,)), "em": ([0.0], (0,)), "best net": ([1.0], (5,))}
+
+    def made(found, entry, seconds):
+        return dataclasses.replace(trial(*scores[found.name]), plan=found)
+
+    monkeypatch.setattr("wopt.plan.trials.made_trial", made)
+    outcome = race(plans, lambda found: found, Budget(1000.0))
+    assert [one.plan.name for one in outcome.trials] == ["best net", "net", "em"]
 
 
 @pytest.mark.parametrize(("over", "tried"), [(False, 3), (True, 6)])
