@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import types
 
 import pytest
 import torch
@@ -10,6 +9,7 @@ import torch
 import wopt
 from wopt.config.model import validate
 from wopt.interfaces.listener import Listener
+from wopt.interfaces.solver import SolveReport
 from wopt.plan import Outcome
 from wopt.runs import threads
 from wopt.runs.building import build_problem
@@ -24,18 +24,15 @@ LARGE = {1: Lap(195.0, 186.0), 2: Lap(100.0, 199.0)}
 
 
 class Watch(Listener):
-    """Keeps the number of threads at every iteration, and what phases begin."""
+    """Keeps the number of threads at every iteration."""
 
     def __init__(self, interrupt=False):
-        self.numbers, self.phases, self.interrupt = set(), [], interrupt
+        self.numbers, self.interrupt = set(), interrupt
 
     def progress(self, step, what, done, total, loss):
         self.numbers.add(torch.get_num_threads())
         if self.interrupt and step == 2:
             raise KeyboardInterrupt
-
-    def phase(self, what):
-        self.phases.append(what)
 
 
 @pytest.fixture
@@ -43,7 +40,6 @@ def default(monkeypatch):
     """Let two threads be torch's own number, which nobody has set."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(threads, "_own_numbers", lambda: {2})
     torch.set_num_threads(2)
     yield
     torch.set_num_threads(1)
@@ -83,33 +79,19 @@ def test_the_least_product_of_wall_and_cpu_seconds_is_chosen():
 
 
 @pytest.mark.parametrize(("laps", "number"), [(LITTLE, 1), (LARGE, 2)])
-def test_training_uses_what_pays_and_says_so(tiny, monkeypatch, default, laps, number):
+def test_training_uses_what_pays(tiny, monkeypatch, default, laps, number):
     measured(monkeypatch, laps)
     watch = Watch()
     solution = solve(tiny, listener=watch)
     assert watch.numbers == {number}
     assert torch.get_num_threads() == 2, "it was not put back"
     assert solution.prepared.config.run.threads == number
-    (output,) = [text for text in watch.phases if "thread" in text]
-    assert output.startswith(f"trains with {number} thread")
-    assert "CPU ms" in output
 
 
-def test_a_number_set_in_torch_is_obeyed(tiny, monkeypatch):
-    """As by the fixture of all tests, which sets one."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(threads, "_own_numbers", lambda: {2})
+def test_one_thread_of_torch_is_not_measured(tiny, monkeypatch, default):
     unmeasured(monkeypatch)
-    torch.set_num_threads(3)
-    try:
-        watch = Watch()
-        solution = solve(tiny, listener=watch)
-    finally:
-        torch.set_num_threads(1)
-    assert watch.numbers == {3}
-    assert not watch.phases
-    assert solution.prepared.config.run.threads == 3
+    torch.set_num_threads(1)
+    assert solve(tiny).prepared.config.run.threads == 1
 
 
 @pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "MKL_NUM_THREADS"])
@@ -180,7 +162,6 @@ def test_a_resumed_run_uses_the_recorded_number(tiny, monkeypatch, default, tmp_
     )
     directory = RunDirectory(broken)
     assert directory.read_config()["run"]["threads"] == 1
-    assert "trains with 1 thread:" in directory.log.read_text()
     unmeasured(monkeypatch)
     watch = Watch()
     assert resume(broken, watch, report=False).status == "done"
@@ -212,20 +193,24 @@ def test_plans_are_timed_with_the_number(tiny, monkeypatch, default):
         ({1: 8.0, 2: 4.0, 4: 2.0, 6: 1.5}, [1, 2, 4, 6]),
     ],
 )
-def test_more_threads_are_tried_while_the_cost_falls(monkeypatch, seconds, tried):
-    now, number = {"wall": 0.0, "cpu": 0.0}, {"of": 1}
-    clock = types.SimpleNamespace(perf_counter=lambda: now["wall"], process_time=lambda: now["cpu"])
-    monkeypatch.setattr(wopt.clock, "time", clock)
+def test_more_threads_are_tried_while_the_cost_falls(tiny, monkeypatch, default, seconds, tried):
+    number = {"of": 1}
     monkeypatch.setattr(torch, "set_num_threads", lambda n: number.update(of=n))
-    timing = threads._Timing(max(seconds))
 
-    def train():
-        for done in range(threads._MOST):
-            timing.progress(1, "training", done, 0, 0.0)
-            now["wall"] += seconds[number["of"]]
-            now["cpu"] += 8.0 if number["of"] < 4 else 10.0
+    class Watch:
+        @property
+        def wall(self):
+            return 3 * seconds[number["of"]]
 
-    with pytest.raises(threads._Enough):
-        train()
-    assert sorted(timing.laps) == tried
-    assert timing.laps[1] == Lap(seconds[1], 8.0)
+        @property
+        def cpu(self):
+            return 3 * (8.0 if number["of"] < 4 else 10.0)
+
+    def three(stage, block, number):
+        return block, SolveReport(3, 0.0, diverged=False)
+
+    monkeypatch.setattr(threads, "Stopwatch", Watch)
+    monkeypatch.setattr(threads.Stage, "go_on", three)
+    laps = laps_of(prepare(validate(tiny)), max(seconds))
+    assert sorted(laps) == tried
+    assert laps[1] == Lap(seconds[1], 8.0)

@@ -79,8 +79,6 @@ def _introduce(problem: Prepared, state: State, listener: Listener) -> None:
         return
     if config.plan is not None:
         listener.phase(config.plan.summary)
-    if problem.threads:
-        listener.phase(problem.threads)
     far = None if data is None or config.source.role != "data" else far_from_unit(data)
     if far is not None:
         listener.warn(far)

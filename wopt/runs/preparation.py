@@ -52,7 +52,6 @@ class Prepared(Problem):
         conditions: Rows of conditions, shape ``(m, k)``, in the flow's coordinates, from which
             samples of the model draw theirs.
         loaded: The data as the source loaded them, before rows to judge by were chosen.
-        threads: What was measured to choose ``config.run.threads``, in words.
     """
 
     config: RunConfig
@@ -62,7 +61,6 @@ class Prepared(Problem):
     names: tuple[str, ...] = ()
     conditions: Tensor | None = None
     loaded: Dataset | None = None
-    threads: str = ""
 
     def __repr__(self) -> str:
         objective, scheme = (name_of(c) for c in (self.objective, self.scheme))
