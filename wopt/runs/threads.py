@@ -55,8 +55,8 @@ def with_threads(prepared: Prepared) -> Prepared:
     if run.threads is not None or device != "cpu" or _several():
         return prepared
     number = torch.get_num_threads()
-    set_by_user = any(os.environ.get(f"{name}_NUM_THREADS") for name in ("OMP", "MKL"))
-    laps = {} if set_by_user or number == 1 else laps_of(prepared, number)
+    told = any(os.environ.get(f"{name}_NUM_THREADS") for name in ("OMP", "MKL"))
+    laps = {} if told or number == 1 else laps_of(prepared, number)
     return _of_threads(prepared, best_of(laps) if laps else number)
 
 
@@ -94,8 +94,10 @@ def laps_of(prepared: Prepared, most: int) -> dict[int, Lap]:
     with contextlib.suppress(Exception):
         try:
             stage = _stage(prepared)
-            block = None if stage is None else stage.train(None)[0]
-            while block is not None and number not in laps:
+            if not isinstance(stage.solver, Clocked):
+                return laps
+            block = stage.train(None)[0]
+            while number not in laps:
                 torch.set_num_threads(number)
                 watch = Stopwatch()
                 made = stage.go_on(block, 0)[1].iterations
@@ -106,14 +108,12 @@ def laps_of(prepared: Prepared, most: int) -> dict[int, Lap]:
     return laps
 
 
-def _stage(prepared: Prepared) -> Stage | None:
+def _stage(prepared: Prepared) -> Stage:
     """Return a short training of the last step that has a block or a solver of its own."""
     problem = prepared.problem
     several = 1 if not isinstance(problem.block, list | tuple) else len(problem.block)
     step = min(max(several, len(problem.solver.each)), problem.stop.steps or several) - 1
     solver = problem.solver.of_step(step)
-    if not isinstance(solver, Clocked):
-        return None
     few = slice(max(_ROWS, 4 * solver.batch_size)) if solver.on_batches else slice(None)
     unasked = ("patience", "tolerance", "relative_tolerance", "weights", "recorded")
     solver = solver.varied(**dict.fromkeys(unasked), chains=0, seconds=_SECONDS)
