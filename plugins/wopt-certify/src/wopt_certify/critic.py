@@ -36,8 +36,8 @@ class CriticOptions:
     Attributes:
         net: A block that provides VELOCITY: its velocity is a field, with exact divergence.
         iterations: Adam iterations of the net; 0 leaves affine fields alone.
-        mixtures: Mixtures fitted so far, with their rows ``(n, d)`` and seed: the critics of a step
-            and of the gradient after it share the same particles.
+        mixtures: Mixtures fitted so far, with their rows ``(n, d)``: the critics of a step and of
+            the gradient after it share the same particles.
     """
 
     net: Spec
@@ -46,7 +46,7 @@ class CriticOptions:
     batch_size: int = 1000
     level: float = 0.95
     seed: int = 0
-    mixtures: list[tuple[Tensor, int, Gaussians]] = dataclasses.field(
+    mixtures: list[tuple[Tensor, Gaussians]] = dataclasses.field(
         default_factory=list, repr=False, compare=False
     )
 
@@ -332,12 +332,11 @@ def _fields(train: SteinForm, validation: SteinForm, options: CriticOptions) -> 
 
 def _mixture(train: SteinForm, validation: SteinForm, options: CriticOptions) -> Gaussians:
     """Return the mixture fitted to these rows, once for all forms on them."""
-    seed = derive(options.seed, "mixture")
-    for rows, of_seed, known in options.mixtures:
-        if of_seed == seed and torch.equal(rows, train.points):
+    for rows, known in options.mixtures:
+        if torch.equal(rows, train.points):
             return known
     made = likeliest_mixture(train.points, validation.points)
-    options.mixtures.append((train.points, seed, made))
+    options.mixtures.append((train.points, made))
     return made
 
 

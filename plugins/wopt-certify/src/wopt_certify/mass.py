@@ -19,7 +19,6 @@ from wopt.runs import Prepared
 from wopt.seeds import derive, generator
 from wopt.typed import Number, Typed
 from wopt_certify.effort import doubling, largest
-from wopt_certify.resolution import log_mean_kernel
 
 _MOST_DIMENSIONS = 8
 """Largest dimension in which a kernel density covers a law well enough."""
@@ -142,6 +141,23 @@ class _Proposal:
 
     def _whiten(self, x: Tensor) -> Tensor:
         return torch.linalg.solve_triangular(self.factor, (x - self.mean).T, upper=False).T
+
+
+def log_mean_kernel(points: Tensor, centres: Tensor, width: float) -> Tensor:
+    """Return log 1/n sum_i N(x; x_i, h^2 I) in nats, shape ``(m,)``, at points ``(m, d)``.
+
+    Centres x_i have shape ``(n, d)``. Points are processed in parts of bounded memory.
+    """
+    n, d = centres.shape
+    constant = -d * math.log(width) - d / 2 * math.log(2 * math.pi) - math.log(n)
+    middle = centres.mean(0)
+    centred, squares = centres - middle, (centres - middle).square().sum(1)
+    found = []
+    for part in torch.split(points - middle, max(1, 4_000_000 // n)):
+        distances = torch.addmm(squares, part, centred.T, alpha=-2)
+        distances.add_(part.square().sum(1, keepdim=True)).clamp_(min=0)
+        found.append(distances.mul_(-1 / (2 * width**2)).add_(constant).logsumexp(1))
+    return torch.cat(found)
 
 
 @fields

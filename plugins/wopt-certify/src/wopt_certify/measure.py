@@ -11,6 +11,7 @@ from wopt.capabilities import Capability
 from wopt.interfaces import Objective, Subproblem, wasserstein_gradient
 from wopt.particles import Particles
 from wopt.push import inversion_error
+from wopt.statistics import mean_and_error
 from wopt.stein import SteinForm
 from wopt.train import INVERTED, Problem
 from wopt_certify.bounds import Base, StepBounds
@@ -134,9 +135,7 @@ def _pushed(passage: ReplayedStep, score: Tensor | None) -> Tensor | None:
 
 def second_moment(at: Particles) -> float:
     """Return E|x|^2, in float64."""
-    points = at.points.double()
-    weights = None if at.weights is None else at.weights.double()
-    return float(Particles(points, weights).mean(points.square().sum(1)))
+    return mean_and_error(at.points.double().square().sum(1), at.weights).value
 
 
 def base_of(objective: Objective, sub: Subproblem | None, before: Particles) -> Base:

@@ -135,8 +135,9 @@ def _fits(
     watch, took, made = Stopwatch(), dict[str, float](), list[Tensor]()
     before = torch.zeros(len(hold), dtype=torch.float64)
     for turn in itertools.count():
-        count = len(made)
         taking = [kind for kind in challengers if kind.takes(turn, fit)]
+        if turn > 1 and not taking:
+            return
         for side, kind in itertools.product(("data", "noise"), taking):
             place, lap = f"{kind.name} on the {side}", Stopwatch()
             if budget.left is not None and 2 * took.get(place, 0.0) > budget.left:
@@ -147,8 +148,6 @@ def _fits(
             made.append(hold.ratio(side, density))
             took[place] = lap.cpu
             yield _Fitted(place, side, density, made[-1], watch.cpu)
-        if turn > 1 and len(made) == count:
-            return
         if turn > 1:
             logs = torch.stack(made, 1)
             gains = StackedRatio.fit(logs).ratio(logs)

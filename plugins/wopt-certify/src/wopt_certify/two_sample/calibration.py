@@ -13,6 +13,7 @@ from wopt.flow import Flow
 from wopt.particles import split_conditions
 from wopt.seeds import generator
 from wopt.typed import Typed
+from wopt_certify.two_sample.classifier import deviations
 
 
 def anderson_darling(u: Tensor) -> Tensor:
@@ -120,12 +121,9 @@ def tarp_coverage(
     points, tested = order[:half], order[half:]
     chosen = torch.arange(len(tested)) % half
     if conditions is not None:
-        u = conditions.double()
-        sd = u.std(0)
-        u = u / torch.where(sd > 0, sd, 1.0)
+        u = conditions.double() / deviations(conditions)
         chosen = torch.cdist(u[tested], u[points]).argmin(1)
-    sd = rows.double().std(0)
-    unit = torch.where(sd > 0, sd, 1.0)
+    unit = deviations(rows)
     reference = rows[points][chosen].double() / unit
     away = (rows[tested].double() / unit - reference).norm(dim=1)
     of_draws = (draws[tested].double() / unit - reference[:, None]).norm(dim=2)

@@ -28,12 +28,7 @@ def labels(first: int, second: int, count: int, rng: torch.Generator) -> Tensor:
         >>> labels(2, 2, 3, torch.Generator().manual_seed(0))[:, 0].tolist()
         [0.5, 0.5, -0.5, -0.5]
     """
-    truth = torch.cat(
-        [
-            torch.full((first,), 1 / first, dtype=torch.float64),
-            torch.full((second,), -1 / second, dtype=torch.float64),
-        ]
-    )
+    truth = torch.tensor([1 / first] * first + [-1 / second] * second, dtype=torch.float64)
     shuffled = [truth[torch.randperm(len(truth), generator=rng)] for _ in range(count)]
     return torch.stack([truth, *shuffled], dim=1)
 
@@ -67,17 +62,17 @@ _RIDGES = (1e-3, 1e-1, 1.0)
 _SCALES = torch.logspace(-3, 2, 101, dtype=torch.float64)
 
 
-class Units:
-    """Coordinates in which rows have mean 0 and deviation 1, clamped to 8 deviations.
+def deviations(rows: Tensor) -> Tensor:
+    """Return the columns' standard deviations, shape ``(d,)``; 1 for a constant column."""
+    sd = rows.double().std(0)
+    return torch.where(sd > 0, sd, 1.0)
 
-    Args:
-        rows: Rows of both samples together, shape ``(n, d)``.
-    """
+
+class Units:
+    """Coordinates in which rows ``(n, d)`` have mean 0 and deviation 1, clamped to 8 deviations."""
 
     def __init__(self, rows: Tensor) -> None:
-        self.mean = rows.mean(0)
-        sd = rows.std(0)
-        self.sd = torch.where(sd > 0, sd, 1.0)
+        self.mean, self.sd = rows.mean(0), deviations(rows)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the rows in these coordinates, shape ``(n, d)``."""
@@ -273,28 +268,23 @@ def regions_of(pooled: Tensor, logits: Tensor, names: Sequence[str]) -> tuple[Re
             ``(2 n, d)``.
         logits: Its logits of being a row, shape ``(2 n,)``.
     """
-    high, low = logits.quantile(1 - _SHARE), logits.quantile(_SHARE)
-    middle, sd, n = pooled.median(0)[0], pooled.std(0), len(pooled) // 2
-    regions = list[Region]()
-    sides: tuple[Literal["rows", "samples"], ...] = ("rows", "samples")
-    for favours, inside, own in zip(
-        sides, (logits >= high, logits <= low), (slice(n), slice(n, None)), strict=True
-    ):
+    middle, unit, n = pooled.median(0)[0], deviations(pooled), len(pooled) // 2
+
+    def region(favours: Literal["rows", "samples"], inside: Tensor, own: slice) -> Region | None:
         points = pooled[own][inside[own]]
         if not len(points):
-            continue
+            return None
         centre = points.median(0)[0]
-        away = (centre - middle) / torch.where(sd > 0, sd, 1.0)
+        away = (centre - middle) / unit
         order = away.abs().argsort(descending=True)[:_COLUMNS].tolist()
         rows, samples = (float(part.double().mean()) for part in inside.chunk(2))
-        regions.append(
-            Region(
-                favours,
-                rows,
-                samples,
-                math.sqrt((rows * (1 - rows) + samples * (1 - samples)) / n),
-                tuple(centre.tolist()),
-                tuple((names[j], float(away[j])) for j in order),
-            )
-        )
-    return tuple(regions)
+        error = math.sqrt((rows * (1 - rows) + samples * (1 - samples)) / n)
+        columns = tuple((names[j], float(away[j])) for j in order)
+        return Region(favours, rows, samples, error, tuple(centre.tolist()), columns)
+
+    high, low = logits.quantile(1 - _SHARE), logits.quantile(_SHARE)
+    both = (
+        region("rows", logits >= high, slice(n)),
+        region("samples", logits <= low, slice(n, None)),
+    )
+    return tuple(one for one in both if one is not None)

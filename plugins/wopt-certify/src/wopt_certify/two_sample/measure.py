@@ -18,6 +18,7 @@ from wopt_certify.two_sample.classifier import (
     Region,
     Units,
     classifier_test,
+    deviations,
     labels,
     permutation_p_value,
     regions_of,
@@ -123,8 +124,7 @@ def column_differences(
     """
     distances = [kolmogorov_smirnov(rows[:, j], samples[:, j]) for j in range(rows.shape[1])]
     corrected = holm([_tail(distance, len(rows), len(samples)) for distance in distances])
-    sd = rows.std(0)
-    unit = torch.where(sd > 0, sd, 1.0)
+    unit = deviations(rows)
     shift = (samples.mean(0) - rows.mean(0)) / unit
     spread = samples.std(0) / unit
     differences = [
