@@ -250,13 +250,9 @@ def seen_by_fields(form: SteinForm, options: CriticOptions) -> dict[str, Estimat
 
     up to the sampling error that the interval states: a finite class cannot see all of xi.
 
-    Fields in closed form: an affine one; one that depends on the distance from a centre; random
-    waves at several bandwidths; the score of a mixture of Gaussians. Then a net.
-    The effort does not depend on that of the run: a weak run must not get a weak critic.
-
-    Rows are cut into two halves: fields fitted on one are evaluated on the other, and the other
-    way round, so no row evaluates a field that was fitted to it. Quadrature nodes (weights) serve
-    for both and have no sampling error; there only affine fields and one net are used.
+    Fields fitted on one half of the rows are evaluated on the other, and the other way round: an
+    affine one, one along the distance from a centre, random waves, the score of a mixture, a net.
+    Quadrature nodes (weights) serve for both; there only affine fields and a net are used.
 
     Raises:
         CapabilityError: The net has no velocity.

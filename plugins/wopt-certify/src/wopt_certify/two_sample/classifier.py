@@ -21,8 +21,7 @@ def labels(first: int, second: int, count: int, rng: torch.Generator) -> Tensor:
     """Return ways to label pooled rows, shape ``(first + second, count + 1)``, float64.
 
     A column is 1/first on rows labelled as the first sample and -1/second on the others, so that a
-    difference of means is a product with it. Column 0 holds the true labels, the first sample
-    first.
+    difference of means is a product with it. Column 0 holds the true labels.
 
     Example:
         >>> labels(2, 2, 3, torch.Generator().manual_seed(0))[:, 0].tolist()
@@ -36,10 +35,7 @@ def labels(first: int, second: int, count: int, rng: torch.Generator) -> Tensor:
 def permutation_p_value(statistics: Tensor) -> float:
     """Return the fraction of statistics at least as large as the first, that of the true labels.
 
-    It is valid because under the null all labellings are equally likely: P(p <= a) <= a.
-
-    Args:
-        statistics: Values for the true labels and for permuted ones, shape ``(count + 1,)``.
+    All labellings are equally likely under the null, so P(p <= a) <= a.
 
     Source: Phipson, Smyth, Permutation p-values should never be zero, 2010.
 
@@ -103,17 +99,12 @@ def fit_classifier(
     """Return the classifier that separates validation rows best, with its logits scaled there.
 
     Candidates are ridge regressions on coordinates, on :func:`features` and on random cosines (an
-    approximate Gaussian kernel). The one with the largest t-statistic of its logits is
-    chosen, which detects small differences that noise hides from a log-loss. A positive scale is
-    then fitted, which keeps the order.
-
-    Args:
-        train: Rows in unit coordinates, shape ``(n, d)``, and their labels ``(n,)``, 1 for real
-            ones.
+    approximate Gaussian kernel). Rows ``(n, d)`` are in units, with labels ``(n,)``, 1 for real.
     """
     with seeded(seed):
         sees = (lambda z: z, features, _cosines(train[0]))
         candidates = [one for see in sees for one in _ridges(*train, see)]
+    # A t-statistic detects small differences that noise hides from a log-loss.
     best = max(candidates, key=lambda one: _separation(one(valid[0]), valid[1]))
     logits = best(valid[0])
     losses = torch.stack([log_loss(scale * logits, valid[1]).mean() for scale in _SCALES])
@@ -181,11 +172,9 @@ def classifier_test(
 ) -> tuple[ClassifierTest, tuple[Tensor, Tensor]]:
     """Test whether rows and samples come from one law.
 
-    A classifier (ridge regression on coordinates, on squares and products or on random cosines,
-    whichever does better on validation rows) is trained on half of both. On the other half the
+    A classifier (:func:`fit_classifier`) is trained on half of both. On the other half the
     statistic is the difference of its mean probabilities, and the p-value is exact by permutation
-    of the labels there, because the classifier was not trained on them. Rows must be independent,
-    which overlapping patches are not.
+    of the labels there. Rows must be independent, which overlapping patches are not.
 
     Args:
         rows: Shape ``(n, d)``, n >= 20.
@@ -264,9 +253,7 @@ def regions_of(pooled: Tensor, logits: Tensor, names: Sequence[str]) -> tuple[Re
     """Return the region that lacks samples, and the one that has too many.
 
     Args:
-        pooled: Rows and then as many samples that the classifier was not trained on, shape
-            ``(2 n, d)``.
-        logits: Its logits of being a row, shape ``(2 n,)``.
+        pooled, logits: As :func:`classifier_test` returns them, ``(2 n, d)`` and ``(2 n,)``.
     """
     middle, unit, n = pooled.median(0)[0], deviations(pooled), len(pooled) // 2
 
