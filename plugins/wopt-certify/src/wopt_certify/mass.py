@@ -214,11 +214,9 @@ def mass_of(prepared: Prepared, blocks: Sequence[FlowBlock], draws: int = 2000) 
 
 
 def _has_density(prepared: Prepared, flow: Flow) -> bool:
-    assert prepared.dataset is not None
     columns = flow.transform.columns
     moved = () if columns is None else columns.moved
-    somewhere = any(column.discrete or column.bounded for column in moved)
-    known = Capability.LOG_DET in flow.chain.provides and flow.normalised
-    if prepared.pushes:  # backwards through the maps
-        known = known and Capability.INVERSE in flow.chain.provides
-    return bool(known and not somewhere)
+    # A start pushed forward has its density backwards through the maps.
+    needed = Capability.LOG_DET | (Capability.INVERSE if prepared.pushes else Capability(0))
+    known = needed in flow.chain.provides and flow.normalised
+    return known and not any(column.discrete or column.bounded for column in moved)

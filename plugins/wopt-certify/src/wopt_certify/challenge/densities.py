@@ -11,8 +11,9 @@ from torch import Tensor
 from wopt_blocks import Gaussians, shrunk_mixture
 
 _SIZES = (4, 12, 32)
-_ROWS_A_NUMBER = 3
-"""Numbers of Gaussians, and least rows for each coordinate of a Gaussian's mean."""
+_ROWS_A_NUMBER, _GAIN = 3, 2e-4
+"""Numbers of Gaussians, least rows for each coordinate of a Gaussian's mean, and the gain in nats
+for each column after which EM ends."""
 
 
 def likeliest_mixture(fit: Tensor, hold: Tensor) -> Gaussians:
@@ -28,7 +29,7 @@ def likeliest_mixture(fit: Tensor, hold: Tensor) -> Gaussians:
     for size in _SIZES:
         if size * (d + 1) * _ROWS_A_NUMBER > len(fit):
             break
-        larger = shrunk_mixture(fit, size, d / 4)
+        larger = shrunk_mixture(fit, size, d / 4, _GAIN * d)
         if not larger.log_prob(hold).mean() > kept.log_prob(hold).mean():
             break
         kept = larger
