@@ -131,8 +131,9 @@ def _at(a: Tensor, b: Tensor, target: Target, sigma: float, level: float, seed: 
     cut = max(len(a) * 4 // 5, 1)
     chosen, judged = noisy(a[cut:]), noisy(b)
     log_ratios = (log_p(chosen, a[:cut]) - log_q(chosen))[:, None]
-    stack = StackedRatio.fit(["kernels"], log_ratios, floor=0.01)
-    _, low = stack.limit(log_ratios, (log_p(judged, a[:cut]) - log_q(judged))[:, None], level)
+    stack = StackedRatio.fit(log_ratios, floor=0.01)
+    of_judged = (log_p(judged, a[:cut]) - log_q(judged))[:, None]
+    low = stack.limit(log_ratios, of_judged, level, None)
     # Upper side: all rows are centres, with two noises per row to halve the noise's variance.
     both = torch.cat([a, b])
     points = [noisy(both) for _ in range(2)]
