@@ -17,6 +17,7 @@ from wopt.interfaces import Budget, FinishedRun, FlowBlock, Measurement
 from wopt.psis import smoothed_importance_weights
 from wopt.runs import Prepared
 from wopt.seeds import derive, generator
+from wopt.statistics import mean_and_error
 from wopt.typed import Number, Typed
 from wopt_certify.effort import doubling, largest
 
@@ -99,9 +100,7 @@ def total_mass(
     logs = log_density(x.to(rows)).double().cpu() - proposal.log_prob(x)
     logs = torch.where(torch.isnan(logs), -math.inf, logs)
     tail = smoothed_importance_weights(logs)
-    weights = logs.exp()
-    error = float(weights.std()) / math.sqrt(draws)
-    return TotalMass(float(weights.mean()), error, tail.k_hat, tail.threshold)
+    return TotalMass(*mean_and_error(logs.exp()), tail.k_hat, tail.threshold)
 
 
 class _Proposal:

@@ -139,8 +139,7 @@ def _chosen(y: Tensor, target: Target, rows: int, seed: int) -> list[float]:
     """Return the least blurs at which a pilot predicts intervals as short as wished."""
     # The upper side's excess is about (effective kernels)/(2 n), so it falls as 1/n.
     scale = float(y.std(0).mean())
-    sigmas: list[float] = []
-    wished = list(_LEVELS)
+    sigmas, wished = list[float](), list(_LEVELS)
     for fraction in _SIGMAS:
         sigma = fraction * scale
         pilot = _at(y[: len(y) // 2], y[len(y) // 2 :], target, sigma, 0.5, seed)

@@ -36,11 +36,7 @@ CLOSED = (
 
 
 def challengers_for(target: Target, condition: int = 0) -> tuple[Challenger, ...]:
-    """Return the challengers in order.
-
-    Args:
-        condition: Number of coordinates, the last ones, that are conditions.
-    """
+    """Return the challengers in order, where so many last coordinates are conditions."""
     return *CLOSED, free_step(build("block", "autoregressive"), target, condition)
 
 
@@ -125,12 +121,9 @@ class _Fitted(NamedTuple):
 
 
 def _fits(
-    fit: ChallengeRows,
-    hold: ChallengeRows,
-    challengers: Sequence[Challenger],
-    seed: int,
+    fit: ChallengeRows, hold: ChallengeRows, challengers: Sequence[Challenger], seed: int,
     budget: Budget,
-) -> Iterator[_Fitted]:
+) -> Iterator[_Fitted]:  # fmt: skip
     """Yield fitted densities, turn by turn, while held-out rows gain."""
     watch, took, made = Stopwatch(), dict[str, float](), list[Tensor]()
     before = torch.zeros(len(hold), dtype=torch.float64)
@@ -142,9 +135,8 @@ def _fits(
             place, lap = f"{kind.name} on the {side}", Stopwatch()
             if budget.left is not None and 2 * took.get(place, 0.0) > budget.left:
                 return  # twice the effort of before does not fit
-            place_seed = derive(seed, place, turn)
             rows = fit.points[side] if turn else fit.points[side][:FEW]
-            density = kind.fit(rows, hold.points[side], place_seed, turn)
+            density = kind.fit(rows, hold.points[side], derive(seed, place, turn), turn)
             made.append(hold.ratio(side, density))
             took[place] = lap.cpu
             yield _Fitted(place, side, density, made[-1], watch.cpu)

@@ -36,9 +36,8 @@ def likeliest_mixture(fit: Tensor, hold: Tensor) -> Gaussians:
     return kept
 
 
-_KNOTS = (0, 8, 32, 96)
+_KNOTS, _ROWS_A_KNOT = (0, 8, 32, 96), 16
 """Numbers of quantiles among which held-out rows choose; 0 for a Gaussian."""
-_ROWS_A_KNOT = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,8 +98,7 @@ def centre_and_whitening(x: Tensor) -> tuple[Tensor, Tensor]:
 class Shell:
     """p(x) = |W| g(log |w|) / (A_d |w|^d),  w = W^T (x - m),  A_d the area of the unit sphere.
 
-    Thin shells, and tails of any weight. From the noise's side and about the origin it is the model
-    times a function of the distance.
+    It has thin shells and tails of any weight.
 
     Source: Lyu, Simoncelli, *Nonlinear extraction of independent components using radial
     Gaussianization*, 2009.

@@ -75,14 +75,9 @@ class Rivals(Measurement):
         prepared, state = run.prepared, run.state
         target, judges = prepared.problem.objective.target, judges_of(run, rows)
         # Rows that neither training nor any choice has seen judge.
-        fit, hold, judge = (
-            ChallengeRows.of(target, start.points, moved)
-            for start, moved in (
-                (prepared.train.rows(slice(_MOST)), state.train.first(_MOST)),
-                (prepared.valid, state.valid.particles),
-                judges,
-            )
-        )
+        first = prepared.train.rows(slice(_MOST)), state.train.first(_MOST)
+        pairs = first, (prepared.valid, state.valid.particles), judges
+        fit, hold, judge = (ChallengeRows.of(target, x.points, moved) for x, moved in pairs)
         side = challenge(
             fit, hold, judge, challengers_for(target, fit.condition), budget=budget,
             recorded=None if known is None else known.tried, level=settings_of(run).level,
