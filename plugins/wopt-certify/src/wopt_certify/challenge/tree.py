@@ -8,7 +8,8 @@ import math
 import torch
 from torch import Tensor
 
-from wopt_certify.challenge.densities import NormalScores, centre_and_whitening
+from wopt.data import QuantileTransform
+from wopt_certify.challenge.densities import centre_and_whitening, curve_of
 
 _HOLD, _CELLS = 2000, 8
 """Rows that choose, at most, and cells of each column by which edges are chosen."""
@@ -36,7 +37,7 @@ class Tree:
 
     centre: Tensor
     factor: Tensor
-    curves: tuple[NormalScores, ...]
+    curves: tuple[QuantileTransform, ...]
     planes: tuple[PairDensity, ...] = ()
 
     @classmethod
@@ -48,8 +49,7 @@ class Tree:
     @classmethod
     def best(cls, fit: Tensor, hold: Tensor, centre: Tensor, factor: Tensor) -> Tree:
         """Fit to rows ``(n, d)``; rows ``(m, d)`` choose edges and bandwidths."""
-        columns = zip(((fit - centre) @ factor).T, ((hold - centre) @ factor).T, strict=True)
-        alone = cls(centre, factor, tuple(NormalScores.best(one, other) for one, other in columns))
+        alone = cls(centre, factor, tuple(map(curve_of, ((fit - centre) @ factor).T)))
         u, other = alone.scores(fit)[0], alone.scores(hold)[0]
         edges = [PairDensity.best(u, other, *edge) for edge in spanning(information(u))]
         return dataclasses.replace(alone, planes=tuple(plane for plane, g in edges if g > 0))
@@ -57,7 +57,7 @@ class Tree:
     def scores(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return normal scores ``(n, d)`` and the sum of their log-slopes ``(n,)``."""
         columns = zip(self.curves, ((x - self.centre) @ self.factor).T, strict=True)
-        pairs = [curve.scores(column) for curve, column in columns]
+        pairs = [curve(column) for curve, column in columns]
         return torch.stack([u for u, _ in pairs], 1), torch.stack([s for _, s in pairs], 1).sum(1)
 
     def __call__(self, points: Tensor) -> Tensor:
