@@ -88,14 +88,11 @@ def evidence_of(
             draws of its start.
         scored: Whether the start's score is pushed through the maps too.
     """
-    if particles is not None:
-        return _given(prepared, particles, "particles that were given")
-    if prepared.dataset is None:
-        return _given(prepared, prepared.valid, "held-out particles")
-    return _evidence(prepared, prepared.dataset, effort, scored)
-
-
-def _given(prepared: Prepared, at: Particles, origin: str) -> EvaluationData:
+    if particles is None and prepared.dataset is not None:
+        return _evidence(prepared, prepared.dataset, effort, scored)
+    at, origin = particles, "particles that were given"
+    if at is None:
+        at, origin = prepared.valid, "held-out particles"
     of = GapKind.of_model(prepared.pushes)
     return EvaluationData(
         at, origin, None, prepared.transform, 0.0, at.points, of, prepared.conditions

@@ -19,7 +19,6 @@ from wopt.runs import Prepared
 from wopt.seeds import derive, generator
 from wopt.typed import Number, Typed
 from wopt_certify.effort import doubling, largest
-from wopt_certify.resolution import log_mean_kernel
 
 _MOST_DIMENSIONS = 8
 """Largest dimension in which a kernel density covers a law well enough."""
@@ -144,6 +143,23 @@ class _Proposal:
         return torch.linalg.solve_triangular(self.factor, (x - self.mean).T, upper=False).T
 
 
+def log_mean_kernel(points: Tensor, centres: Tensor, width: float) -> Tensor:
+    """Return log 1/n sum_i N(x; x_i, h^2 I) in nats, shape ``(m,)``, at points ``(m, d)``.
+
+    Centres x_i have shape ``(n, d)``. Points are processed in parts of bounded memory.
+    """
+    n, d = centres.shape
+    constant = -d * math.log(width) - d / 2 * math.log(2 * math.pi) - math.log(n)
+    middle = centres.mean(0)
+    centred, squares = centres - middle, (centres - middle).square().sum(1)
+    found = []
+    for part in torch.split(points - middle, max(1, 4_000_000 // n)):
+        distances = torch.addmm(squares, part, centred.T, alpha=-2)
+        distances.add_(part.square().sum(1, keepdim=True)).clamp_(min=0)
+        found.append(distances.mul_(-1 / (2 * width**2)).add_(constant).logsumexp(1))
+    return torch.cat(found)
+
+
 @fields
 class Mass(Measurement):
     """The integral of the density of the model, which should be one.
@@ -198,11 +214,9 @@ def mass_of(prepared: Prepared, blocks: Sequence[FlowBlock], draws: int = 2000) 
 
 
 def _has_density(prepared: Prepared, flow: Flow) -> bool:
-    assert prepared.dataset is not None
     columns = flow.transform.columns
     moved = () if columns is None else columns.moved
-    somewhere = any(column.discrete or column.bounded for column in moved)
-    known = Capability.LOG_DET in flow.chain.provides and flow.normalised
-    if prepared.pushes:  # backwards through the maps
-        known = known and Capability.INVERSE in flow.chain.provides
-    return bool(known and not somewhere)
+    # A start pushed forward has its density backwards through the maps.
+    needed = Capability.LOG_DET | (Capability.INVERSE if prepared.pushes else Capability(0))
+    known = needed in flow.chain.provides and flow.normalised
+    return known and not any(column.discrete or column.bounded for column in moved)

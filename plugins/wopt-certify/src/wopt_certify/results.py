@@ -18,7 +18,6 @@ from wopt_certify.estimate import Estimate, MethodEstimate
 from wopt_certify.gap import Gap, LowerSide
 from wopt_certify.mass import TotalMass
 from wopt_certify.replay import RoundTrip
-from wopt_certify.resolution import Resolution
 from wopt_certify.start import Smoothing, Start
 from wopt_certify.transport import Optimality
 from wopt_certify.two_sample import ConditionalReport, TwoSampleReport
@@ -80,6 +79,20 @@ class StepCertificate(Typed):
     not_optimal: str
     bounds: StepBounds
     seen: dict[str, Estimate] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Resolution(Typed):
+    """KL of the two laws blurred by N(0, sigma^2 I), in the target's coordinates.
+
+    Attributes:
+        sigma: Standard deviation of the blur, in the target's units.
+        kl_low, kl_high: One-sided confidence limits, in nats.
+    """
+
+    sigma: float
+    kl_low: Number
+    kl_high: Number
 
 
 @dataclasses.dataclass(frozen=True)

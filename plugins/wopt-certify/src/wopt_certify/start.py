@@ -64,8 +64,6 @@ class Smoothing(Typed):
 def start_of_run(objective: Objective, evidence: EvaluationData) -> Start:
     """Bound W_2(p_0, q) by moments, and KL(p_0 | q) where it is known or smoothing bounds it.
 
-    Sample moments are raised by two standard errors.
-
     Source: docs/theory 1.6 and 1.8.
     """
     target, at = objective.target, evidence.particles

@@ -16,8 +16,8 @@ from wopt.errors import UserError, WoptError
 from wopt.runs import check_data, load_run
 from wopt.seeds import derive
 from wopt.store import RunDirectory
-from wopt_certify.challenge import against
 from wopt_certify.gap import LowerSide
+from wopt_certify.rival import against
 
 
 @dataclasses.dataclass(frozen=True)
