@@ -88,13 +88,14 @@ def measure_step(
     transport, not_optimal = optimality_of(
         passage, objective, residual, plan_rows, options.level, options.seed
     )
-    by_particle = objective.contributions(after)
+    each = objective.contributions(after)
+    error = 0.0 if each is None else mean_and_error(each.double(), after.weights).error
     step = StepCertificate(
         step=passage.record.step,
         step_size=passage.record.step_size,
         effective_step_size=passage.step_size,
         gap=None,
-        energy=Energy.of(objective, after, by_particle),
+        energy=Energy(float(objective.energy(after)), error),
         residual=residual,
         residuals={str(method): value for method, value in residuals.items()},
         movement=root_mean_square(moved.double().square().sum(1), before.weights, options.level),
@@ -105,7 +106,7 @@ def measure_step(
         not_optimal=not_optimal,
         bounds=StepBounds(),
     )
-    by_mean = None if after.weights is not None else by_particle
+    by_mean = None if after.weights is not None else each
     known = divergence(objective, after, options.level)
     examined = examined or not objective.of_density or pushed is not None
     return StepMeasure(step, base, known, by_mean, second_moment(after), examined), pushed

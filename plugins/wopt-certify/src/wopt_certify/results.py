@@ -6,11 +6,7 @@ import dataclasses
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
-from torch import Tensor
 
-from wopt.interfaces import Objective
-from wopt.particles import Particles
-from wopt.statistics import mean_and_error
 from wopt.typed import Number, Typed
 from wopt_certify.bounds import Base, Entry, Label, StepBounds
 from wopt_certify.effort import Effort
@@ -25,25 +21,11 @@ from wopt_certify.two_sample import ConditionalReport, TwoSampleReport
 
 @dataclasses.dataclass(frozen=True)
 class Energy(Typed):
-    """The objective at the particles.
-
-    Attributes:
-        value, error: The energy and its standard error.
-    """
+    """The objective at the particles, and its standard error, 0 if it is no mean over them."""
 
     value: Number
     error: Number
     label: Literal["estimate"] = "estimate"
-
-    @classmethod
-    def of(cls, objective: Objective, at: Particles, by_particle: Tensor | None) -> Energy:
-        """Return the energy, from contributions ``by_particle`` of shape ``(n,)`` for its error.
-
-        Without contributions the error is not known and given as 0.
-        """
-        values = None if by_particle is None else by_particle.double()
-        error = 0.0 if values is None else mean_and_error(values, at.weights).error
-        return cls(float(objective.energy(at)), error)
 
 
 @dataclasses.dataclass(frozen=True)
