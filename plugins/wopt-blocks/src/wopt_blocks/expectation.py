@@ -45,6 +45,12 @@ class Gaussians(NamedTuple):
         """Return the log-density in nats at points ``(n, d)``, shape ``(n,)``."""
         return torch.cat([self.joint(part).logsumexp(1) for part in x.split(_POINTS)])
 
+    def sample(self, n: int, rng: torch.Generator) -> Tensor:
+        """Return draws, shape ``(n, d)``."""
+        at = torch.multinomial(self.weights, n, replacement=True, generator=rng)
+        z = torch.randn(n, self.means.shape[1], 1, generator=rng, dtype=self.means.dtype)
+        return self.means[at] + (self.factors[at] @ z)[:, :, 0]
+
     def joint(self, x: Tensor) -> Tensor:
         """Return log w_k N(x; m_k, L_k L_k^T) in nats at points ``(n, d)``, shape ``(n, k)``."""
         d, eye = x.shape[1], torch.eye(x.shape[1]).to(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import statistics
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -21,7 +22,6 @@ from wopt_certify.challenge.judge import StackedRatio
 from wopt_certify.challenge.of_run import Rivals, groups_of, judges_of
 from wopt_certify.effort import doubling, largest
 from wopt_certify.evidence import one_of_each
-from wopt_certify.mass import log_mean_kernel
 from wopt_certify.options import settings_of
 from wopt_certify.results import Resolution
 
@@ -150,6 +150,23 @@ def _chosen(y: Tensor, target: Target, rows: int, seed: int) -> list[float]:
         if not wished:
             break
     return sigmas or [scale * _SIGMAS[-1]]
+
+
+def log_mean_kernel(points: Tensor, centres: Tensor, width: float) -> Tensor:
+    """Return log 1/n sum_i N(x; x_i, h^2 I) in nats, shape ``(m,)``, at points ``(m, d)``.
+
+    Centres x_i have shape ``(n, d)``. Points are processed in parts of bounded memory.
+    """
+    n, d = centres.shape
+    constant = -d * math.log(width) - d / 2 * math.log(2 * math.pi) - math.log(n)
+    middle = centres.mean(0)
+    centred, squares = centres - middle, (centres - middle).square().sum(1)
+    found = []
+    for part in torch.split(points - middle, max(1, 4_000_000 // n)):
+        distances = torch.addmm(squares, part, centred.T, alpha=-2)
+        distances.add_(part.square().sum(1, keepdim=True)).clamp_(min=0)
+        found.append(distances.mul_(-1 / (2 * width**2)).add_(constant).logsumexp(1))
+    return torch.cat(found)
 
 
 _BLURRED = 750, 6000
