@@ -94,7 +94,7 @@ def table(lines):
             rate = one["ess"] / one["cpu"]
             cells += [one["divergences"], f"{one['ess']:.0f}", f"{rate:.2g}", f"{one['off']:.2g}"]
         else:
-            cells += ["-"] * 4
+            cells += ["-", f"none in {one['cpu']:.0f} s", "-", "-"]
         print("| " + " | ".join(map(str, [*cells, own])) + " |")
 
 

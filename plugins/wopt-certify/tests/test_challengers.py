@@ -10,7 +10,7 @@ from by_hand import normal
 from wopt import build
 from wopt.testing import NormalTarget
 from wopt_certify.challenge.challenge import CLOSED
-from wopt_certify.challenge.densities import NormalScores
+from wopt_certify.challenge.densities import curve_of
 from wopt_certify.challenge.free_step import free_step
 from wopt_certify.challenge.tree import Tree
 from wopt_measures.laws.bent import FunnelLaw
@@ -84,16 +84,16 @@ LAWS = {
 def test_a_skewed_or_bounded_column_has_nearly_the_laws_likelihood(name):
     """E log p is minus the entropy."""
     draw, entropy = LAWS[name]
-    fit, hold, fresh = (draw(n, seed)[:, 0] for n, seed in ((4000, 1), (1000, 2), (20_000, 3)))
-    gap = -entropy - float(NormalScores.best(fit, hold)(fresh).clamp(min=-30).mean())
+    fit, fresh = (draw(n, seed)[:, 0] for n, seed in ((4000, 1), (20_000, 3)))
+    gap = -entropy - float(curve_of(fit).log_density(fresh).clamp(min=-30).mean())
     assert -0.03 < gap < 0.12  # standard error 0.01
 
 
 def test_a_gaussian_column_costs_nothing():
     x = normal(6000, 1)[:, 0]
-    curve = NormalScores.best(x[:1500], x[1500:2000])
+    curve = curve_of(x[:1500])
     entropy = math.log(2 * math.pi * math.e) / 2
-    assert abs(float(curve(x[2000:]).mean()) + entropy) < 0.03
+    assert abs(float(curve.log_density(x[2000:]).mean()) + entropy) < 0.03
 
 
 @pytest.mark.parametrize(

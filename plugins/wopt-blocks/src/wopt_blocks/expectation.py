@@ -176,7 +176,9 @@ def _climbed(value: Callable[[int, int], float]) -> tuple[int, int]:
     return best
 
 
-def shrunk_mixture(x: Tensor, components: int, strength: float) -> Gaussians:
+def shrunk_mixture(
+    x: Tensor, components: int, strength: float, least: float = _ENOUGH
+) -> Gaussians:
     """Return a mixture of so many Gaussians whose covariances are shrunk to that of all points.
 
     A component of n_k points with covariance C_k has (n_k C_k + a S) / (n_k + a), S being that of
@@ -186,6 +188,7 @@ def shrunk_mixture(x: Tensor, components: int, strength: float) -> Gaussians:
     Args:
         x: Points, shape ``(n, d)``, float64.
         strength: a, a number of points.
+        least: Gain of an iteration in nats, the mean over points, below which EM ends.
 
     Example:
         >>> z = torch.randn(2000, 2, generator=torch.Generator().manual_seed(0)).double()
@@ -204,7 +207,7 @@ def shrunk_mixture(x: Tensor, components: int, strength: float) -> Gaussians:
     if components == 1:
         whole = toward(torch.tensor([len(x)]), whole[None])
         return Gaussians(x.new_ones(1), x.mean(0, keepdim=True), torch.linalg.cholesky(whole))
-    return _fitted(x, _spread(x, components), toward, _ENOUGH)
+    return _fitted(x, _spread(x, components), toward, least)
 
 
 def _defended(mixture: Gaussians, x: Tensor) -> Gaussians:

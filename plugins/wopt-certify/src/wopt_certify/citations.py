@@ -19,12 +19,9 @@ _TWO_SAMPLE = (
 def certificate_citations(run: RunDirectory, config: RunConfig) -> Iterator[Cited]:
     """Yield what the certificate of a run used; nothing where there is none."""
     again = f"make it again with `wopt certify {run.path}`"
-    certificate = read_document(run.certificate, Certificate, again)
-    if certificate is not None:
-        yield from _of_certificate(certificate, config)
-
-
-def _of_certificate(made: Certificate, config: RunConfig) -> Iterator[Cited]:
+    made = read_document(run.certificate, Certificate, again)
+    if made is None:
+        return
     tables = [table for step in made.steps for table in (step.bounds.gap, step.bounds.w2)]
     names = {name for table in tables for name, entry in table.items() if entry.value is not None}
     for rule in sorted(RULES, key=lambda one: one.name):

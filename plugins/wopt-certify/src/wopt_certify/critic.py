@@ -36,8 +36,8 @@ class CriticOptions:
     Attributes:
         net: A block that provides VELOCITY: its velocity is a field, with exact divergence.
         iterations: Adam iterations of the net; 0 leaves affine fields alone.
-        mixtures: Mixtures fitted so far, with their rows ``(n, d)`` and seed: the critics of a step
-            and of the gradient after it share the same particles.
+        mixtures: Mixtures fitted so far, with their rows ``(n, d)``: the critics of a step and of
+            the gradient after it share the same particles.
     """
 
     net: Spec
@@ -46,7 +46,7 @@ class CriticOptions:
     batch_size: int = 1000
     level: float = 0.95
     seed: int = 0
-    mixtures: list[tuple[Tensor, int, Gaussians]] = dataclasses.field(
+    mixtures: list[tuple[Tensor, Gaussians]] = dataclasses.field(
         default_factory=list, repr=False, compare=False
     )
 
@@ -250,13 +250,9 @@ def seen_by_fields(form: SteinForm, options: CriticOptions) -> dict[str, Estimat
 
     up to the sampling error that the interval states: a finite class cannot see all of xi.
 
-    Fields in closed form: an affine one; one that depends on the distance from a centre; random
-    waves at several bandwidths; the score of a mixture of Gaussians. Then a net.
-    The effort does not depend on that of the run: a weak run must not get a weak critic.
-
-    Rows are cut into two halves: fields fitted on one are evaluated on the other, and the other
-    way round, so no row evaluates a field that was fitted to it. Quadrature nodes (weights) serve
-    for both and have no sampling error; there only affine fields and one net are used.
+    Fields fitted on one half of the rows are evaluated on the other, and the other way round: an
+    affine one, one along the distance from a centre, random waves, the score of a mixture, a net.
+    Quadrature nodes (weights) serve for both; there only affine fields and a net are used.
 
     Raises:
         CapabilityError: The net has no velocity.
@@ -332,12 +328,11 @@ def _fields(train: SteinForm, validation: SteinForm, options: CriticOptions) -> 
 
 def _mixture(train: SteinForm, validation: SteinForm, options: CriticOptions) -> Gaussians:
     """Return the mixture fitted to these rows, once for all forms on them."""
-    seed = derive(options.seed, "mixture")
-    for rows, of_seed, known in options.mixtures:
-        if of_seed == seed and torch.equal(rows, train.points):
+    for rows, known in options.mixtures:
+        if torch.equal(rows, train.points):
             return known
     made = likeliest_mixture(train.points, validation.points)
-    options.mixtures.append((train.points, seed, made))
+    options.mixtures.append((train.points, made))
     return made
 
 

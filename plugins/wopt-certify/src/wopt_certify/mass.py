@@ -17,9 +17,9 @@ from wopt.interfaces import Budget, FinishedRun, FlowBlock, Measurement
 from wopt.psis import smoothed_importance_weights
 from wopt.runs import Prepared
 from wopt.seeds import derive, generator
+from wopt.statistics import mean_and_error
 from wopt.typed import Number, Typed
 from wopt_certify.effort import doubling, largest
-from wopt_certify.resolution import log_mean_kernel
 
 _MOST_DIMENSIONS = 8
 """Largest dimension in which a kernel density covers a law well enough."""
@@ -100,9 +100,7 @@ def total_mass(
     logs = log_density(x.to(rows)).double().cpu() - proposal.log_prob(x)
     logs = torch.where(torch.isnan(logs), -math.inf, logs)
     tail = smoothed_importance_weights(logs)
-    weights = logs.exp()
-    error = float(weights.std()) / math.sqrt(draws)
-    return TotalMass(float(weights.mean()), error, tail.k_hat, tail.threshold)
+    return TotalMass(*mean_and_error(logs.exp()), tail.k_hat, tail.threshold)
 
 
 class _Proposal:
@@ -142,6 +140,23 @@ class _Proposal:
 
     def _whiten(self, x: Tensor) -> Tensor:
         return torch.linalg.solve_triangular(self.factor, (x - self.mean).T, upper=False).T
+
+
+def log_mean_kernel(points: Tensor, centres: Tensor, width: float) -> Tensor:
+    """Return log 1/n sum_i N(x; x_i, h^2 I) in nats, shape ``(m,)``, at points ``(m, d)``.
+
+    Centres x_i have shape ``(n, d)``. Points are processed in parts of bounded memory.
+    """
+    n, d = centres.shape
+    constant = -d * math.log(width) - d / 2 * math.log(2 * math.pi) - math.log(n)
+    middle = centres.mean(0)
+    centred, squares = centres - middle, (centres - middle).square().sum(1)
+    found = []
+    for part in torch.split(points - middle, max(1, 4_000_000 // n)):
+        distances = torch.addmm(squares, part, centred.T, alpha=-2)
+        distances.add_(part.square().sum(1, keepdim=True)).clamp_(min=0)
+        found.append(distances.mul_(-1 / (2 * width**2)).add_(constant).logsumexp(1))
+    return torch.cat(found)
 
 
 @fields
@@ -198,11 +213,9 @@ def mass_of(prepared: Prepared, blocks: Sequence[FlowBlock], draws: int = 2000) 
 
 
 def _has_density(prepared: Prepared, flow: Flow) -> bool:
-    assert prepared.dataset is not None
     columns = flow.transform.columns
     moved = () if columns is None else columns.moved
-    somewhere = any(column.discrete or column.bounded for column in moved)
-    known = Capability.LOG_DET in flow.chain.provides and flow.normalised
-    if prepared.pushes:  # backwards through the maps
-        known = known and Capability.INVERSE in flow.chain.provides
-    return bool(known and not somewhere)
+    # A start pushed forward has its density backwards through the maps.
+    needed = Capability.LOG_DET | (Capability.INVERSE if prepared.pushes else Capability(0))
+    known = needed in flow.chain.provides and flow.normalised
+    return known and not any(column.discrete or column.bounded for column in moved)

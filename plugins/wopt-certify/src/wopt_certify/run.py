@@ -25,7 +25,7 @@ from wopt_certify.gap import LowerSide
 from wopt_certify.held_out import SampleComparison, TwoSample
 from wopt_certify.mass import Mass, TotalMass
 from wopt_certify.options import Certify, settings_of
-from wopt_certify.resolution_of_run import ResolutionReport, Resolutions
+from wopt_certify.resolution import ResolutionReport, Resolutions
 from wopt_certify.results import Certificate
 from wopt_certify.rival import rival_of
 

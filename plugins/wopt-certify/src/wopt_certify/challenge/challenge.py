@@ -36,11 +36,7 @@ CLOSED = (
 
 
 def challengers_for(target: Target, condition: int = 0) -> tuple[Challenger, ...]:
-    """Return the challengers in order.
-
-    Args:
-        condition: Number of coordinates, the last ones, that are conditions.
-    """
+    """Return the challengers in order, where so many last coordinates are conditions."""
     return *CLOSED, free_step(build("block", "autoregressive"), target, condition)
 
 
@@ -125,30 +121,25 @@ class _Fitted(NamedTuple):
 
 
 def _fits(
-    fit: ChallengeRows,
-    hold: ChallengeRows,
-    challengers: Sequence[Challenger],
-    seed: int,
+    fit: ChallengeRows, hold: ChallengeRows, challengers: Sequence[Challenger], seed: int,
     budget: Budget,
-) -> Iterator[_Fitted]:
+) -> Iterator[_Fitted]:  # fmt: skip
     """Yield fitted densities, turn by turn, while held-out rows gain."""
     watch, took, made = Stopwatch(), dict[str, float](), list[Tensor]()
     before = torch.zeros(len(hold), dtype=torch.float64)
     for turn in itertools.count():
-        count = len(made)
         taking = [kind for kind in challengers if kind.takes(turn, fit)]
+        if turn > 1 and not taking:
+            return
         for side, kind in itertools.product(("data", "noise"), taking):
             place, lap = f"{kind.name} on the {side}", Stopwatch()
             if budget.left is not None and 2 * took.get(place, 0.0) > budget.left:
                 return  # twice the effort of before does not fit
-            place_seed = derive(seed, place, turn)
             rows = fit.points[side] if turn else fit.points[side][:FEW]
-            density = kind.fit(rows, hold.points[side], place_seed, turn)
+            density = kind.fit(rows, hold.points[side], derive(seed, place, turn), turn)
             made.append(hold.ratio(side, density))
             took[place] = lap.cpu
             yield _Fitted(place, side, density, made[-1], watch.cpu)
-        if turn > 1 and len(made) == count:
-            return
         if turn > 1:
             logs = torch.stack(made, 1)
             gains = StackedRatio.fit(logs).ratio(logs)

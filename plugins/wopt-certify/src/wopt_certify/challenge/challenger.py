@@ -24,9 +24,7 @@ Density = Callable[[Tensor], Tensor]
 
 @dataclasses.dataclass(frozen=True)
 class ChallengeRows:
-    """Rows of p seen from the data's side, from the noise's side, or from both.
-
-    The two views differ by the map F, whose log-det cancels in log r - log model:
+    """Rows of p seen from the data's side and from the noise's, which differ by the map F.
 
         log r(x) - log model(x) = log r'(F x) - log q(F x),    r' the law of F X for X from r.
 

@@ -37,9 +37,8 @@ def lower_limit(
 
     since E K(m) <= 1, and by Markov's inequality K(m) >= 1/(1 - level) has at most the chance
     1 - level. L is the least m >= 0 that is not so refuted. The upper tail may be arbitrarily
-    heavy: unlike a normal limit, this one is never too optimistic. Groups need to be independent of
-    each other, rows within a group need not. The limit lies about sqrt(2 log 25) = 2.54 standard
-    errors below the mean, where the normal law's lies 1.64 below.
+    heavy. Groups need to be independent of each other, rows within a group need not. The limit lies
+    about sqrt(2 log 25) = 2.54 standard errors below the mean; a normal law's, 1.64, can be false.
 
     Source: Waudby-Smith, Ramdas, *Estimating means of bounded random variables by betting*, 2024.
 

@@ -72,29 +72,19 @@ class Rivals(Measurement):
         limited = budget is not None and budget.left is not None and not run.fresh
         asked = self.rows or _JUDGES[not limited]
         rows = asked if known is None else known.asked or known.rows
-        tried = None if known is None else known.tried
-        return dataclasses.replace(_lower_side(run, rows, budget, tried), asked=rows)
-
-
-def _lower_side(run: FinishedRun, rows: int, budget: Budget | None, tried: int | None) -> LowerSide:
-    """Return a lower bound of KL(data | model), in nats, judged by so many rows at most.
-
-    Training rows fit, held-out rows choose, and rows that neither training nor any choice has seen
-    judge: fresh draws where the source can be drawn from, else test rows.
-    """
-    prepared, state = run.prepared, run.state
-    target, judges = prepared.problem.objective.target, judges_of(run, rows)
-    pairs = (
-        (prepared.train.rows(slice(_MOST)), state.train.first(_MOST)),
-        (prepared.valid, state.valid.particles),
-        judges,
-    )
-    fit, hold, judge = (ChallengeRows.of(target, start.points, moved) for start, moved in pairs)
-    seed = derive(prepared.config.seed, "challenge", state.step)
-    return challenge(
-        fit, hold, judge, challengers_for(target, fit.condition), budget=budget, recorded=tried,
-        level=settings_of(run).level, seed=seed, groups=groups_of(run, len(judges[0])),
-    )  # fmt: skip
+        prepared, state = run.prepared, run.state
+        target, judges = prepared.problem.objective.target, judges_of(run, rows)
+        # Rows that neither training nor any choice has seen judge.
+        first = prepared.train.rows(slice(_MOST)), state.train.first(_MOST)
+        pairs = first, (prepared.valid, state.valid.particles), judges
+        fit, hold, judge = (ChallengeRows.of(target, x.points, moved) for x, moved in pairs)
+        side = challenge(
+            fit, hold, judge, challengers_for(target, fit.condition), budget=budget,
+            recorded=None if known is None else known.tried, level=settings_of(run).level,
+            seed=derive(prepared.config.seed, "challenge", state.step),
+            groups=groups_of(run, len(judges[0])),
+        )  # fmt: skip
+        return dataclasses.replace(side, asked=rows)
 
 
 @torch.no_grad()

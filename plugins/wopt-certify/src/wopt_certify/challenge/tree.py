@@ -8,7 +8,8 @@ import math
 import torch
 from torch import Tensor
 
-from wopt_certify.challenge.densities import NormalScores, centre_and_whitening
+from wopt.data import QuantileTransform
+from wopt_certify.challenge.densities import centre_and_whitening, curve_of
 
 _HOLD, _CELLS = 2000, 8
 """Rows that choose, at most, and cells of each column by which edges are chosen."""
@@ -36,7 +37,7 @@ class Tree:
 
     centre: Tensor
     factor: Tensor
-    curves: tuple[NormalScores, ...]
+    curves: tuple[QuantileTransform, ...]
     planes: tuple[PairDensity, ...] = ()
 
     @classmethod
@@ -48,8 +49,7 @@ class Tree:
     @classmethod
     def best(cls, fit: Tensor, hold: Tensor, centre: Tensor, factor: Tensor) -> Tree:
         """Fit to rows ``(n, d)``; rows ``(m, d)`` choose edges and bandwidths."""
-        columns = zip(((fit - centre) @ factor).T, ((hold - centre) @ factor).T, strict=True)
-        alone = cls(centre, factor, tuple(NormalScores.best(one, other) for one, other in columns))
+        alone = cls(centre, factor, tuple(map(curve_of, ((fit - centre) @ factor).T)))
         u, other = alone.scores(fit)[0], alone.scores(hold)[0]
         edges = [PairDensity.best(u, other, *edge) for edge in spanning(information(u))]
         return dataclasses.replace(alone, planes=tuple(plane for plane, g in edges if g > 0))
@@ -57,7 +57,7 @@ class Tree:
     def scores(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return normal scores ``(n, d)`` and the sum of their log-slopes ``(n,)``."""
         columns = zip(self.curves, ((x - self.centre) @ self.factor).T, strict=True)
-        pairs = [curve.scores(column) for curve, column in columns]
+        pairs = [curve(column) for curve, column in columns]
         return torch.stack([u for u, _ in pairs], 1), torch.stack([s for _, s in pairs], 1).sum(1)
 
     def __call__(self, points: Tensor) -> Tensor:
@@ -73,11 +73,8 @@ class Tree:
 class PairDensity:
     """log c(u_j | u_i) - log phi(u_j):  what score i says of score j, which are N(0, 1) alone.
 
-    c is phi outside of a square, and a table inside. Its rows have one integral, and so has what
-    is linear between two of them: c is normalised exactly.
-
-    Attributes:
-        table: c at the nodes of a grid, u_i down and u_j across, shape ``(nodes, nodes)``.
+    c is phi outside of a square, and inside linear between the rows of a table, u_i down and u_j
+    across, shape ``(nodes, nodes)``, which have one integral: c is normalised exactly.
     """
 
     i: int
@@ -101,8 +98,8 @@ class PairDensity:
         tables = tables * (math.erf(_END / math.sqrt(2)) / rows)[..., None]
         gains = _gains(tables, hold[:, i], hold[:, j])
         clear = gains.mean(1) - gains.std(1) / math.sqrt(len(hold))
-        at = int(clear.argmax())
-        return cls(i, j, tables[at]), float(clear[at])
+        gain, at = clear.max(0)
+        return cls(i, j, tables[at]), float(gain)
 
     def __call__(self, u: Tensor) -> Tensor:
         """Return the gain in nats, shape ``(n,)``, at scores ``(n, d)``."""
@@ -127,9 +124,7 @@ def information(u: Tensor) -> Tensor:
 
 
 def spanning(gain: Tensor) -> list[tuple[int, int]]:
-    """Return edges (parent, child) of the tree of largest gain, by Prim's algorithm.
-
-    The gain of edge (i, j) is entry i, j of shape ``(d, d)``.
+    """Return edges (parent, child) of the tree of largest gain ``(d, d)``, by Prim's algorithm.
 
     Example:
         >>> spanning(torch.tensor([[0.0, 1.0, 5.0], [1.0, 0.0, 4.0], [5.0, 4.0, 0.0]]))
@@ -148,9 +143,7 @@ _ROUNDS, _CLOSE = 40, 1e-4
 
 
 def rotation(white: Tensor, seed: int) -> Tensor:
-    """Return an orthogonal matrix whose columns are components (symmetric FastICA, tanh).
-
-    White rows have shape ``(n, d)``.
+    """Return the independent components of white rows ``(n, d)``, orthogonal (symmetric FastICA).
 
     Source: Hyvarinen, *Fast and robust fixed-point algorithms for independent component
     analysis*, 1999.

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -53,8 +54,7 @@ _ROWS = 2000
 _LEVEL = 0.95
 
 
-@dataclasses.dataclass(frozen=True)
-class _Scored:
+class _Scored(NamedTuple):
     """Nats ``(n,)`` of a run at its first test rows, which source and seed determine."""
 
     split: str
