@@ -12,8 +12,10 @@ import torch
 
 import wopt
 from wopt.config.model import validate
+from wopt.errors import DamagedError
 from wopt.plan import Facts, portfolio
 from wopt.registry import Registry
+from wopt.report import read_run, verdict_of
 
 
 class Descent(wopt.Solver):
@@ -39,6 +41,10 @@ class Moved(wopt.Typed):
     """A distance."""
 
     distance: float
+
+    @property
+    def summary(self):
+        return f"they moved by {self.distance:.3g}"
 
 
 class HowFar(wopt.Measurement):
@@ -120,6 +126,13 @@ def test_measurements_are_kept_with_the_run(strangers, tiny, tmp_path):
     )
     log = (tmp_path / "run" / "log.txt").read_text()
     assert "ZeroDivisionError: nothing to divide by" in log
+    run = read_run(tmp_path / "run")
+    words = f"they moved by {made['how_far']['distance']:.3g}"
+    assert run.said == (f"how_far: {words}",)
+    assert verdict_of(run)[-1] == f"How_far: {words}."
+    (tmp_path / "run" / "measurements.json").write_text('{"how_far": {"distance": "x"}}')
+    with pytest.raises(DamagedError, match=r"measurements\.json.*distance"):
+        read_run(tmp_path / "run")
 
 
 def test_an_automatic_measurement_is_made_of_every_run(strangers, tiny, tmp_path, monkeypatch):

@@ -85,7 +85,10 @@ class Measurement(Component, abc.ABC):
 
     kind: ClassVar[str] = "measurement"
     document: ClassVar[type[Typed]]
-    """Type of the result of :meth:`measure`, by which files are read back."""
+    """Type of the result of :meth:`measure`, by which files are read back.
+
+    A sentence that it has as ``summary`` is printed where ``measurements`` asks for it.
+    """
     automatic: ClassVar[bool] = False
     """Whether it is made at the end of every run, for the field of its name in ``result.json``."""
     reads: ClassVar[tuple[str, ...]] = ()

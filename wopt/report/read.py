@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from wopt.errors import RunError
 from wopt.interfaces.measurement import document_of
+from wopt.reading import parsed_json, read_text
 from wopt.store.directory import RunDirectory
-from wopt.store.documents import read_document
+from wopt.store.documents import damaged, read_document
 from wopt.store.result import RunResult
 from wopt.train.record import StepRecord
 
@@ -23,6 +26,7 @@ class Run:
         steps: The records of the steps.
         result: ``result.json``; ``None`` if the run was interrupted.
         certificate: ``certificate.json``, if there is one that something installed reads.
+        said: The ``summary`` of each other measurement that the run asked for, after its name.
     """
 
     name: str
@@ -30,6 +34,7 @@ class Run:
     steps: list[StepRecord]
     result: RunResult | None
     certificate: Any
+    said: tuple[str, ...]
 
     @property
     def pulls_back(self) -> bool:
@@ -53,4 +58,18 @@ def read_run(path: Path) -> Run:
         directory.read_steps(),
         read_document(directory.result, RunResult),
         None if of is None else read_document(directory.certificate, of, again),
+        tuple(_said(directory.measurements)),
     )
+
+
+def _said(path: Path) -> Iterator[str]:
+    """Yield the sentences of ``measurements.json``; documents that nothing reads are left out."""
+    try:
+        made = parsed_json(read_text(path)) if path.exists() else {}
+        for name, table in made.items():
+            of = document_of(name)
+            words = getattr(None if of is None else of.from_dict(table), "summary", "")
+            if words:
+                yield f"{name}: {words}"
+    except (AttributeError, RunError, ValueError) as error:
+        raise damaged(path, error) from None

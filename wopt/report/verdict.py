@@ -34,7 +34,7 @@ def verdict_of(run: Run, place: str = "") -> tuple[str, ...]:
         for label, words in summary(result)
     ]
     words = verdict(result, made, uncertified=how)
-    return (*words, *measured)
+    return (*words, *measured, *map(_sentence, run.said))
 
 
 def verdict(

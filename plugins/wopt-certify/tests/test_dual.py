@@ -48,7 +48,8 @@ def test_exact_steps_have_no_gap():
 
 def test_the_gap_and_the_distance_hold_for_poor_maps():
     run = solved(1, solver={"iterations": 20, "learning_rate": 0.02})
-    (step,) = DualBound().measure(run).steps
+    report = DualBound().measure(run)
+    (step,) = report.steps
     exact = jko_step(MEAN, COV, Q_MEAN, Q_COV, H)
     least = gaussian_kl(*exact, Q_MEAN, Q_COV) + float(w2_squared(MEAN, COV, *exact)) / (2 * H)
     found = moments(run.state.valid.particles)
@@ -57,6 +58,7 @@ def test_the_gap_and_the_distance_hold_for_poor_maps():
     distance = float(w2_squared(*found, *exact)) ** 0.5
     assert distance <= step.w2 < 3 * distance
     assert gaussian_kl(*found, Q_MEAN, Q_COV) <= step.kl
+    assert f"KL to the target is at most {step.kl:.4g} nats" in report.summary
 
 
 def test_the_bound_is_below_every_map_where_the_target_is_not_gaussian():

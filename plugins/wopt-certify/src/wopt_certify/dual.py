@@ -120,6 +120,17 @@ class DualReport(Typed):
     exact: bool
     convexity: float | None
 
+    @property
+    def summary(self) -> str:
+        """How far the steps are from exact ones, in words."""
+        last, gap = self.steps[-1], max(step.gap for step in self.steps)
+        words = f"no step is more than {gap:.2g} nats above the exact one"
+        if last.w2 is not None:
+            words += f", the last within {last.w2:.2g} of it in W2"
+        if last.kl is not None:
+            words += f"; so KL to the target is at most {last.kl:.4g} nats in the end"
+        return words
+
 
 @fields
 class DualBound(Measurement):
