@@ -9,7 +9,6 @@ from wopt.lazy import exports
 if TYPE_CHECKING:
     from wopt.config.model import RunConfig as RunConfig
     from wopt.config.model import validate as validate
-    from wopt.config.read import merged as merged
     from wopt.config.read import override as override
     from wopt.config.read import read_toml as read_toml
 

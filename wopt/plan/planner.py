@@ -7,8 +7,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from wopt.component import build, name_of
-from wopt.config.read import merged, named
+from wopt.component import build, merged, name_of, named
 from wopt.host import host
 from wopt.interfaces.candidate import Candidate
 from wopt.plan.facts import Facts

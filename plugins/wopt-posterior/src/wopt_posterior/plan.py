@@ -11,8 +11,8 @@ from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.clock import Stopwatch
-from wopt.component import Component, Spec
-from wopt.config import RunConfig, merged, validate
+from wopt.component import Component, Spec, merged
+from wopt.config import RunConfig, validate
 from wopt.interfaces import Budget, Target, new_block
 from wopt.plan import Planning
 from wopt.runs import Prepared, build_problem, like, with_threads
