@@ -7,7 +7,7 @@ import functools
 import inspect
 import typing
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model_validator
@@ -392,7 +392,7 @@ def describe(error: ValidationError, prefix: tuple[str, ...] = ()) -> str:
     return "\n".join(lines)
 
 
-def named(value: Any) -> dict[str, Any]:
+def table_of(value: Any) -> dict[str, Any]:
     """Return a component's table, also for a bare name or an instance."""
     if isinstance(value, Mapping):
         return dict(value)
@@ -413,7 +413,7 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
         if not isinstance(current, Mapping) or not isinstance(value, (Mapping, str)):
             table[key] = dict(value) if isinstance(value, Mapping) else value
             continue
-        theirs = named(value)
+        theirs = table_of(value)
         other = theirs.get("name", current.get("name")) != current.get("name")
         table[key] = theirs if other else merged(current, theirs)
     return table

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from wopt.component import build, merged, name_of, named
+from wopt.component import build, merged, name_of, table_of
 from wopt.host import host
 from wopt.interfaces.candidate import Candidate
 from wopt.plan.facts import Facts
@@ -59,7 +59,7 @@ class Plan:
             {'name': 'ode'}
         """
         planned = {k: v for k, v in copy.deepcopy(self.table).items() if k != "preprocess"}
-        theirs = named(given.get("block", {})).get("name")
+        theirs = table_of(given.get("block", {})).get("name")
         if theirs not in (None, planned.get("block", {}).get("name")):
             planned["solver"] = {
                 k: v for k, v in planned.get("solver", {}).items() if k in _ANY_BLOCK
