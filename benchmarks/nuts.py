@@ -3,7 +3,7 @@
     python benchmarks/nuts.py [--budget 20] [--limit 60] [--out FILE] [LAW ...]
     python benchmarks/nuts.py --table [--out FILE]
 
-Both chains are nutpie's (two, 200 iterations of warm-up and 500 draws each, or what is done after
+Both chains are nutpie's (200 iterations of warm-up and 1,000 draws, or what is done after
 ``--limit`` seconds) with the same density in torch. *ESS* is the smallest bulk effective sample
 size of a coordinate (arviz), *ESS/s* that by CPU second of sampling; training, ``--budget``
 seconds, is not in it. *off* is the largest error of a mean or deviation, in deviations of the law:
@@ -20,7 +20,7 @@ from posterior_laws import LAWS
 import wopt
 from wopt.clock import Stopwatch
 
-DRAWS, WARM_UP, CHAINS = 500, 200, 2
+DRAWS, WARM_UP = 1000, 200
 
 
 def model_of(log_prob, points, dim):
@@ -39,37 +39,38 @@ def model_of(log_prob, points, dim):
     return from_pyfunc(dim, lambda **_: value_and_gradient, lambda *_, **__: expanded, *shape)
 
 
-def sampled(model, limit, seed):
-    """Return the draws ``(chains, n, d)``, divergences, and CPU seconds."""
+def sampled(model, limit, seed, draws=DRAWS):
+    """Return the draws ``(n, d)`` of one chain, its divergences, and CPU seconds."""
     import nutpie
 
     watch = Stopwatch()
     sampler = nutpie.sample(
-        model, draws=DRAWS, tune=WARM_UP, chains=CHAINS, cores=1, seed=seed, blocking=False,
+        model, draws=draws, tune=WARM_UP, chains=1, cores=1, seed=seed, blocking=False,
         progress_bar=False,
     )  # fmt: skip
-    while watch.cpu < limit:
+    trace = None
+    while trace is None and watch.cpu < limit:
         with contextlib.suppress(TimeoutError):
-            return sampler.wait(timeout=0.2), watch.cpu
-    return sampler.abort(), watch.cpu
+            trace = sampler.wait(timeout=0.2)
+    trace = trace or sampler.abort()
+    if "posterior" not in trace.groups():
+        return np.zeros((0, 1)), 0, watch.cpu
+    x = np.asarray(trace.posterior["x"])[0]
+    diverged = np.asarray(trace.sample_stats["diverging"])[0]
+    return x[np.isfinite(x).all(1)], int(diverged.sum()), watch.cpu
 
 
-def line(name, space, trace, cpu, law):
+def line(name, space, x, diverged, cpu, law):
     import arviz
 
-    found = {"law": name, "d": law.dim, "space": space, "cpu": round(cpu, 1)}
-    x = np.asarray(trace.posterior["x"]) if "posterior" in trace.groups() else np.zeros((0, 0, 0))
-    x = x[:, np.isfinite(x).all((0, 2))] if x.size else x
-    if x.shape[1] < 10:
-        return found | {"draws": int(x.shape[0] * x.shape[1])}
-    data = arviz.convert_to_dataset({"x": x})
-    ess = float(arviz.ess(data)["x"].min())
-    y, (mean, sd) = law.of(torch.from_numpy(x.reshape(-1, law.dim))), law.truth()
+    found = {"law": name, "d": law.dim, "space": space, "cpu": round(cpu, 1), "draws": len(x)}
+    if len(x) < 10:
+        return found
+    ess = float(arviz.ess(arviz.convert_to_dataset({"x": x[None]}))["x"].min())
+    y, (mean, sd) = law.of(torch.from_numpy(x)), law.truth()
     off = torch.maximum((y.mean(0) - mean).abs() / sd, (y.std(0) / sd - 1).abs())
-    diverged = int(np.asarray(trace.sample_stats["diverging"]).sum())
     return found | {
-        "draws": int(x.shape[0] * x.shape[1]), "divergences": diverged,
-        "ess": round(ess, 1), "off": round(float(off.max()), 3),
+        "divergences": diverged, "ess": round(ess, 1), "off": round(float(off.max()), 3),
     }  # fmt: skip
 
 
@@ -93,7 +94,7 @@ def table(lines):
             rate = one["ess"] / one["cpu"]
             cells += [one["divergences"], f"{one['ess']:.0f}", f"{rate:.2g}", f"{one['off']:.2g}"]
         else:
-            cells += ["-"] * 4
+            cells += ["-", f"none in {one['cpu']:.0f} s", "-", "-"]
         print("| " + " | ".join(map(str, [*cells, own])) + " |")
 
 

@@ -1,6 +1,7 @@
 """The scheme ``kl_proximal`` against one fit of the ELBO and ``wopt.sample``, at equal CPU seconds.
 
-    python benchmarks/proximal.py [--steps 30] [--iterations 100] [--out FILE] [CASE ...]
+    python benchmarks/proximal.py [--steps 25] [--iterations 60] [--out FILE] [CASE ...]
+    python benchmarks/proximal.py --table [--out FILE]
 
 Cases: ``gmm40`` (40 Gaussians N(m, I) in d = 50, m uniform on [-40, 40]^d), ``wells8``, ``wells32``
 and ``wells128`` (many wells) and ``students`` (10 products of Student laws of 2 degrees of freedom
@@ -9,17 +10,15 @@ rivals get the CPU seconds that ``kl_proximal`` took. A mode is found if it has 
 of the draws; of many wells the modes are the wells' right sides, and the largest error of a share
 is printed. *Cost* is the optimal transport cost |x - y|^2 between 2,000 draws and 2,000 exact ones
 (the limit of Sinkhorn's as its entropy vanishes), with that of exact draws beside it. See
-docs/samplers.md.
+docs/posteriors.md.
 """
 
-import argparse
-import json
 import math
 import time
-from pathlib import Path
 
 import ot
 import torch
+from lines import parser_of, read, store
 
 import wopt
 
@@ -154,20 +153,30 @@ def lines(name, given):
     yield made | {"reliable": drawn.reliable}
 
 
+def table(measured):
+    print("| law | by | CPU s | modes | share off | log Z off | ESS/S | cost | of exact draws |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for one in measured:
+        said = {True: " (reliable)", False: " (not reliable)"}.get(one.get("reliable"), "")
+        cells = [one["case"], one["method"] + said, f"{one['cpu']:.0f}", one["modes"]]
+        cells += [f"{one[key]:.2g}" for key in ("mode_error", "log_z_error", "ess")]
+        cells += [f"{one[key]:.3g}" for key in ("cost", "cost_exact")]
+        print("| " + " | ".join(cells) + " |")
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("cases", nargs="*", default=["gmm40", "wells32", "wells128", "students"])
-    parser.add_argument("--steps", type=int, default=40)
-    parser.add_argument("--iterations", type=int, default=100)
-    parser.add_argument("--out", type=Path)
+    parser = parser_of(__file__, __doc__)
+    cases = ["wells32", "wells128", "students", "gmm40"]
+    parser.add_argument("cases", nargs="*", default=cases, metavar="CASE")
+    parser.add_argument("--steps", type=int, default=25)
+    parser.add_argument("--iterations", type=int, default=60)
     given = parser.parse_args()
     torch.set_num_threads(1)
+    if given.table:
+        table(read(given.out))
+        return
     for name in given.cases:
-        for made in lines(name, given):
-            print(json.dumps(made), flush=True)
-            if given.out:
-                with given.out.open("a") as out:
-                    out.write(json.dumps(made) + "\n")
+        store(given.out, lines(name, given))
 
 
 if __name__ == "__main__":

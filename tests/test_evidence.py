@@ -23,6 +23,7 @@ NAMES = [
     "sbibm",
     "gym",
     "nuts",
+    "proximal",
     "likelihood",
 ]
 NOT_SHOWN = {
@@ -30,7 +31,7 @@ NOT_SHOWN = {
     "several/certified.jsonl": "schemes.md says what it gave",
     "short_runs.jsonl": "lower sides of the challengers before; git has the table",
     "front_door.jsonl": "lower sides of the challengers before; git has the table",
-    "proximal.jsonl": "samplers.md has its lines",
+    "suites.jsonl": "which-tool.md has the count",
     "posterior_laws.jsonl": "posteriors.md has lines of it, as before (posteriors.py --table)",
 }
 """Stored measurements without a part of a page, each with the reason why."""

@@ -91,6 +91,9 @@ def test_plugins_are_listed_quickly_by_the_keys_of_the_contract():
     [
         ("none.csv", "a,b\n", "has no rows"),
         ("twice.csv", "a,a\n1,2\n", "several columns are named a"),
+        ("class.csv", "a,b\n1,x\n1,x\n", "2 rows split by [0.8, 0.1, 0.1] leave a part empty"),
+        ("constant.csv", "a,b\n" + 99 * "1,x\n", "left to be modelled: column 'a' does not vary"),
+        ("names.csv", "".join(f"name {k}\n" for k in range(99)), "98 distinct texts in 98 rows"),
         ("table.xlsx", "a,b\n", "a table is a file .npy, .npz, .csv, .parquet"),
     ],
 )

@@ -1,10 +1,13 @@
 """Many rows: read once, kept in their own precision, carried when asked for, judged by some."""
 
+import math
+
 import pytest
 import torch
 
 import wopt
 from wopt.config.model import to_table, validate
+from wopt.data.column import Column
 from wopt.data.columns import Columns
 from wopt.data.dataset import check_finite, subsample_eval
 from wopt.data.table_transform import fit_transform
@@ -145,6 +148,15 @@ def test_a_column_that_seldom_varies_is_placed_by_all_rows():
     x[1, 1] = 0
     with pytest.raises(DataError, match="b do not vary"):
         fit_transform(x, "standardise", Columns.on_the_line(["a", "b"]))
+
+
+def test_a_spread_far_from_zero_is_scaled_to_the_digits_of_the_numbers():
+    x = normal(5000, 2)
+    x = torch.stack([1e15 + 100 * x[:, 0], x[:, 0] + x[:, 1]], dim=1)
+    for bounds in ((-math.inf, math.inf), (0.0, math.inf)):
+        columns = Columns((Column("a", bounds=bounds, scale=1e15), Column("b")))
+        z = fit_transform(x, "whiten", columns).move(x)
+        assert torch.allclose(torch.cov(z.T), torch.eye(2).double(), atol=1e-9)
 
 
 def test_judges_are_chosen_by_the_seed():

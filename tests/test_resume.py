@@ -109,6 +109,22 @@ def test_interrupted_by_hand(command, config, table, unbroken, tmp_path):
     same(out, unbroken)
 
 
+def test_interrupted_before_the_first_state(
+    command, config, table, unbroken, tmp_path, monkeypatch
+):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as changed:
+        changed.setattr("wopt.runs.execute.save_transform", interrupt)
+        answer = command("run", config(table), "--out", out)
+    assert (answer.status, (out / "config.toml").exists()) == (130, True)
+    assert f"interrupted; go on with `wopt resume {out}`" in answer.err
+    assert command("resume", out).status == 0
+    same(out, unbroken)
+
+
 def test_a_finished_run_stays_as_it_is(command, finished, finished_run):
     answer = command("resume", finished)
     assert answer.status == 0

@@ -3,8 +3,10 @@
 import dataclasses
 
 import pytest
+import torch
 
 from wopt.report.verdict import verdict
+from wopt.runs.evaluate import far_rows
 from wopt.store.result import GapKind, RunResult
 
 RESULT = RunResult("done", "", 1, nll_test=22.0, nll_gaussian=22.95, rows=378)
@@ -80,3 +82,13 @@ def test_a_density_that_is_not_normalised_comes_first():
 def test_rows_that_decide_the_mean_are_told_beside_it():
     words = verdict(dataclasses.replace(RESULT, far_rows=2))
     assert words[1].startswith("2 of 378 test rows are so far out that each moves")
+
+
+@pytest.mark.parametrize("n", [3, 4, 6, 10, 20, 60])
+def test_normal_rows_are_seldom_far(n):
+    x = torch.randn(4000, n, generator=torch.Generator().manual_seed(n)).double()
+    false = sum(far_rows(row) is not None for row in x) / len(x)
+    assert false <= 0.01 + 3 * (0.01 * 0.99 / len(x)) ** 0.5
+    far = torch.tensor([1e5, 1e3]).double()
+    assert far_rows(torch.cat([x[0], far[:1]])) == 1
+    assert far_rows(torch.cat([x[0], far])) == 2

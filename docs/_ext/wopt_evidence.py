@@ -81,6 +81,7 @@ EVIDENCE = (
     Evidence("sbibm", "sbibm_tasks.jsonl", ("sbibm_tasks.py",)),
     Evidence("gym", "gym_posteriors.jsonl", ("gym_posteriors.py",)),
     Evidence("nuts", "nuts.jsonl", ("nuts.py",)),
+    Evidence("proximal", "proximal.jsonl", ("proximal.py",)),
     Evidence("likelihood", "likelihood/results.json", (), likelihood, of_likelihood),
 )
 

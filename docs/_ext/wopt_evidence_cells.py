@@ -21,14 +21,17 @@ SHARES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 def cells(rows: Sequence[Row]) -> Figure:
     """Draw the distance to each left-out population by share of the way, mean and spread."""
     names = list(dict.fromkeys(row["data"] for row in rows))
+    across = min(3, len(names))
+    down = -(-len(names) // across)
     figure, axes = plt.subplots(
-        1, len(names), figsize=(1 + 3.2 * len(names), 3.8), layout="constrained", squeeze=False
+        down, across, figsize=(1 + 3.2 * across, 3.8 * down), layout="constrained", squeeze=False
     )
-    for one, name in zip(axes[0], names, strict=True):
+    for one, name in zip(axes.flat, names, strict=False):
         _by_share(one, [row for row in rows if row["data"] == name])
-        one.set(title=name, xlabel="share of the way")
-    axes[0, 0].set_ylabel("$W_1$ to the left-out cells")
-    axes[0, -1].legend(fontsize=8)
+        one.set(title=name, xlabel="share of the way", ylabel="$W_1$ to the left-out cells")
+    for one in axes.flat[len(names) :]:
+        one.remove()
+    axes[0, across - 1].legend(fontsize=8)
     better = sum(_best(rows, name) != STRAIGHT for name in names)
     figure.set_label(
         f"Distances of guesses to {len(names)} left-out populations by share of the way, means "

@@ -72,9 +72,15 @@ ODD = {
     "sparse": pd.arrays.SparseArray(frame().age // 20),
     "mixed": ["none" if k % 9 else 3 for k in range(N)],
     "lists": [[k] for k in range(N)],
+    "spans": pd.arrays.IntervalArray(pd.cut(frame().price, 5)),
+    "quarters": pd.Series(pd.period_range("2000Q1", periods=4, freq="Q"))
+    .sample(N, replace=True, random_state=0)
+    .astype("category")
+    .array,
     "months": pd.period_range("2000-01", periods=N, freq="M"),
     "complex": frame().price * 1j,
 }
+TYPED = ("zoned", "hours", "ranges", "spans", "quarters", "months")
 
 
 @pytest.mark.filterwarnings("ignore:the fit made no step")
@@ -85,10 +91,14 @@ def test_types_that_arrow_lacks_are_texts_and_times_have_their_zone(name):
     new = found.sample(400, generator=torch.Generator().manual_seed(0))
     assert not new.isna().to_numpy().any()
     assert bool(found.flow.log_prob(data).isfinite().all())
-    if name in ("zoned", "hours"):
-        assert new.odd.dtype == data.odd.dtype
-    elif name != "sparse":
+    if name in TYPED:
+        assert new.odd.dtype == found.sample(2).odd.dtype == data.odd.dtype
+    if name in ("ranges", "spans", "quarters"):
+        assert set(new.odd) <= set(data.odd)
+    elif name not in (*TYPED, "sparse"):
         assert set(new.odd) <= set(data.odd.astype(str))
+    kind = FrameType.of(data)
+    assert FrameType.from_json(kind.to_json()) == kind
     with pytest.raises(wopt.DataError, match="several columns are named odd; rename them"):
         fit(pd.concat([data, data[["odd"]]], axis=1))
 

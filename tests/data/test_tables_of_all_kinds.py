@@ -10,6 +10,8 @@ from wopt.data.choices import Choices
 from wopt.data.columns import Columns
 from wopt.data.frames import arrow_table
 from wopt.data.load import chosen_rows, from_table, resampled, thinned_rows
+from wopt.data.rows import matched
+from wopt.data.tables import read_frame, write_frame
 
 N = 400
 SPLIT = (0.8, 0.1, 0.1)
@@ -139,6 +141,9 @@ def test_columns_that_follow_from_others(name):
 
 def test_nearly_and_by_chance_is_not_dependent():
     draw = np.random.default_rng(0)
+    begin = 1_600_000_000 + draw.integers(0, 10**7, N)  # seconds of visits, and half an hour each
+    visits = pyarrow.table({"begin": begin, "end": begin + draw.integers(0, 1800, N)})
+    assert choose(visits).columns.derived == ()
     x = draw.normal(size=(N, 2))
     rare = (np.arange(N) == 7).astype(int)  # a constant but for one row
     near = pyarrow.table({"x": x[:, 0], "y": x[:, 0] + 1e-3 * x[:, 1], "rare": rare})
@@ -159,6 +164,9 @@ TYPES = {
     "seconds": (np.arange(N).astype("datetime64[s]").astype("datetime64[ns]"), "integer"),
     "texts": ([f"{i % 50 / 2:g}" for i in range(N - 1)] + ["?"], "integer"),
     "zips": ([f"{i % 50:03}" for i in range(N)], "categorical"),
+    "iso": ([str(day) for day in np.arange(N).astype("datetime64[D]")], "integer"),
+    "us": ([f"{i % 12 + 1}/{i % 28 + 1}/{2000 + i % 25}" for i in range(N)], "integer"),
+    "clock": ([f"2024-01-{i % 28 + 1:02}T10:{i % 60:02}" for i in range(N)], "integer"),
     "codes": (["01234", "98765"] * (N // 2), "categorical"),
     "tenths": ((3 + np.arange(N)) / 10, "integer"),
     "tenths32": (((3 + np.arange(N)) / 10).astype(np.float32), "integer"),
@@ -187,10 +195,35 @@ def test_values_come_back_in_their_type(name):
         assert found.columns.columns[0].words() == f"{name}: integer in [0, inf]"
 
 
-@pytest.mark.parametrize("name", ["days", "seconds"])
-def test_times_say_what_they_count(name):
+@pytest.mark.parametrize(
+    ("name", "counted"),
+    [
+        ("days", "days"),
+        ("seconds", "seconds"),
+        ("iso", "days"),
+        ("us", "days"),
+        ("clock", "seconds"),
+    ],
+)
+def test_times_say_what_they_count(name, counted):
     found = choose(people(**{name: pyarrow.array(TYPES[name][0])}))
-    assert found.facts.converted == ((name, name),)
+    assert found.facts.converted == ((name, counted),)
+
+
+def test_a_csv_file_keeps_codes_and_forms_of_times(tmp_path):
+    names = ("zips", "iso", "us", "clock", "codes")
+    table = pyarrow.table({name: TYPES[name][0] for name in names} | {"n": np.arange(N) % 7})
+    write_frame(tmp_path / "x.csv", table)
+    found = choose(read_frame(tmp_path / "x.csv"))
+    assert set(found.columns.names) | {c.column.name for c in found.columns.derived} == {
+        *names,
+        "n",
+    }
+    write_frame(tmp_path / "y.csv", arrow_table(found.x, found.columns))
+    assert (tmp_path / "y.csv").read_text() == (tmp_path / "x.csv").read_text()
+    # A code is known where a file holds none with a zero in front.
+    found, ints = choose(table, columns=["codes"]), pyarrow.table({"codes": [98765]})
+    assert matched(ints, found.columns, named=True, origin="z.csv").tolist() == [[1.0]]
 
 
 def test_missing_values():

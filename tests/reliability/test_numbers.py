@@ -48,6 +48,7 @@ TABLES = {
     "1e-30": (BASE * 1e-30, None),
     "1e30 beside 1e-30": (BASE * np.array([1e30, 1e-30]), None),
     "an offset of 1e6": (BASE + 1e6, None),
+    "an offset of 1e15": (100 * BASE + 1e15, None),
     "integers": (np.random.default_rng(2).integers(0, 9, (200, 2)), None),
     "integers beyond 2^53": (
         np.random.default_rng(3).integers(2**53, 2**62, (200, 2)),
@@ -117,7 +118,7 @@ def agree(command, out, tmp_path):
 
 
 QUICK = ("NaN", "infinity", "a column of zeros", "1e150", "1e-300", "integers beyond 2^53")
-QUICK += ("five rows", "ten rows")
+QUICK += ("an offset of 1e15", "five rows", "ten rows")
 
 
 @pytest.mark.parametrize("name", QUICK)

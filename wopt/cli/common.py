@@ -9,14 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wopt.config.read import override, read_toml
-from wopt.data.tables import (
-    ARRAYS,
-    READABLE,
-    column_names,
-    existing_file,
-    has_names,
-    read_frame,
-)
+from wopt.data.refusals import check_file
+from wopt.data.tables import READABLE, existing_file, has_names, read_frame
 from wopt.host import host
 
 if TYPE_CHECKING:
@@ -49,8 +43,7 @@ def config_table(
         table["plan"] = {"budget": budget}
     table = override(table, settings)
     if name == "array":
-        read = column_names if path.suffix.lower() in ARRAYS else read_frame
-        read(table["source"]["path"], table["source"].get("key"))
+        check_file(table["source"])
     return table
 
 

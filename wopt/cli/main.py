@@ -73,8 +73,8 @@ def main() -> None:
     try:
         with quit_while_importing():
             status = _run()
-    except KeyboardInterrupt:
-        status = _fail("interrupted", 130)
+    except KeyboardInterrupt as error:
+        status = _fail(str(error) or "interrupted", 130)
     except BaseException as error:  # an error in a plugin, or in wopt itself
         status = _fail(_unexpected(error), 1)
     sys.exit(status if isinstance(status, int) else 0)
@@ -89,8 +89,8 @@ def _run() -> Any:
         return 0  # of several processes only the first prints help
     try:
         return cli(standalone_mode=False)
-    except click.exceptions.Abort:
-        return _fail("interrupted", 130)
+    except click.exceptions.Abort as error:  # click's word for Ctrl-C
+        return _fail(str(error.__cause__ or "") or "interrupted", 130)
     except click.ClickException as error:
         error.show()
         return error.exit_code

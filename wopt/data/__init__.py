@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from wopt.data.load import from_table as from_table
     from wopt.data.quantile_transform import QuantileTransform as QuantileTransform
     from wopt.data.table_transform import KNOTS as KNOTS
+    from wopt.data.table_transform import through_quantiles as through_quantiles
     from wopt.data.tables import READABLE as READABLE
     from wopt.data.tables import column_names as column_names
     from wopt.data.tables import coordinates as coordinates

@@ -12,8 +12,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from wopt.data.assembly import check_context, pick_columns
 from wopt.data.column import Kind
-from wopt.data.kinds import is_text
 from wopt.data.tables import is_numeric
+from wopt.data.texts import is_text
 from wopt.data.transform import How
 from wopt.errors import ConfigError, DataError
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from wopt.bijection import Bijection
 from wopt.data.cells import Cells, CellTransform
 from wopt.data.quantile_transform import Interval, QuantileTransform
+from wopt.data.texts import FORMATS
 
 
 def check_column(column: Column) -> None:
@@ -48,6 +49,8 @@ def _faults(column: Column) -> Iterator[str]:
         or not column.categories
     ):
         yield "bounds that do not fit the categories"
+    if column.format not in ("", *FORMATS):
+        yield "an unknown format of times"
     import pyarrow
 
     try:
@@ -117,6 +120,7 @@ class Column:
             seen; a density goes on beyond the end, samples do not. 0 for an end that is given.
         cells: Values with a probability each, beside the density if there is one, or ``None``.
         unit: Units of the type in one of the column's numbers, such as nanoseconds in a day.
+        format: Format of texts that are times; empty for other columns.
     """
 
     name: str
@@ -133,6 +137,7 @@ class Column:
     cells: Cells | None = None
     unit: int = 1
     least: float = 0.0
+    format: str = ""
 
     @property
     def discrete(self) -> bool:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from wopt.data.column import Derived
+from wopt.data.refusals import split_ends
 from wopt.data.transform import AffineTransform
 from wopt.errors import DataError
 from wopt.memory import PIECE
@@ -144,14 +145,8 @@ def split(x: Tensor, fractions: Sequence[float], seed: int) -> tuple[Tensor, ...
         [8, 1, 1]
     """
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
-    ends = [round(sum(fractions[: k + 1]) * len(x)) for k in range(len(fractions) - 1)]
-    parts = tuple(x[rows] for rows in torch.tensor_split(order, ends))
-    if min(len(part) for part in parts) == 0:
-        raise DataError(
-            f"{len(x)} rows split by {list(fractions)} leave a part empty; give more rows or other "
-            "fractions (train, validation, test)"
-        )
-    return parts
+    ends = split_ends(len(x), fractions)
+    return tuple(x[rows] for rows in torch.tensor_split(order, ends))
 
 
 def subsample_eval(dataset: Dataset, rows: int | None, seed: int) -> Dataset:

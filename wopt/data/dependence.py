@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import torch
 from torch import Tensor
@@ -41,12 +42,13 @@ def independent_columns(columns: Columns, x: Tensor) -> tuple[Columns, Tensor]:
     return new, x[:, kept]
 
 
-def relation(y: Tensor, x: Tensor) -> tuple[Tensor, float] | None:
+def relation(y: Tensor, x: Tensor, most: float = math.inf) -> tuple[Tensor, float] | None:
     """Return weights ``(k,)`` and b with y = x w + b in every row; ``None`` if there are none.
 
     Args:
         y: Shape ``(n,)``, float64, not constant.
         x: Shape ``(n, k)``, float64, linearly independent, none constant.
+        most: Largest rounding of y.
 
     Example:
         >>> x = torch.randn(50, 2, generator=torch.Generator().manual_seed(0)).double()
@@ -63,14 +65,14 @@ def relation(y: Tensor, x: Tensor) -> tuple[Tensor, float] | None:
     solved[solved.abs() < _SINGLE * spread] = 0
     w = solved[:-1] / scale
     size = float(y.abs().max()) + float((w.abs() * x.abs().amax(0)).sum())
-    rounding = min(_SINGLE * size, _NEAR * spread)
+    rounding = min(_SINGLE * size, _NEAR * spread, most)
 
     def intercept(weights: Tensor) -> float | None:
         """Return b for weights, shape ``(d,)``, if y is x w + b but for rounding."""
         rest = y - x @ weights
         middle = float(rest.median())
         b = next((b for d in range(9) if abs((b := round(middle, d)) - middle) < rounding), middle)
-        return b if bool(((rest - b).abs() <= rounding).all()) else None
+        return b if bool(((rest - b).abs() < rounding).all()) else None
 
     for digits in range(1, 9):
         short = torch.tensor([float(f"{value:.{digits}g}") for value in w.tolist()]).to(w)
@@ -88,7 +90,9 @@ def _sums(columns: tuple[Column, ...], x: Tensor) -> list[Derived]:
     ]  # fmt: skip
     kept, found = list[int](), list[Derived]()
     for j in numbers:
-        made = relation(x[:, j].double(), x[:, kept].double()) if kept else None
+        # Values on a grid are rounded to it: what is nearer than half a step is exact.
+        most = columns[j].width / 2 or math.inf
+        made = relation(x[:, j].double(), x[:, kept].double(), most) if kept else None
         if made is None:
             kept.append(j)
             continue

@@ -13,8 +13,10 @@ from wopt.data.cells import Cells
 from wopt.data.choices import Choices
 from wopt.data.column import Column, Derived
 from wopt.data.columns import Columns
-from wopt.data.kinds import FEW, column_support
+from wopt.data.kinds import column_support
 from wopt.data.quantile_transform import Interval
+from wopt.data.refusals import nothing_left
+from wopt.data.texts import FEW
 from wopt.errors import DataError
 
 
@@ -47,9 +49,7 @@ def described_columns(
         made.append(column)
         kept.append(j)
     if len(made) == columns.condition:
-        raise DataError(
-            f"{origin}: no column varies, so none is left to be modelled; give other rows"
-        )
+        raise nothing_left(((one.column.name, one.why) for one in derived), origin)
     new = Columns(tuple(made), columns.condition, tuple(derived), columns.order)
     return new, rows if len(kept) == x.shape[1] else rows[:, kept]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from os import PathLike
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch import Tensor
 from wopt.data.column import Column
 from wopt.data.columns import Columns
 from wopt.data.tables import of_array
+from wopt.data.texts import texts_of_times
 from wopt.data.times import is_time, of_times
 from wopt.errors import DataError
 from wopt.reading import parsed_json
@@ -72,10 +73,17 @@ def _of_pandas(x: Any) -> Any:
 
 
 def _held(values: Any) -> Any:
-    """Return a series of pandas, or its values as an array or as texts, as Arrow can hold them."""
+    """Return a series of pandas, or its values as an array or as texts, as Arrow can hold them.
+
+    Periods are the times at which they begin.
+    """
     import pyarrow
     from pyarrow import types
 
+    if (kind := str(values.dtype)).startswith("period"):
+        return values.dt.to_timestamp()
+    if kind == "category" and _lacking(values.dtype):
+        return values.cat.rename_categories(values.cat.categories.astype(str))
     for made in (values, np.asarray(values)):
         try:
             kind = pyarrow.array(made, from_pandas=True).type
@@ -85,6 +93,27 @@ def _held(values: Any) -> Any:
         if not (types.is_nested(kind) or types.is_binary(kind) or hasattr(kind, "extension_name")):
             return made
     return values.astype(object).map(str, na_action="ignore")
+
+
+def _lacking(dtype: Any) -> str:
+    """Return the name of a type of pandas, or of its categories, that Arrow has no word for."""
+    categories = getattr(dtype, "categories", None)
+    name = str(dtype if categories is None else categories.dtype)
+    return name if name.startswith(("period", "interval")) else ""
+
+
+def _given_back(values: Any, name: str) -> Any:
+    """Return a series of texts, or of times, as periods or intervals."""
+    import pandas
+
+    if hasattr(values, "cat"):
+        return values.cat.rename_categories(_given_back(values.cat.categories.to_series(), name))
+    if name.startswith("period"):
+        return values.astype(name)
+    dtype: Any = pandas.api.types.pandas_dtype(name)
+    ends = values.dropna().str.extract(r"^.(.*), (.*).$").astype(dtype.subtype)
+    made = pandas.arrays.IntervalArray.from_arrays(ends[0], ends[1], dtype.closed)
+    return pandas.Series(made, ends.index).reindex(values.index)
 
 
 def as_frame(x: Any) -> Any:
@@ -182,7 +211,8 @@ def _values(numbers: Any, column: Column) -> Any:
     if column.type == "null":
         return pyarrow.nulls(len(numbers))
     if is_time(column.type):
-        return of_times(numbers, column)
+        made = of_times(numbers, column)
+        return texts_of_times(made, column.format) if column.format else made
     kind, known = pyarrow.type_for_alias(column.type), np.isfinite(numbers)
     if column.kind == "categorical":
         # A row that is not finite has no category.
@@ -215,6 +245,7 @@ class FrameType:
         library: ``pandas``, ``polars`` or ``pyarrow``.
         head: The columns without rows, as an Arrow table.
         labels: The columns' names in the frame, which pandas allows to be no texts.
+        types: Types of pandas that Arrow lacks, by the columns' names.
 
     Example:
         >>> import pyarrow
@@ -226,6 +257,7 @@ class FrameType:
     library: str
     head: Any
     labels: tuple[Hashable, ...]
+    types: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(cls, x: Any) -> FrameType:
@@ -233,9 +265,10 @@ class FrameType:
         x = as_frame(x)
         head = as_table(x.iloc[:0] if hasattr(x, "iloc") else x[:0])
         library = type(x).__module__.partition(".")[0]
-        return cls(
-            library, head, tuple(x.columns) if library == "pandas" else tuple(head.column_names)
-        )
+        if library != "pandas":
+            return cls(library, head, tuple(head.column_names))
+        named = zip(head.column_names, map(_lacking, x.dtypes), strict=True)
+        return cls(library, head, tuple(x.columns), {name: kind for name, kind in named if kind})
 
     def frame(self, table: Any) -> Any:
         """Return an Arrow table as such a frame; columns that this one lacks keep their types."""
@@ -253,7 +286,8 @@ class FrameType:
         if self.library == "pandas":
             labels = dict(zip(self.head.column_names, self.labels, strict=True))
             frame = table.to_pandas().astype(dict(like.to_pandas().dtypes))
-            return frame.rename(columns=labels)
+            back = {n: _given_back(frame[n], t) for n, t in self.types.items() if n in frame}
+            return frame.assign(**back).rename(columns=labels)
         return table.cast(_schema(table.schema, like.schema))
 
     def to_json(self) -> str:
@@ -265,7 +299,8 @@ class FrameType:
             columns = [column.combine_chunks() for column in self.head.columns]
             writer.write_batch(pyarrow.record_batch(columns, schema=self.head.schema))
         head = base64.b64encode(stream.getvalue()).decode()
-        return json.dumps({"library": self.library, "head": head, "labels": self.labels})
+        about = {"library": self.library, "labels": self.labels, "types": dict(self.types)}
+        return json.dumps(about | {"head": head})
 
     @classmethod
     def from_json(cls, text: str) -> FrameType:
@@ -276,8 +311,9 @@ class FrameType:
         try:
             head = pyarrow.ipc.open_stream(base64.b64decode(about["head"])).read_all()
             labels = tuple(tuple(x) if isinstance(x, list) else x for x in about["labels"])
-            made = cls(str(about["library"]), head, labels)
-        except (KeyError, TypeError, OSError, pyarrow.ArrowException) as error:
+            types = {str(name): str(kind) for name, kind in about.get("types", {}).items()}
+            made = cls(str(about["library"]), head, labels, types)
+        except (KeyError, TypeError, AttributeError, OSError, pyarrow.ArrowException) as error:
             raise ValueError(f"it describes no frame: {error}") from None
         if len(labels) != head.num_columns:
             raise ValueError("it describes a frame with as many labels as columns")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 import warnings
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +13,17 @@ import torch
 from torch import Tensor
 
 from wopt.data.column import Category, Column, Derived, Kind
-from wopt.data.tables import floats, is_number, is_numeric
+from wopt.data.refusals import counts_rows
+from wopt.data.tables import floats, is_numeric
+from wopt.data.texts import (
+    CATEGORIES,
+    are_numbers,
+    is_number,
+    is_text,
+    names,
+    times_of_texts,
+    words_for_gaps,
+)
 from wopt.data.times import column_of_times, is_time, times
 from wopt.errors import DataError
 
@@ -72,13 +80,6 @@ def _inferred(x: Tensor, column: Column) -> tuple[float, float]:
     return column.bounds
 
 
-FEW = 10
-"""Largest number of distinct numbers that are a list of values, not a scale."""
-
-CATEGORIES = 256
-"""Largest number of categories; a text with more is a name or a note."""
-
-
 def column_of(name: str, values: Any, kind: Kind | None, origin: str) -> Column | Derived:
     """Return the description of a column by its type, or that it is left out.
 
@@ -101,11 +102,13 @@ def column_of(name: str, values: Any, kind: Kind | None, origin: str) -> Column 
         return column_of_times(name, values)
     if not (numeric or texts or types.is_boolean(dtype) or types.is_dictionary(dtype)):
         raise _refused(name, f"holds values of type {dtype}", origin, ", or make it numbers")
-    if texts and kind != "categorical" and _are_numbers(values, kind):
-        width, words = float(kind == "integer"), _words(values)
+    if texts and kind != "categorical" and are_numbers(values, asked=kind is not None):
+        width, words = float(kind == "integer"), words_for_gaps(values)
         return Column(name, kind or "continuous", width=width, categories=words, type="string")
+    if texts and kind is None and (made := times_of_texts(values)):
+        return dataclasses.replace(column_of_times(name, made[0]), format=made[1])
     if kind == "categorical" or (kind is None and not numeric):
-        if texts and kind is None and (why := _names(values)):
+        if texts and kind is None and (why := names(values)):
             few = [v for v in values.unique().to_pylist() if v is not None][:CATEGORIES]
             return Derived(_categorical(name, tuple(few), dtype), why, step=1.0)
         return _categorical(name, _categories(name, values, origin), dtype)
@@ -114,7 +117,7 @@ def column_of(name: str, values: Any, kind: Kind | None, origin: str) -> Column 
     if kind == "integer" or (kind is None and types.is_integer(dtype)):
         _check_integers(name, values, origin)
         column = Column(name, "integer", width=1.0, type=str(dtype))
-        return column if kind or not _counts_rows(values) else _row_number(column, values)
+        return column if kind or not counts_rows(values) else _row_number(column, values)
     return Column(name, type=str(dtype) if types.is_floating(dtype) else "double")
 
 
@@ -146,6 +149,8 @@ def numbers_of(
     known: list[Any] = list(column.categories)
     if codes and column.coded and is_numeric(values.type):
         known = list(range(len(known)))
+    elif column.type == "string" and str(values.type).startswith(("int", "uint")):
+        values = values.cast(column.type)  # a file may hold no code that has a zero in front
     code_of = {category: float(k) for k, category in enumerate(known)}
     distinct = {value: code_of.get(value, -1.0) for value in values.unique().to_pylist()}
     distinct[None] = code_of.get(None, math.nan)
@@ -186,13 +191,6 @@ def _of_texts(values: Any) -> Any:
                                  pyarrow.float64())  # fmt: skip
 
 
-def is_text(dtype: Any) -> bool:
-    """Whether an Arrow type is one of texts."""
-    import pyarrow.types
-
-    return bool(pyarrow.types.is_string(dtype) or pyarrow.types.is_large_string(dtype))
-
-
 def _categorical(name: str, categories: tuple[Category, ...], dtype: Any) -> Column:
     import pyarrow.types
 
@@ -201,40 +199,6 @@ def _categorical(name: str, categories: tuple[Category, ...], dtype: Any) -> Col
     kind = "string" if is_text(dtype) else str(dtype)
     bounds = (-0.5, len(categories) - 0.5)
     return Column(name, "categorical", bounds, 1.0, 0.0, categories, kind)
-
-
-def _are_numbers(values: Any, kind: Kind | None) -> bool:
-    """Whether texts are numbers, but for few that stand for missing values."""
-    cells = [cell for cell in values.to_pylist() if cell is not None]
-    if kind is None and (len(set(cells)) <= FEW or any(map(_CODE.match, cells))):
-        return False  # codes, which come back as they were
-    return 2 * sum(map(is_number, cells)) > len(cells)
-
-
-_CODE = re.compile(r"\s*0\d")
-"""The beginning of a text that a number would not give back."""
-
-
-def _words(values: Any) -> tuple[str, ...]:
-    """Return the text that stands for missing values among numbers, the commonest if several do."""
-    words = Counter(cell for cell in values.to_pylist() if cell is None or not is_number(cell))
-    return tuple(word for word, _ in words.most_common(1) if word is not None)
-
-
-def _names(values: Any) -> str:
-    """Return why texts are names, or nothing."""
-    cells = [cell for cell in values.to_pylist() if cell is not None]
-    distinct = len(set(cells))
-    if distinct > CATEGORIES or (distinct > 20 and distinct > len(cells) / 2):
-        return f"has {distinct} distinct texts in {len(cells)} rows, which are names"
-    return ""
-
-
-def _counts_rows(values: Any) -> bool:
-    """Whether whole numbers are 0, 1, 2, ... or 1, 2, 3, ..."""
-    x = floats(values)
-    counted = values.null_count == 0 and x[0] in (0, 1)
-    return bool(counted and (x == x[0] + np.arange(len(x))).all())
 
 
 def _row_number(column: Column, values: Any) -> Derived:

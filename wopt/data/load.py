@@ -16,9 +16,11 @@ from wopt.data.columns import Columns
 from wopt.data.dataset import Dataset, TableFacts, check_finite, split
 from wopt.data.dependence import in_found_order, independent_columns
 from wopt.data.description import blame, described_columns
-from wopt.data.kinds import column_of, gridded, is_text, numbers_of
+from wopt.data.kinds import column_of, gridded, numbers_of
+from wopt.data.refusals import nothing_left
 from wopt.data.rows import masked
 from wopt.data.tables import floats, is_numeric
+from wopt.data.texts import is_text
 from wopt.data.times import is_time, seconds
 from wopt.data.transform import How
 from wopt.errors import DataError
@@ -223,8 +225,7 @@ def _read_all(
         text = "; ".join((*refused, *wrong))
         raise DataError(f"{origin}: {text}{hint if choices.columns is None else ''}")
     if not kept:
-        whys = "; ".join(f"column {one.column.name!r} {one.why}" for one in left)
-        raise DataError(f"{origin}: no column is left to be modelled: {whys}")
+        raise nothing_left(((one.column.name, one.why) for one in left), origin)
     return read, tuple(left)
 
 

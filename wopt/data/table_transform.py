@@ -68,7 +68,7 @@ def curve_of(x: Tensor) -> QuantileTransform | None:
         >>> curve_of(z), bool((curve_of(z.exp()).move(z.exp()) - z).abs().mean() < 0.05)
         (None, True)
     """
-    if len(x) < _LEAST or _largest_atom(x) > _ATOM:
+    if len(x) < _LEAST or float(x.unique(return_counts=True)[1].max()) > _ATOM * len(x):
         return None
     few = x[:_ROWS]
     known, judges = few[: len(few) // 2].sort().values, few[len(few) // 2 :]
@@ -82,20 +82,16 @@ def curve_of(x: Tensor) -> QuantileTransform | None:
     return through_quantiles(x.sort().values)
 
 
-def _largest_atom(x: Tensor) -> float:
-    return float(x.unique(return_counts=True)[1].max()) / len(x)
-
-
 def _gaussian(known: Tensor, x: Tensor) -> Tensor:
     scale = known.std().clamp_min(1e-300)
     return normal_log_density((x - known.mean()) / scale) - scale.log()
 
 
-def through_quantiles(x: Tensor) -> QuantileTransform | None:
+def through_quantiles(x: Tensor, knots: int = KNOTS) -> QuantileTransform | None:
     """Return the curve of sorted values, shape ``(n,)``; ``None`` if too few differ."""
     n = len(x)
     last = -torch.special.ndtri(x.new_tensor(_BEYOND / n))
-    z = torch.linspace(-1, 1, KNOTS, dtype=x.dtype) * last
+    z = torch.linspace(-1, 1, knots, dtype=x.dtype) * last
     at = (n * torch.special.ndtr(z) - 0.5).clamp(0, n - 1)
     below = at.floor().long().clamp(max=n - 2)
     quantiles = torch.lerp(x[below], x[below + 1], at - below)

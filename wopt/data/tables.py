@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wopt.data.texts import is_lost, is_number
 from wopt.errors import DataError, UserError
 from wopt.files import check_takes_files, replacing
 from wopt.memory import check_room
@@ -45,6 +47,20 @@ def read_frame(path: str | Path, key: str | None = None) -> Any:
     if twice := sorted({name for name in names if name and names.count(name) > 1}):
         raise DataError(f"{path}: several columns are named {', '.join(twice)}; rename them")
     return table
+
+
+def each_column(path: str | Path, key: str | None = None) -> Iterator[tuple[str, Any]]:
+    """Yield the columns of a file, as :func:`read_frame` reads them, one by one."""
+    if not _is_array(Path(path)):
+        table = read_frame(path, key)
+        yield from zip(table.column_names, table.columns, strict=True)
+        return
+    with _reading(path := _readable(path, key)):
+        array = _array(path, key)
+    if not len(array):
+        raise DataError(f"{path} has no rows")
+    for j, name in enumerate(coordinates(array.shape[1])):
+        yield name, of_array(array[:, j : j + 1]).column(0)
 
 
 def read_table(
@@ -182,15 +198,6 @@ def check_writable(path: str | Path) -> None:
     check_takes_files(path)
 
 
-def is_number(text: str) -> bool:
-    """Whether a cell is a number."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
 def is_numeric(kind: Any) -> bool:
     """Whether an Arrow type is numeric."""
     import pyarrow.types
@@ -314,8 +321,28 @@ def _of_columns(path: Path) -> Any:
         # A column's type is inferred from the first block, so that must be the whole file.
         block_size=min(path.stat().st_size + 1, 2**31 - 1),
     )
-    missing = pyarrow.csv.ConvertOptions(strings_can_be_null=True)
-    return pyarrow.csv.read_csv(path, read_options=options, convert_options=missing)
+
+    def read(**types: Any) -> Any:
+        """Return all columns, or those whose types are given."""
+        made = pyarrow.csv.ConvertOptions(
+            strings_can_be_null=True, include_columns=list(types), column_types=types
+        )
+        return pyarrow.csv.read_csv(path, read_options=options, convert_options=made)
+
+    table = read()
+    doubted = [field.name for field in table.schema if _TOLD_BY_TEXT.match(str(field.type))]
+    if not doubted or len(set(names)) < len(names):
+        return table
+    texts = read(**dict.fromkeys(doubted, pyarrow.string()))
+    for name in doubted:
+        if is_lost(texts.column(name), table.column(name)):
+            place = names.index(name)
+            table = table.set_column(place, name, texts.column(name))
+    return table
+
+
+_TOLD_BY_TEXT = re.compile("int64|timestamp")
+"""Types of values that do not give back every text that is read as one."""
 
 
 def _csv_header(path: Path) -> tuple[tuple[str, ...], bool]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wopt.data.column import Column
+from wopt.data.texts import is_text, times_of_texts
 from wopt.errors import DataError
 
 _TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -54,6 +55,9 @@ def times(values: Any, column: Column, origin: str) -> Tensor:
     """Return times as numbers, shape ``(n,)``: days or seconds, NaN where one is missing."""
     import pyarrow
 
+    if column.format and is_text(values.type):
+        read = times_of_texts(values, (column.format,))
+        values = values if read is None else read[0]
     try:
         counts, known = _counts(values.cast(pyarrow.type_for_alias(column.type)))
     except (pyarrow.ArrowException, AttributeError):

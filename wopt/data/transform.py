@@ -76,7 +76,7 @@ def _fitted(x: Tensor, how: Affine, names: tuple[str, ...]) -> tuple[Tensor, Ten
         return (torch.zeros(d, dtype=torch.float64), eye, eye)
     check_size(x, names)
     shift, scale = x.mean(0), x.std(0)
-    constant = [names[j] for j in range(d) if not scale[j] > 1e-12 * shift[j].abs()]
+    constant = [names[j] for j in range(d) if bool((x[:, j] == x[0, j]).all())]
     if constant:
         raise DataError(
             f"column(s) {', '.join(constant)} do not vary, so they have no density; leave them "

@@ -89,11 +89,20 @@ def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> Ru
     )
 
 
+_CHANCE = 0.01
+"""Largest probability that a normal sample has a far row, at any number of rows."""
+
+
 def far_rows(scores: Tensor | None) -> int | None:
     """Return how many rows decide a mean each by itself; ``None`` for none.
 
-    The costliest row is far if it is more than n^(1/2) standard deviations of the n others above
-    their mean: then it moves the mean by a standard error. The next one is asked without it.
+    With mean m and sum of squares S of the n other rows, the costliest row x is far if it moves
+    the mean by more than a standard error, and normal rows would hardly lie so far apart:
+
+        r = (x - m)^2 / S > 1    and    (n+1)/2 (1 + r n/(n+1))^(-(n-1)/2) < 1/100,
+
+    by Student's law of (x - m)/S^(1/2) and the union over rows, as in Grubbs' test. The next row is
+    asked without it.
 
     Args:
         scores: Costs of rows, shape ``(n,)``, nats.
@@ -103,14 +112,16 @@ def far_rows(scores: Tensor | None) -> int | None:
         >>> far_rows(costs), far_rows(torch.cat([costs, torch.tensor([8e7])]))
         (None, 1)
     """
-    if scores is None or len(scores) < 3:
+    if scores is None:
         return None
     x = scores.double().sort().values
     x = x - x[len(x) // 2]
-    count = torch.arange(1, len(x), dtype=torch.float64, device=x.device)
-    mean = x[:-1].cumsum(0) / count
-    spread = (x[:-1].square().cumsum(0) / count - mean.square()).clamp(min=0).sqrt()
-    far = x[1:] - mean > count.sqrt() * spread
+    n = torch.arange(1, len(x), dtype=torch.float64, device=x.device)
+    mean = x[:-1].cumsum(0) / n
+    others = (x[:-1].square().cumsum(0) - n * mean.square()).clamp(min=0)
+    r = (x[1:] - mean).square() / others
+    chance = (n + 1) / 2 * (1 + r * n / (n + 1)) ** ((1 - n) / 2)
+    far = (r > 1) & (chance < _CHANCE)
     return int(far.flip(0).int().cumprod(0).sum()) or None
 
 

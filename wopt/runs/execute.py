@@ -182,9 +182,13 @@ class _Making:
                 state = self._first(problem)
             return self._made(problem, state, () if changed is None else (changed,))
 
+    @property
+    def _advice(self) -> str:
+        return f"go on with `wopt resume {self.directory.path}`"
+
     @contextlib.contextmanager
     def _claimed(self, *, new: bool = False) -> Iterator[None]:
-        """Keep processes of other runs from writing here."""
+        """Keep processes of other runs from writing here; Ctrl-C tells how to go on."""
         directory = self.directory
         with contextlib.ExitStack() as held:
 
@@ -196,7 +200,11 @@ class _Making:
                 held.enter_context(directory.lock())
 
             by_first(self.runtime.team, claim)
-            yield
+            try:
+                yield
+            except KeyboardInterrupt:
+                advice = (f"interrupted; {self._advice}",) * directory.config.exists()
+                raise KeyboardInterrupt(*advice) from None
 
     def _first(self, problem: Prepared) -> State:
         """Write the files of a run's beginning, and return the state before the first step."""
@@ -214,7 +222,7 @@ class _Making:
     def _made(self, problem: Prepared, state: State, notes: tuple[str, ...] = ()) -> RunResult:
         """Make the steps with the team; the first process measures and writes the results."""
         directory, team = self.directory, self.runtime.team
-        saver, advice = _Saver(directory, problem), f"go on with `wopt resume {directory.path}`"
+        saver, advice = _Saver(directory, problem), self._advice
         if not team.first:
             with team.noting():
                 ended = make_steps(problem, state, SILENT, go_on=advice, keepers=[saver])

@@ -11,6 +11,7 @@ from wopt.data.choices import Choices, Columns, Context, Kinds, Missing, Support
 from wopt.data.dataset import Dataset
 from wopt.data.frames import FrameType, as_table, is_frame
 from wopt.data.load import from_table
+from wopt.data.refusals import SPLIT
 from wopt.data.transform import How
 from wopt.errors import DataError
 from wopt.interfaces.source import Source
@@ -47,7 +48,7 @@ class Rows(Source):
         x: Any,
         conditions: Any = None,
         preprocess: How | Literal["auto"] = "whiten",
-        split: tuple[float, float, float] = (0.8, 0.1, 0.1),
+        split: tuple[float, float, float] = SPLIT,
         dequantise: float = 0.0,
         columns: Columns = None,
         context: Context = None,

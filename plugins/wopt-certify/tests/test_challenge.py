@@ -13,13 +13,13 @@ from wopt.statistics import error_of_mean
 from wopt.testing import NormalTarget
 from wopt_certify.challenge import (
     ChallengeRows,
-    against,
     challenge,
     challengers_for,
     lower_limit,
 )
-from wopt_certify.challenge.judge import Bet, StackedRatio
-from wopt_certify.challenge.kinds import FreeSteps, block_for
+from wopt_certify.challenge.free_step import free_step
+from wopt_certify.challenge.judge import StackedRatio, spread
+from wopt_certify.rival import against
 from wopt_measures.laws.known import known_laws
 
 NORMAL = torch.distributions.Normal
@@ -59,30 +59,30 @@ def test_the_limit_is_above_the_mean_at_most_as_often_as_it_says(shape):
                 u < 0.02, torch.full_like(u, mean - 2.45), torch.full_like(u, mean + 0.05)
             )
         held, judged = z[:100], z[100:]
-        over += lower_limit(judged, Bet.on(held, float(z.min()) - 0.01), 0.95) > mean
+        over += lower_limit(judged, spread(held), float(z.min()) - 0.01, 0.95) > mean
     assert over <= 400 * 0.05 + 2 * math.sqrt(400 * 0.05 * 0.95)
 
 
 def test_the_limit_loses_about_two_and_a_half_standard_errors():
     z = 0.5 + normal(10_000, 1, 0)[:, 0].clamp(-3, 3)
-    low = lower_limit(z[2000:], Bet.on(z[:2000], -2.6), 0.95)
+    low = lower_limit(z[2000:], spread(z[:2000]), -2.6, 0.95)
     gap = (float(z[2000:].mean()) - low) / error_of_mean(z[2000:])
     assert 2.3 < gap < 2.9
 
 
 def test_rounding_refutes_nothing():
     """Where the model has all the weight, values are zero up to rounding, and so is the floor."""
-    assert lower_limit(torch.full((1000,), 1e-16), Bet(1e-12, 0.0), 0.95) < 1e-12
+    assert lower_limit(torch.full((1000,), 1e-16), 1e-12, 0.0, 0.95) < 1e-12
 
 
 def test_rows_that_hang_together_are_worth_less():
     """A hundred groups of twenty equal rows say what a hundred rows say."""
     z = 0.5 + normal(100, 1, 0)[:, 0].clamp(-3, 3)
     copied, groups = z.repeat_interleave(20), torch.arange(100).repeat_interleave(20)
-    bet = Bet(1.0, -2.6)
-    alone, grouped = lower_limit(z, bet, 0.95), lower_limit(copied, bet, 0.95, groups)
+    bet = 1.0, -2.6
+    alone, grouped = lower_limit(z, *bet, 0.95), lower_limit(copied, *bet, 0.95, groups)
     assert grouped == pytest.approx(alone, abs=1e-9)
-    assert lower_limit(copied, bet, 0.95) > alone + 0.1
+    assert lower_limit(copied, *bet, 0.95) > alone + 0.1
     assert error_of_mean(copied, groups) == pytest.approx(error_of_mean(z), rel=1e-9)
 
 
@@ -90,7 +90,7 @@ def test_a_large_group_at_the_floor_leaves_capital():
     """1000 rows of 1 and a group of 30 at the floor -1, which bets are small enough to survive."""
     groups = torch.cat([torch.arange(1000), torch.full((30,), 1000)])
     z = torch.where(groups < 1000, 1.0, -1.0).double()
-    assert 0.5 < lower_limit(z, Bet(1e-6, -1.0), 0.95, groups) < float(z.mean())
+    assert 0.5 < lower_limit(z, 1e-6, -1.0, 0.95, groups) < float(z.mean())
 
 
 # --- the mixture ---------------------------------------------------------------------------------
@@ -99,12 +99,12 @@ def test_a_large_group_at_the_floor_leaves_capital():
 def test_weights_are_the_mixture_that_made_the_rows():
     x = torch.cat([normal(3000, 1, 0), normal(1000, 1, 1, mean=8.0)])
     model, other = NORMAL(0.0, 1.0).log_prob(x[:, 0]), NORMAL(8.0, 1.0).log_prob(x[:, 0])
-    stack = StackedRatio.fit(["other"], (other - model)[:, None])
+    stack = StackedRatio.fit((other - model)[:, None])
     assert stack.weights.tolist() == pytest.approx([0.75, 0.25], abs=1e-3)
 
 
 def test_no_row_loses_more_than_the_floor():
-    stack = StackedRatio.fit(["r"], torch.ones(50, 1).double())
+    stack = StackedRatio.fit(torch.ones(50, 1).double())
     bad = torch.tensor([[-math.inf], [math.nan], [math.inf], [-1e9]])
     assert stack.ratio(bad).tolist() == pytest.approx([math.log(0.02)] * 4)
 
@@ -128,7 +128,7 @@ def test_turns_end_with_the_budget_or_where_nothing_is_gained():
     """Densities in closed form on few rows, then on all; then free steps that double."""
     law = known_laws()["banana-2"]
     parts = [rows_of(law.sample(n, 2, generator(n, "rows"))) for n in (2100, 200, 200)]
-    affine = FreeSteps(wopt.build("block", "affine"), standard(2), iterations=2)
+    affine = free_step(wopt.build("block", "affine"), standard(2), iterations=2)
     names = [step.name for step in challenge(*parts, [*CLOSED, affine]).escalation]
     closed = [f"{kind.name} on the {side}" for side in ("data", "noise") for kind in CLOSED]
     assert names[:12] == [*closed, *closed]
@@ -167,7 +167,7 @@ def test_the_lower_side_is_below_the_truth_and_most_of_it():
 def test_a_free_step_finds_what_it_can_do():
     """N(1, 4) seen through the model N(0, 1): KL = (4 + 1 - 1 - log 4)/2 nats."""
     x = [1 + 2 * normal(n, 1, k) for k, n in enumerate((2000, 1000, 4000))]
-    steps = FreeSteps(wopt.build("block", "affine"), standard(1), iterations=200)
+    steps = free_step(wopt.build("block", "affine"), standard(1), iterations=200)
     side = challenge(*map(rows_of, x), [steps], recorded=2)
     true = (4 + 1 - 1 - math.log(4)) / 2
     assert abs(side.value - true) < 5 * side.error
@@ -232,7 +232,7 @@ def test_conditions_are_conditions():
         def potential(self, x):
             return -NORMAL(0.0, 1.0).log_prob(x).sum(1)
 
-    steps = FreeSteps(block_for(), Normal(), condition=1, iterations=150)
+    steps = free_step(wopt.build("block", "autoregressive"), Normal(), condition=1, iterations=150)
     rows = part(2000, 0), part(800, 10), part(2000, 20)
     side = challenge(*rows, [*CLOSED, steps], recorded=1)
     true = (1 + 0.25 - 1 + math.log(4)) / 2

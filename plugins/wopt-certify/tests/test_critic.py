@@ -1,6 +1,7 @@
 """Stein estimates against the truth where maps are not affine."""
 
 import dataclasses
+import functools
 import math
 
 import numpy as np
@@ -11,12 +12,13 @@ import wopt
 from wopt.interfaces.block import FlowBlock
 from wopt.seeds import generator
 from wopt.stein import SteinForm
-from wopt_certify.challenge.kinds import MixtureDensity
+from wopt_certify.challenge.densities import likeliest_mixture
 from wopt_certify.critic import (
     TOGETHER,
     CriticOptions,
     RadialField,
     WaveField,
+    score_of_mixture,
     seen_by_fields,
 )
 from wopt_certify.estimate import root_mean_square
@@ -209,7 +211,9 @@ def test_fields_depend_on_conditions():
 FIELDS = {
     "waves": lambda form: WaveField(form.rows(slice(600)), form.rows(slice(600, None)), 1.0, 0),
     "radial": lambda form: RadialField(form, form),
-    "mixture": lambda form: MixtureDensity.best(form.points, form.points, 0).score,
+    "mixture": lambda form: functools.partial(
+        score_of_mixture, likeliest_mixture(form.points, form.points)
+    ),
 }
 
 

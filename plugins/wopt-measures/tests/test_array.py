@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import wopt
+from wopt.data.refusals import SPLIT
 from wopt_measures import ArraySource
 
 ROWS = np.random.default_rng(0).normal(size=(200, 3)) @ np.array([[2, 1, 0], [0, 1, 1], [0, 0, 3]])
@@ -82,6 +83,7 @@ def test_check_says_what_a_header_shows(table, tmp_path):
 
 
 def test_too_few_rows_and_constant_columns(tmp_path):
+    assert ArraySource("x.npy").split == SPLIT  # by which a file is refused before it is loaded
     np.save(tmp_path / "x.npy", ROWS[:3])
     with pytest.raises(wopt.DataError, match="leave a part empty"):
         ArraySource(tmp_path / "x.npy").load(0)

@@ -17,8 +17,14 @@ from wopt_certify.effort import Effort
 from wopt_certify.estimate import Estimate, MethodEstimate
 from wopt_certify.gap import EscalationStep, Gap, LowerSide
 from wopt_certify.replay import RoundTrip
-from wopt_certify.resolution import Resolution
-from wopt_certify.results import Certificate, Energy, Final, Statement, StepCertificate
+from wopt_certify.results import (
+    Certificate,
+    Energy,
+    Final,
+    Resolution,
+    Statement,
+    StepCertificate,
+)
 from wopt_certify.start import Smoothing, Start
 from wopt_certify.two_sample import (
     ClassifierTest,

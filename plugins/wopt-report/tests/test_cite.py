@@ -17,7 +17,7 @@ from wopt.errors import PluginError
 from wopt.host import host
 from wopt.testing import check_component
 from wopt_certify.bounds import RULES
-from wopt_certify.citations import CHALLENGERS
+from wopt_certify.challenge.challenge import CLOSED
 from wopt_certify.results import Certificate
 from wopt_certify.two_sample import two_sample
 from wopt_report import cite
@@ -40,7 +40,7 @@ def test_no_key_means_two_things():
 def test_every_entry_is_used():
     used = {key for e in ENTRIES for key in host().registry.load(e.kind, e.qualified).cites}
     used |= {key for rule in RULES for key in rule.cites}
-    used |= {key for kind in CHALLENGERS for key in kind.cites}
+    used |= {key for kind in CLOSED for key in kind.cites}
     places = (cite, wopt_certify.citations, wopt_posterior.citations)
     source = "".join(Path(place.__file__).read_text() for place in places)
     for package in PACKAGES:

@@ -12,6 +12,8 @@ from wopt.lazy import exports
 if TYPE_CHECKING:
     from wopt_blocks.affine import Affine as Affine
     from wopt_blocks.autoregressive import Autoregressive as Autoregressive
+    from wopt_blocks.expectation import Gaussians as Gaussians
+    from wopt_blocks.expectation import shrunk_mixture as shrunk_mixture
     from wopt_blocks.fitted_mixture import FittedMixture as FittedMixture
     from wopt_blocks.icnn import GradientOfConvex as GradientOfConvex
     from wopt_blocks.mixture import Mixture as Mixture

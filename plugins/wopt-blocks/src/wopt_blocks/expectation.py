@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,8 +23,46 @@ Shrink = Callable[[Tensor, Tensor], Tensor]
 """Function of the components' numbers of points ``(k,)`` and covariances ``(k, d, d)``."""
 
 
-def fitted_mixture(x: Tensor, components: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return weights ``(k,)``, means ``(k, d)`` and lower factors ``(k, d, d)`` of covariances.
+class Gaussians(NamedTuple):
+    """sum_k w_k N(m_k, L_k L_k^T).
+
+    Attributes:
+        weights: w_k, shape ``(k,)``.
+        means: m_k, shape ``(k, d)``.
+        factors: L_k, lower triangular, shape ``(k, d, d)``.
+
+    Example:
+        >>> law = Gaussians(torch.ones(1), torch.zeros(1, 2), 2 * torch.eye(2)[None])
+        >>> round(float(law.log_prob(torch.zeros(1, 2))), 4)  # -log 8 pi
+        -3.2242
+    """
+
+    weights: Tensor
+    means: Tensor
+    factors: Tensor
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Return the log-density in nats at points ``(n, d)``, shape ``(n,)``."""
+        return torch.cat([self.joint(part).logsumexp(1) for part in x.split(_POINTS)])
+
+    def sample(self, n: int, rng: torch.Generator) -> Tensor:
+        """Return draws, shape ``(n, d)``."""
+        at = torch.multinomial(self.weights, n, replacement=True, generator=rng)
+        z = torch.randn(n, self.means.shape[1], 1, generator=rng, dtype=self.means.dtype)
+        return self.means[at] + (self.factors[at] @ z)[:, :, 0]
+
+    def joint(self, x: Tensor) -> Tensor:
+        """Return log w_k N(x; m_k, L_k L_k^T) in nats at points ``(n, d)``, shape ``(n, k)``."""
+        d, eye = x.shape[1], torch.eye(x.shape[1]).to(x)
+        whitening = torch.linalg.solve_triangular(self.factors, eye, upper=False)
+        z = (x - self.means[:, None]) @ whitening.mT
+        log_det = self.factors.diagonal(dim1=1, dim2=2).log().sum(1)
+        constant = self.weights.log() - log_det - d / 2 * math.log(2 * math.pi)
+        return (-z.square().sum(2) / 2).T + constant
+
+
+def fitted_mixture(x: Tensor, components: int) -> Gaussians:
+    """Return a mixture of so many Gaussians.
 
     EM begins at points each of which is the farthest from those before, so that modes far apart
     have one each, with the covariance of their neighbours.
@@ -37,8 +76,7 @@ def fitted_mixture(x: Tensor, components: int) -> tuple[Tensor, Tensor, Tensor]:
     Example:
         >>> z = torch.randn(2000, 2, generator=torch.Generator().manual_seed(0)).double()
         >>> x = torch.cat([0.1 * z[:500] - 1, 0.2 * z[500:] + 1])
-        >>> weights, means, factors = fitted_mixture(x, 2)
-        >>> sorted(round(w, 2) for w in weights.tolist())
+        >>> sorted(round(w, 2) for w in fitted_mixture(x, 2).weights.tolist())
         [0.25, 0.75]
     """
     return _fitted(x, _far_apart(x, components), _rounded)
@@ -48,15 +86,15 @@ _VALUES, _ENOUGH = 100_000, 1e-3
 """Rows times columns to which :func:`chosen_mixture` fits, and the gain in nats of an
 iteration after which its EM ends."""
 
-_PART = 2**21
-"""Products of two columns that are computed at a time."""
+_PART, _KEPT, _POINTS = 2**21, 64, 8192
+"""Products of two columns in a part, parts that are kept, and points that are judged at a time."""
 
 FOLDS, _JUDGES, _FACTOR = 5, 400, 4.0
 """Folds of a cross-validation; points that suffice to judge; ratio of the strengths tried."""
 
 
-def chosen_mixture(x: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the mixture that held-out points choose, as :func:`fitted_mixture`.
+def chosen_mixture(x: Tensor, most: int) -> Gaussians:
+    """Return the mixture that held-out points choose.
 
     A component of n_k points with covariance C_k has (n_k C_k + a S) / (n_k + a), with S the
     covariance of all points: a points are added to it that are as spread out as all.
@@ -98,23 +136,21 @@ def chosen_mixture(x: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
         found = []
         for fold in range(enough):
             rest, judges = _cut(few, fold)
-            fit = _shrunk(rest, counts[k], spread * _FACTOR**power)
-            weights, means, factors = _defended(fit, rest)
-            found.append((weights.log() + _log_normal(judges, means, factors)).logsumexp(1))
+            fit = shrunk_mixture(rest, counts[k], spread * _FACTOR**power)
+            found.append(_defended(fit, rest).log_prob(judges))
         return float(torch.cat(found).mean()) if found else 0.0
 
     k, power = _climbed(value)
     parts = [_cut(x, fold)[0] for fold in range(FOLDS)] if enough else [x]
-    fits = [_shrunk(part, counts[k], spread * _FACTOR**power) for part in parts]
+    fits = [shrunk_mixture(part, counts[k], spread * _FACTOR**power) for part in parts]
     return _defended(_joined(fits, x), x)
 
 
-def _joined(fits: list[tuple[Tensor, Tensor, Tensor]], x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _joined(fits: list[Gaussians], x: Tensor) -> Gaussians:
     """Return the mixture of mixtures whose weights are the likeliest for points x, by EM."""
     weights, means, factors = (torch.cat(values) for values in zip(*fits, strict=True))
-    each = [(w.log() + _log_normal(x, m, f)).logsumexp(1) for w, m, f in fits]
-    shares = mixing_weights(torch.stack(each, 1))
-    return weights * shares.repeat_interleave(len(fits[0][0])), means, factors
+    shares = mixing_weights(torch.stack([fit.log_prob(x) for fit in fits], 1))
+    return Gaussians(weights * shares.repeat_interleave(len(fits[0].weights)), means, factors)
 
 
 def _cut(x: Tensor, fold: int) -> tuple[Tensor, Tensor]:
@@ -146,8 +182,25 @@ def _climbed(value: Callable[[int, int], float]) -> tuple[int, int]:
     return best
 
 
-def _shrunk(x: Tensor, count: int, strength: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Return so many components, with covariances shrunk to that of x."""
+def shrunk_mixture(
+    x: Tensor, components: int, strength: float, least: float = _ENOUGH
+) -> Gaussians:
+    """Return a mixture of so many Gaussians whose covariances are shrunk to that of all points.
+
+    A component of n_k points with covariance C_k has (n_k C_k + a S) / (n_k + a), S being that of
+    all. EM begins at points drawn with chances that grow with the squared distance from those
+    before.
+
+    Args:
+        x: Points, shape ``(n, d)``, float64.
+        strength: a, a number of points.
+        least: Gain of an iteration in nats, the mean over points, below which EM ends.
+
+    Example:
+        >>> z = torch.randn(2000, 2, generator=torch.Generator().manual_seed(0)).double()
+        >>> round(float(shrunk_mixture(3 * z, 1, 2.0).factors[0, 0, 0]))
+        3
+    """
     d = x.shape[1]
     whole = torch.cov(x.T, correction=0).reshape(d, d)
     floor = 1e-9 * whole.diagonal().mean() + 1e-12
@@ -157,16 +210,19 @@ def _shrunk(x: Tensor, count: int, strength: float) -> tuple[Tensor, Tensor, Ten
         near = (counts / (counts + strength))[:, None, None]
         return near * covariances + (1 - near) * whole + floor * torch.eye(d).to(x)
 
-    return _fitted(x, _spread(x, count), toward, _ENOUGH)
+    if components == 1:
+        whole = toward(torch.tensor([len(x)]), whole[None])
+        return Gaussians(x.new_ones(1), x.mean(0, keepdim=True), torch.linalg.cholesky(whole))
+    return _fitted(x, _spread(x, components), toward, least)
 
 
-def _defended(mixture: tuple[Tensor, Tensor, Tensor], x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _defended(mixture: Gaussians, x: Tensor) -> Gaussians:
     """Return a mixture and, after it, the round components of ``BROAD``, with 1/(n + 1) in all."""
     (weights, means, factors), n, few = mixture, len(x), len(BROAD)
     widths = (x.std(0, correction=0).mean() + 1e-12) * x.new_tensor(BROAD)
     shares = widths**-2 / (widths**-2).sum()  # tails of Student's law, two degrees of freedom
     round_ones = widths[:, None].expand(few, x.shape[1]).diag_embed()
-    return (
+    return Gaussians(
         torch.cat([weights * (1 - 1 / (n + 1)), shares / (n + 1)]),
         torch.cat([means, x.mean(0).expand(few, -1)]),
         torch.cat([factors, round_ones]),
@@ -183,25 +239,29 @@ def _spread(x: Tensor, count: int) -> Tensor:
     return chosen
 
 
-def _fitted(
-    x: Tensor, centres: Tensor, shrink: Shrink, least: float = _LEAST
-) -> tuple[Tensor, Tensor, Tensor]:
+def _fitted(x: Tensor, centres: Tensor, shrink: Shrink, least: float = _LEAST) -> Gaussians:
     """Return the mixture that EM reaches from centres ``(k, d)``."""
     lower = torch.tril_indices(x.shape[1], x.shape[1])
-    # 1, x_i and x_i x_j: sums of these, weighted by posteriors, are all that EM needs of points.
-    powers = [
-        torch.cat([part.new_ones(len(part), 1), part, part[:, lower[0]] * part[:, lower[1]]], 1)
-        for part in x.split(max(1, _PART // lower.shape[1]))
-    ]
+    parts = x.split(max(1, _PART // lower.shape[1]))
+
+    @functools.lru_cache(_KEPT)
+    def powers(k: int) -> Tensor:
+        """Return 1, x_i and x_i x_j of a part: their weighted sums are all that EM needs."""
+        part = parts[k]
+        return torch.cat(
+            [torch.ones_like(part[:, :1]), part, part[:, lower[0]] * part[:, lower[1]]], 1
+        )
+
     rounding = x.square().max() * 64 * torch.finfo(x.dtype).eps
     nearest = torch.cdist(x, centres).argmin(1)
     posterior = torch.nn.functional.one_hot(nearest, len(centres)).to(x)
     before = -math.inf
-    sums = sum(p.T @ part for p, part in zip(posterior.split(len(powers[0])), powers, strict=True))
+    shares = posterior.split(len(parts[0]))
+    sums = sum(p.T @ powers(k) for k, p in enumerate(shares))
     for _ in range(_ITERATIONS):
-        weights, means, factors = _maximised(sums, shrink, rounding)
-        rates, total, sums = _coefficients(weights, means, factors), 0.0, torch.zeros_like(sums)
-        for part in powers:
+        made = _maximised(sums, shrink, rounding)
+        rates, total, sums = _coefficients(made), 0.0, torch.zeros_like(sums)
+        for part in map(powers, range(len(parts))):
             joint = part @ rates.T
             density = joint.logsumexp(1, keepdim=True)
             sums += (joint - density).exp().T @ part
@@ -209,7 +269,7 @@ def _fitted(
         if total / len(x) < before + least:
             break
         before = total / len(x)
-    return weights, means, factors
+    return made
 
 
 def _far_apart(x: Tensor, count: int) -> Tensor:
@@ -221,7 +281,7 @@ def _far_apart(x: Tensor, count: int) -> Tensor:
     return x[chosen]
 
 
-def _maximised(sums: Tensor, shrink: Shrink, rounding: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _maximised(sums: Tensor, shrink: Shrink, rounding: Tensor) -> Gaussians:
     """Return the likeliest mixture by sums of 1, x_i and x_i x_j (i >= j), ``(k, 1 + d + ...)``."""
     count = sums[:, 0] + 1e-3
     d = math.isqrt(2 * sums.shape[1]) - 1
@@ -231,11 +291,13 @@ def _maximised(sums: Tensor, shrink: Shrink, rounding: Tensor) -> tuple[Tensor, 
     covariances += covariances.tril(-1).mT
     twice = (2 - sums[:, 0] / count)[:, None, None]
     covariances -= twice * means[:, :, None] * means[:, None] - rounding * torch.eye(d).to(means)
-    return count / count.sum(), means, torch.linalg.cholesky(shrink(count, covariances))
+    factors = torch.linalg.cholesky(shrink(count, covariances))
+    return Gaussians(count / count.sum(), means, factors)
 
 
-def _coefficients(weights: Tensor, means: Tensor, factors: Tensor) -> Tensor:
+def _coefficients(law: Gaussians) -> Tensor:
     """Return what 1, x_i and x_i x_j are multiplied by in log w_k N(x; m_k, C_k)."""
+    weights, means, factors = law
     d = means.shape[1]
     lower = torch.tril_indices(d, d)
     precisions = torch.cholesky_inverse(factors)
@@ -255,13 +317,3 @@ def _rounded(count: Tensor, covariances: Tensor) -> Tensor:
     eye = torch.eye(d).to(covariances)
     round_ones = mean_variance[:, None, None] * eye
     return fraction * covariances + (1 - fraction) * round_ones + ridge[:, None, None] * eye
-
-
-def _log_normal(x: Tensor, means: Tensor, factors: Tensor) -> Tensor:
-    """Return the log-densities of the components, shape ``(n, k)``, in nats."""
-    eye = torch.eye(x.shape[1]).to(x)
-    whitening = torch.linalg.solve_triangular(factors, eye, upper=False)
-    z = (x - means[:, None]) @ whitening.mT
-    log_det = factors.diagonal(dim1=1, dim2=2).log().sum(1)
-    d = x.shape[1]
-    return (-z.square().sum(2) / 2).T - log_det - d / 2 * math.log(2 * math.pi)

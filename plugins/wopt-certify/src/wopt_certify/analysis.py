@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
 from wopt.interfaces import Objective
+from wopt.statistics import mean_and_error
 from wopt.store import GapKind
 from wopt_certify.bounds import (
     RULES,
@@ -34,21 +34,14 @@ LOCAL = {rule.name for rule in RULES if rule.local}
 
 
 def later_fall(now: Tensor | None, end: Tensor | None, level: float) -> Floor | None:
-    """Return a lower limit of the energy's fall from a step to the end of the run.
+    """Return a lower limit of the fall  G(p_n) - G(p_N) <= G(p_n) - min G  after a step.
 
-        G(p_n) - min G >= G(p_n) - G(p_N),
-
-    the mean fall of the particles' contributions, with a one-sided interval; in the energy's unit.
-
-    Args:
-        now: Contributions after step n, shape ``(m,)``.
-        end: Contributions of the same particles after the last step, shape ``(m,)``.
+    Contributions of the same particles to the energy have shape ``(m,)``, after it and at the end.
     """
     if now is None or end is None:
         return None
-    fall = (now - end).double()
-    error = float(fall.std()) / math.sqrt(len(fall))
-    low = float(fall.mean()) - statistics.NormalDist().inv_cdf(level) * error
+    fall, error = mean_and_error((now - end).double())
+    low = fall - statistics.NormalDist().inv_cdf(level) * error
     return Floor(low, "the run's own later fall of the energy") if low > 0 else None
 
 

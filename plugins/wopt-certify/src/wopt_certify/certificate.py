@@ -72,10 +72,7 @@ def final_of(found: Analysis, target_kl: float, estimate: float | None = None) -
 def _best(table: Mapping[str, Entry]) -> NamedBound | None:
     """Return the smallest bound that nothing refutes."""
     best = least(table)
-    if best is None:
-        return None
-    name, value = best
-    return NamedBound(value, table[name].label or Label.GIVEN_EPS, name)
+    return best and NamedBound(best[1], table[best[0]].label or Label.GIVEN_EPS, best[0])
 
 
 def statement_of(gap: Gap, trips: RoundTrip | None, smoothing: Smoothing | None) -> Statement:
@@ -101,8 +98,7 @@ def notes_of(found: Analysis) -> tuple[str, ...]:
         "Residuals, movements and moments are estimates from particles that nothing was trained "
         "on; their upper ends go into the bounds."
     )
-    residuals = [m.step.residual for m in found.measures]
-    if any(one.by_fields for one in residuals if one is not None):
+    if any(m.step.residual is not None and m.step.residual.by_fields for m in found.measures):
         notes.append(
             "eps by test fields is a lower bound of the true first-order error up to sampling "
             "error: what the fields cannot see is missing, however small the value. A bound given "

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from wopt.config import RunConfig
 from wopt.store import RunDirectory, read_document
 from wopt_certify.bounds import RULES
-from wopt_certify.challenge.kinds import FreeSteps, Mixtures, Shells
-from wopt_certify.challenge.tree import TurnedTrees
+from wopt_certify.challenge.challenge import CLOSED
 from wopt_certify.results import Certificate
 from wopt_report import Cited, cited, cited_component, components
 
@@ -16,18 +15,13 @@ _TWO_SAMPLE = (
     "lopezpaz2017", "kim2021", "gretton2012", "schrab2023", "biggs2023", "phipson2010",
 )  # fmt: skip
 
-CHALLENGERS = (Mixtures, Shells, TurnedTrees, FreeSteps)
-
 
 def certificate_citations(run: RunDirectory, config: RunConfig) -> Iterator[Cited]:
     """Yield what the certificate of a run used; nothing where there is none."""
     again = f"make it again with `wopt certify {run.path}`"
-    certificate = read_document(run.certificate, Certificate, again)
-    if certificate is not None:
-        yield from _of_certificate(certificate, config)
-
-
-def _of_certificate(made: Certificate, config: RunConfig) -> Iterator[Cited]:
+    made = read_document(run.certificate, Certificate, again)
+    if made is None:
+        return
     tables = [table for step in made.steps for table in (step.bounds.gap, step.bounds.w2)]
     names = {name for table in tables for name, entry in table.items() if entry.value is not None}
     for rule in sorted(RULES, key=lambda one: one.name):
@@ -42,7 +36,7 @@ def _of_certificate(made: Certificate, config: RunConfig) -> Iterator[Cited]:
         yield cited("plans between samples", ["gelbrich1990", "flamary2021"])
     if made.challengers is not None:
         names = {step.name.split(" on the ")[0] for step in made.challengers.escalation}
-        used = [kind for kind in CHALLENGERS if kind.name in names]
+        used = [kind for kind in CLOSED if kind.name in names]
         keys = dict.fromkeys(key for kind in used for key in kind.cites)
         yield cited("challengers and their limits", [*keys, "waudby2024"])
     if made.two_sample is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 
@@ -18,11 +19,12 @@ from wopt.particles import split_conditions
 from wopt.seeds import derive, generator, seeded
 from wopt.stein import AffineField, SteinForm
 from wopt.train import Adam, minimise
-from wopt_certify.challenge.kinds import MixtureDensity
+from wopt_blocks import Gaussians
+from wopt_certify.challenge.densities import likeliest_mixture
 from wopt_certify.estimate import Estimate, combine
 
 _WAVES = 300
-_ROWS = 8000
+_ROWS, _POINTS = 8000, 8192
 _RIDGES = (1e-8, 1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Ridges that are tried, in multiples of the functions' mean square."""
 
@@ -34,8 +36,8 @@ class CriticOptions:
     Attributes:
         net: A block that provides VELOCITY: its velocity is a field, with exact divergence.
         iterations: Adam iterations of the net; 0 leaves affine fields alone.
-        mixtures: Mixtures fitted so far, with their rows ``(n, d)`` and seed: the critics of a step
-            and of the gradient after it share the same particles.
+        mixtures: Mixtures fitted so far, with their rows ``(n, d)``: the critics of a step and of
+            the gradient after it share the same particles.
     """
 
     net: Spec
@@ -44,7 +46,7 @@ class CriticOptions:
     batch_size: int = 1000
     level: float = 0.95
     seed: int = 0
-    mixtures: list[tuple[Tensor, int, MixtureDensity]] = dataclasses.field(
+    mixtures: list[tuple[Tensor, Gaussians]] = dataclasses.field(
         default_factory=list, repr=False, compare=False
     )
 
@@ -248,13 +250,9 @@ def seen_by_fields(form: SteinForm, options: CriticOptions) -> dict[str, Estimat
 
     up to the sampling error that the interval states: a finite class cannot see all of xi.
 
-    Fields in closed form: an affine one; one that depends on the distance from a centre; random
-    waves at several bandwidths; the score of a mixture of Gaussians. Then a net.
-    The effort does not depend on that of the run: a weak run must not get a weak critic.
-
-    Rows are cut into two halves: fields fitted on one are evaluated on the other, and the other
-    way round, so no row evaluates a field that was fitted to it. Quadrature nodes (weights) serve
-    for both and have no sampling error; there only affine fields and one net are used.
+    Fields fitted on one half of the rows are evaluated on the other, and the other way round: an
+    affine one, one along the distance from a centre, random waves, the score of a mixture, a net.
+    Quadrature nodes (weights) serve for both; there only affine fields and a net are used.
 
     Raises:
         CapabilityError: The net has no velocity.
@@ -320,18 +318,38 @@ def _fields(train: SteinForm, validation: SteinForm, options: CriticOptions) -> 
             fields[f"waves {fraction:g}"] = waves
         fields["radial"] = RadialField(train, validation)
         if train.context is None:
-            fields["mixture score"] = _mixture(train, validation, options).score
+            fields["mixture score"] = functools.partial(
+                score_of_mixture, _mixture(train, validation, options)
+            )
     if options.iterations:
         fields[f"net {options.iterations}"] = NetField(train, validation, options)
     return fields
 
 
-def _mixture(train: SteinForm, validation: SteinForm, options: CriticOptions) -> MixtureDensity:
+def _mixture(train: SteinForm, validation: SteinForm, options: CriticOptions) -> Gaussians:
     """Return the mixture fitted to these rows, once for all forms on them."""
-    seed = derive(options.seed, "mixture")
-    for rows, of_seed, known in options.mixtures:
-        if of_seed == seed and torch.equal(rows, train.points):
+    for rows, known in options.mixtures:
+        if torch.equal(rows, train.points):
             return known
-    made = MixtureDensity.best(train.points, validation.points, seed)
-    options.mixtures.append((train.points, seed, made))
+    made = likeliest_mixture(train.points, validation.points)
+    options.mixtures.append((train.points, made))
     return made
+
+
+def score_of_mixture(law: Gaussians, points: Tensor) -> tuple[Tensor, Tensor]:
+    """Return phi = grad log p at points, shape ``(n, d)``, and its divergence ``(n,)``.
+
+    phi(y) = sum_k c_k g_k,  g_k = P_k (m_k - y),  c_k ~ w_k N(y; m_k, S_k),  P_k = S_k^-1,
+    div phi = sum_k c_k (|g_k|^2 - tr P_k) - |phi|^2.
+    """
+    precisions = torch.cholesky_inverse(law.factors)
+    traces = precisions.diagonal(dim1=1, dim2=2).sum(1)
+    parts = []
+    for y in points.double().split(_POINTS):
+        shares = law.joint(y).softmax(1).T
+        slopes = (law.means[:, None] - y) @ precisions
+        phi = (shares[:, :, None] * slopes).sum(0)
+        squares = (shares * (slopes.square().sum(2) - traces[:, None])).sum(0)
+        parts.append((phi, squares - phi.square().sum(1)))
+    fields, divergences = zip(*parts, strict=True)
+    return torch.cat(fields), torch.cat(divergences)

@@ -166,7 +166,7 @@ class DualBound(Measurement):
         convexity = problem.objective.convexity
         energies = problem.objective.contributions(start)
         gap = mean_and_error(energies.double(), start.weights)
-        kl: float | None = gap.value + 2 * _sampling(gap.error, start)
+        kl: float | None = gap.value + 2 * gap.error
         steps = list[DualStep]()
         for passage in replay(problem, run.maps, run.state.records, start):
             sub = passage.subproblem
@@ -218,21 +218,15 @@ def _bounded(
     partition, partition_error = law.log_partition(phi, h)
     value = mean_and_error(values, before.weights).value
     apart = mean_and_error(values - parts, before.weights)
-    error = math.hypot(_sampling(apart.error, before), partition_error)
+    error = math.hypot(apart.error, partition_error)
     gap = max(0.0, apart.value + partition + 2 * error)
-    stable = convexity is not None and 1 + h * convexity > 0
-    shrink = 1 + h * convexity if stable and convexity is not None else math.nan
+    shrink = 0.0 if convexity is None else 1 + h * convexity
     return DualStep(
         step=passage.record.step,
         value=value,
         bound=value - apart.value - partition,
         gap=gap,
         error=error,
-        w2=math.sqrt(2 * h * gap / shrink) if stable else None,
-        kl=kl / shrink + gap if stable and kl is not None else None,
+        w2=math.sqrt(2 * h * gap / shrink) if shrink > 0 else None,
+        kl=kl / shrink + gap if shrink > 0 and kl is not None else None,
     )
-
-
-def _sampling(error: float, particles: Particles) -> float:
-    """Return a standard error of random particles; quadrature nodes have none."""
-    return error if particles.weights is None else 0.0

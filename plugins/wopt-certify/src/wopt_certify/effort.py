@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
@@ -69,22 +68,18 @@ def efforts(
     asked = (options.particles, options.iterations, options.score_rows)
     most = (min(_MOST[0], rows), _MOST[1], _MOST[2] if scored else 0)
     sizes = list(zip(asked, map(min, _LEAST, most), most, strict=True))
-    for turn in itertools.count():
+    last, turn = False, 0
+    while not last:
         particles, iterations, score_rows = (
             min(least << turn, most) if value is None else value for value, least, most in sizes
         )
         last = all(v is not None or least << turn >= most for v, least, most in sizes)
-        free = options.iterations is None
+        first = turn == 0 and not last
         yield Effort(
-            particles,
-            iterations,
-            score_rows,
-            last_only=turn == 0 and free and not last,
-            plans=turn > 0 or last,
-            budget=budget,
-        )
-        if last:
-            return
+            particles, iterations, score_rows, last_only=first and options.iterations is None,
+            plans=not first, budget=budget,
+        )  # fmt: skip
+        turn += 1
 
 
 def doubling(least: int, most: int) -> Iterator[int]:

@@ -88,14 +88,11 @@ def evidence_of(
             draws of its start.
         scored: Whether the start's score is pushed through the maps too.
     """
-    if particles is not None:
-        return _given(prepared, particles, "particles that were given")
-    if prepared.dataset is None:
-        return _given(prepared, prepared.valid, "held-out particles")
-    return _evidence(prepared, prepared.dataset, effort, scored)
-
-
-def _given(prepared: Prepared, at: Particles, origin: str) -> EvaluationData:
+    if particles is None and prepared.dataset is not None:
+        return _evidence(prepared, prepared.dataset, effort, scored)
+    at, origin = particles, "particles that were given"
+    if at is None:
+        at, origin = prepared.valid, "held-out particles"
     of = GapKind.of_model(prepared.pushes)
     return EvaluationData(
         at, origin, None, prepared.transform, 0.0, at.points, of, prepared.conditions
@@ -153,22 +150,18 @@ def is_scored(prepared: Prepared, options: Certify) -> bool:
 
 def _score(dataset: Dataset, rows: Tensor) -> tuple[Tensor | None, tuple[str, ...]]:
     """Return the start's score in the flow's coordinates at the rows, or a remark on why not."""
-    assert dataset.log_density is not None
     left_out = "The pushed score is left out, so eps is that of test fields: "
-    density, back = dataset.log_density, dataset.transform.inverse_matrix
-    if dataset.transform.columns is not None:  # no affine map of the score
-        inside = log_density_of(dataset)
-        assert inside is not None
-        density, rows, back = inside, dataset.transform.move(rows), torch.eye(len(back)).to(back)
+    density, at = log_density_of(dataset), dataset.transform.move(rows)
+    assert density is not None
     try:
-        score = score_of(density, rows)
+        score = score_of(density, at)
     except (RuntimeError, WoptError) as error:  # a density that autograd cannot follow
         return None, (f"{left_out}the start's density cannot be differentiated ({error}).",)
     if score is None:
         return None, (f"{left_out}the start's density has no finite gradient.",)
-    if not obeys_stein(score, rows):
+    if not obeys_stein(score, at):
         return None, (f"{left_out}the start's density has jumps, its gradient is not its score.",)
-    return score @ back, ()
+    return score, ()
 
 
 def one_of_each(groups: Tensor, seed: int) -> Tensor:

@@ -68,8 +68,8 @@ class LowerSide(Typed):
         count = len(self.escalation)
         if count < 2:
             return f"by {self.by}"
-        shown = {"the first": 1, str(count // 2): count // 2} if count > 3 else {"the first": 1}
-        parts = [f"{max(self.escalation[k - 1].gain, 0.0):.2g} by {n}" for n, k in shown.items()]
+        shown = {"the first": 0} | ({str(count // 2): count // 2 - 1} if count > 3 else {})
+        parts = [f"{max(self.escalation[k].gain, 0.0):.2g} by {n}" for n, k in shown.items()]
         return f"by {count} densities ({', '.join(parts)})"
 
 
@@ -99,10 +99,8 @@ class Gap(Typed):
     with what each of them needs.
 
     Attributes:
-        lower: A lower confidence limit, without assumptions; ``None`` if no lower side was
-            measured.
-        estimate: The gap where it is known, or what was found so far: the gain of the best density
-            that was tried, which is too small.
+        lower: A lower confidence limit, without assumptions; ``None`` if none was measured.
+        estimate: The gap where it is known, or the gain of the best density so far: too small.
         upper: An upper bound under ``upper_needs``; ``None`` where no bound stands.
         upper_needs: The assumptions of the upper bound.
         by: The origin of the lower side.
@@ -157,18 +155,13 @@ class Gap(Typed):
             for name, e in bounds.items()
             if e.value is not None and e.refuted is not None
         )
-        gap = cls(of, None, level, None, upper, needed, refuted)
         if known is not None and not known.impossible and math.isfinite(known.value):
-            return dataclasses.replace(
-                gap, lower=known.low, estimate=known.value, known=True, by=of.known_by,
-                estimate_by=of.known_by,
-            )  # fmt: skip
+            by, low, value = of.known_by, known.low, known.value
+            return cls(of, low, level, value, upper, needed, refuted, by, by, known=True)
         if lower is None:
-            return gap
-        return dataclasses.replace(
-            gap, lower=lower.low, level=lower.level, estimate=max(lower.value, 0.0),
-            by=lower.by, estimate_by=lower.growth,
-        )  # fmt: skip
+            return cls(of, None, level, None, upper, needed, refuted)
+        by, low, level, value = lower.by, lower.low, lower.level, max(lower.value, 0.0)
+        return cls(of, low, level, value, upper, needed, refuted, by, lower.growth)
 
     @property
     def text(self) -> str:

@@ -15,7 +15,7 @@ from wopt.component import fields
 from wopt.data import Dataset, smooth_dataset
 from wopt.errors import DataError
 from wopt.flow import Flow, draw
-from wopt.interfaces import Budget, FinishedRun, FlowBlock, Measurement, Target, is_truth
+from wopt.interfaces import Budget, FinishedRun, FlowBlock, Measurement, is_truth
 from wopt.runs import Prepared
 from wopt.seeds import derive, generator
 from wopt.typed import Typed
@@ -124,7 +124,10 @@ def compare_samples(
                 "Two-sample tests are of test rows carried through the maps, which have no "
                 "inverse, against draws of the target."
             )
-            rows, samples, names = _carried(flow, target, rows, seed)
+            if flow.condition:
+                raise DataError("these maps have no inverse, and the model is conditional")
+            samples = draw(target, len(rows), flow.dim, generator(seed, "target"))
+            rows, names = flow(rows)[0], None
     # A finite population is drawn with repetitions, which independent rows do not have.
     samples = torch.unique(samples.double().cpu(), dim=0)
     samples = samples[torch.randperm(len(samples), generator=generator(seed, "order"))]
@@ -155,14 +158,6 @@ def _samples(flow: Flow, data: Dataset, count: int, seed: int) -> Tensor:
     _, given = data.split(data.valid[:count])
     moved = flow.rsample((), generator=rng, conditions=given)
     return torch.cat([moved.double().cpu(), given], dim=1)
-
-
-def _carried(
-    flow: Flow, target: Target, rows: Tensor, seed: int
-) -> tuple[Tensor, Tensor, tuple[str, ...] | None]:
-    if flow.condition:
-        raise DataError("these maps have no inverse, and the model is conditional")
-    return flow(rows)[0], draw(target, len(rows), flow.dim, generator(seed, "target")), None
 
 
 def _conditional(flow: Flow, data: Dataset, seed: int, most: int) -> ConditionalReport | None:

@@ -21,7 +21,7 @@ def wopt_register(registry: Registry) -> None:
         ("first_order", "evidence:FirstOrder", "first-order errors of the steps, and bounds"),
         ("lower_side", "challenge.of_run:Rivals", "what other densities gain over the model"),
         ("mass", "mass:Mass", "the integral of the density of the model"),
-        ("resolution", "challenge.of_run:Resolutions", "KL between blurred laws, from both sides"),
+        ("resolution", "resolution:Resolutions", "KL between blurred laws, from both sides"),
         ("two_sample", "held_out:TwoSample", "held-out rows against samples"),
     ):
         registry.add("measurement", name, f"wopt_certify.{path}", summary=summary)

@@ -17,12 +17,14 @@ from wopt.interfaces import Budget, FinishedRun, FlowBlock, Measurement
 from wopt.psis import smoothed_importance_weights
 from wopt.runs import Prepared
 from wopt.seeds import derive, generator
+from wopt.statistics import mean_and_error
 from wopt.typed import Number, Typed
+from wopt_blocks import Gaussians
+from wopt_certify.challenge.densities import likeliest_mixture
 from wopt_certify.effort import doubling, largest
-from wopt_certify.resolution import log_mean_kernel
 
 _MOST_DIMENSIONS = 8
-"""Largest dimension in which a kernel density covers a law well enough."""
+"""Largest dimension in which a density fitted to rows covers a law well enough."""
 
 _DRAWS = 250, 2000
 """Draws that integrate a density, the least and the most."""
@@ -30,9 +32,8 @@ _DRAWS = 250, 2000
 _ROWS = 500
 """Number of rows of data, and of the model, that locate its density, at most."""
 
-_CENTRES = 1000
-_SHARE_WIDE = 0.2
-_FREEDOM = 3.0
+_WIDER, _SHARE_WIDE, _WIDTHS = 1.2, 0.2, (2.0, 10.0, 100.0, 1000.0)
+"""Factor of what is fitted; fraction of wide Gaussians, and their standard deviations."""
 _ERRORS, _SLACK = 4.0, 0.02
 
 
@@ -88,60 +89,36 @@ def total_mass(
 ) -> TotalMass:
     """Estimate the integral of a density by importance sampling.
 
-        int p = E_r[p(x)/r(x)],    r = 0.8 (kernel density of the rows) + 0.2 (a wide Student law).
+        int p = E_r[p(x)/r(x)],    r = 0.8 (Gaussians fitted to the rows) + 0.2 (wide ones).
 
     Args:
         log_density: log p in nats, from shape ``(n, d)`` to ``(n,)``.
         rows: Rows where p has its mass, shape ``(n, d)`` with n > d.
     """
-    rng = torch.Generator().manual_seed(seed)
-    proposal = _Proposal(rows.double().cpu()[:_CENTRES])
-    x = proposal.sample(draws, rng)
-    logs = log_density(x.to(rows)).double().cpu() - proposal.log_prob(x)
+    x = rows.double().cpu()
+    mean, covariance = x.mean(0), torch.cov(x.T).reshape(2 * x.shape[1:])
+    least = torch.finfo(x.dtype).tiny
+    ridge = 1e-9 * covariance.diagonal().clamp_min(least)  # of each column, in its own units
+    factor = torch.linalg.cholesky(covariance + ridge.diag())
+    law = _proposal(torch.linalg.solve_triangular(factor, (x - mean).T, upper=False).T)
+    z = law.sample(draws, torch.Generator().manual_seed(seed))
+    logs = log_density((mean + z @ factor.T).to(rows)).double().cpu()
+    logs = logs - law.log_prob(z) + factor.diagonal().log().sum()
     logs = torch.where(torch.isnan(logs), -math.inf, logs)
     tail = smoothed_importance_weights(logs)
-    weights = logs.exp()
-    error = float(weights.std()) / math.sqrt(draws)
-    return TotalMass(float(weights.mean()), error, tail.k_hat, tail.threshold)
+    return TotalMass(*mean_and_error(logs.exp()), tail.k_hat, tail.threshold)
 
 
-class _Proposal:
-    """A kernel density of rows, mixed with a Student law twice as wide."""
-
-    def __init__(self, rows: Tensor) -> None:
-        n, d = rows.shape
-        self.centres, self.mean, self.deviation = rows, rows.mean(0), rows.std(0)
-        # Whitened, so that one bandwidth suits all directions.
-        covariance = torch.cov(rows.T).reshape(d, d)
-        least = torch.finfo(rows.dtype).tiny
-        ridge = 1e-9 * covariance.diagonal().clamp_min(least)  # of each column, in its own units
-        self.factor = torch.linalg.cholesky(covariance + ridge.diag())
-        self.white = self._whiten(rows)
-        self.width = 0.7 * n ** (-1 / (d + 4))
-
-    def sample(self, count: int, rng: torch.Generator) -> Tensor:
-        """Return draws, shape ``(count, d)``."""
-        d = self.centres.shape[1]
-        z = torch.randn(count, d, generator=rng, dtype=torch.float64)
-        at = torch.randint(len(self.white), (count,), generator=rng)
-        near = self.white[at] + self.width * z
-        chi = torch.randn(count, int(_FREEDOM), generator=rng, dtype=torch.float64)
-        far = 2 * z * (_FREEDOM / chi.square().sum(1, keepdim=True)).sqrt()
-        wide = torch.rand(count, 1, generator=rng, dtype=torch.float64) < _SHARE_WIDE
-        return self.mean + torch.where(wide, far, near) @ self.factor.T
-
-    def log_prob(self, x: Tensor) -> Tensor:
-        """Return the log-density in nats, shape ``(n,)``."""
-        z, d = self._whiten(x), x.shape[1]
-        near = log_mean_kernel(z, self.white, self.width)
-        constant = math.lgamma((_FREEDOM + d) / 2) - math.lgamma(_FREEDOM / 2)
-        constant -= d / 2 * math.log(_FREEDOM * math.pi) + d * math.log(2)
-        far = constant - (_FREEDOM + d) / 2 * torch.log1p(z.square().sum(1) / (4 * _FREEDOM))
-        both = torch.stack([near + math.log(1 - _SHARE_WIDE), far + math.log(_SHARE_WIDE)])
-        return both.logsumexp(0) - self.factor.diagonal().log().sum()
-
-    def _whiten(self, x: Tensor) -> Tensor:
-        return torch.linalg.solve_triangular(self.factor, (x - self.mean).T, upper=False).T
+def _proposal(z: Tensor) -> Gaussians:
+    """Return Gaussians fitted to white rows ``(n, d)``, a little wider, and round wide ones."""
+    law, d = likeliest_mixture(z[::2], z[1::2]), z.shape[1]
+    widths = z.new_tensor(_WIDTHS)
+    shares = widths**-2 / (widths**-2).sum()  # tails of Student's law, two degrees of freedom
+    return Gaussians(
+        torch.cat([(1 - _SHARE_WIDE) * law.weights, _SHARE_WIDE * shares]),
+        torch.cat([law.means, z.new_zeros(len(widths), d)]),
+        torch.cat([_WIDER * law.factors, widths[:, None].expand(-1, d).diag_embed()]),
+    )
 
 
 @fields
@@ -198,11 +175,9 @@ def mass_of(prepared: Prepared, blocks: Sequence[FlowBlock], draws: int = 2000) 
 
 
 def _has_density(prepared: Prepared, flow: Flow) -> bool:
-    assert prepared.dataset is not None
     columns = flow.transform.columns
     moved = () if columns is None else columns.moved
-    somewhere = any(column.discrete or column.bounded for column in moved)
-    known = Capability.LOG_DET in flow.chain.provides and flow.normalised
-    if prepared.pushes:  # backwards through the maps
-        known = known and Capability.INVERSE in flow.chain.provides
-    return bool(known and not somewhere)
+    # A start pushed forward has its density backwards through the maps.
+    needed = Capability.LOG_DET | (Capability.INVERSE if prepared.pushes else Capability(0))
+    known = needed in flow.chain.provides and flow.normalised
+    return known and not any(column.discrete or column.bounded for column in moved)

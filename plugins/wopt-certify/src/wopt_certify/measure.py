@@ -11,6 +11,7 @@ from wopt.capabilities import Capability
 from wopt.interfaces import Objective, Subproblem, wasserstein_gradient
 from wopt.particles import Particles
 from wopt.push import inversion_error
+from wopt.statistics import mean_and_error
 from wopt.stein import SteinForm
 from wopt.train import INVERTED, Problem
 from wopt_certify.bounds import Base, StepBounds
@@ -82,28 +83,30 @@ def measure_step(
     base = base_of(objective, passage.subproblem, before)
     residuals, moved = _first_order(passage, base, options, pushed)
     residual = _best(residuals) if residuals else None
-    gradient, seen = _root_fisher(objective, after, options, pushed)
+    exact = options if pushed is None else dataclasses.replace(options, iterations=0)
+    gradients, seen = _residuals(SteinForm.of(objective, after), objective, exact, pushed)
     transport, not_optimal = optimality_of(
         passage, objective, residual, plan_rows, options.level, options.seed
     )
-    by_particle = objective.contributions(after)
+    each = objective.contributions(after)
+    error = 0.0 if each is None else mean_and_error(each.double(), after.weights).error
     step = StepCertificate(
         step=passage.record.step,
         step_size=passage.record.step_size,
         effective_step_size=passage.step_size,
         gap=None,
-        energy=Energy.of(objective, after, by_particle),
+        energy=Energy(float(objective.energy(after)), error),
         residual=residual,
         residuals={str(method): value for method, value in residuals.items()},
         movement=root_mean_square(moved.double().square().sum(1), before.weights, options.level),
-        gradient=gradient,
+        gradient=_best(gradients),
         seen=seen,
         inversion_error=inversion_error([passage.block], before.rows(slice(INVERTED))),
         transport=transport,
         not_optimal=not_optimal,
         bounds=StepBounds(),
     )
-    by_mean = None if after.weights is not None else by_particle
+    by_mean = None if after.weights is not None else each
     known = divergence(objective, after, options.level)
     examined = examined or not objective.of_density or pushed is not None
     return StepMeasure(step, base, known, by_mean, second_moment(after), examined), pushed
@@ -134,17 +137,14 @@ def _pushed(passage: ReplayedStep, score: Tensor | None) -> Tensor | None:
 
 def second_moment(at: Particles) -> float:
     """Return E|x|^2, in float64."""
-    points = at.points.double()
-    weights = None if at.weights is None else at.weights.double()
-    return float(Particles(points, weights).mean(points.square().sum(1)))
+    return mean_and_error(at.points.double().square().sum(1), at.weights).value
 
 
 def base_of(objective: Objective, sub: Subproblem | None, before: Particles) -> Base:
     """Return the starting point of a subproblem's proximal step, on which the bounds depend.
 
-    ``previous``: at the particles (jko). ``forward``: at the particles moved by an explicit step of
-    a part of the objective. ``other``: elsewhere. ``none``: the step is not implicit, or its end
-    is not where the implicit part is evaluated.
+    ``previous``: at the particles (jko). ``forward``: at the particles moved by an explicit step.
+    ``other``: elsewhere. ``none``: there is no proximal step that ends where it is evaluated.
     """
     if sub is None or not sub.proximal or not torch.equal(sub.particles.points, before.points):
         return "none"
@@ -156,15 +156,6 @@ def base_of(objective: Objective, sub: Subproblem | None, before: Particles) -> 
     forward = before.points - sub.step_size * wasserstein_gradient(explicit, before)
     close = (sub.anchor - forward).abs().max() <= 1e-4 * forward.abs().max()
     return "forward" if close else "none"
-
-
-def _root_fisher(
-    objective: Objective, at: Particles, options: CriticOptions, score: Tensor | None
-) -> tuple[MethodEstimate, dict[str, Estimate]]:
-    """Return the norm of the Wasserstein gradient, and the part of it that each test field sees."""
-    exact = dataclasses.replace(options, iterations=0) if score is not None else options
-    residuals, seen = _residuals(SteinForm.of(objective, at), objective, exact, score)
-    return _best(residuals), seen
 
 
 def _best(residuals: dict[Method, Estimate]) -> MethodEstimate:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -44,22 +43,15 @@ _METHODS = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class BoundRow:
-    """One line of the table of bounds after the last step.
-
-    Attributes:
-        gap, w2: Its values, if any.
-        needs: Their conditions, or why there is no value.
-        refuted: Whether facts contradict the bound.
-    """
+class BoundRow(NamedTuple):
+    """One line of the table of bounds after the last step, with what it needs or why it lacks."""
 
     name: str
     gap: float | None
     w2: float | None
     label: str
     needs: str
-    refuted: bool = False
+    refuted: bool
 
 
 def bound_rows(run: Run) -> list[BoundRow]:
@@ -70,23 +62,18 @@ def bound_rows(run: Run) -> list[BoundRow]:
     bounds = certificate.steps[-1].bounds
     rows = []
     for rule in RULES:
-        gap, w2 = bounds.gap.get(rule.name), bounds.w2.get(rule.name)
-        there = [one for one in (gap, w2) if one is not None]
+        there = {of: by[rule.name] for of, by in vars(bounds).items() if rule.name in by}
         if not there:
             continue
-        known = [one for one in there if one.value is not None]
-        refuted = next((one.refuted for one in known if one.refuted), None)
-        label = (known[0].label or "") if known else "not available"
-        rows.append(
-            BoundRow(
-                rule.title,
-                None if gap is None else gap.value,
-                None if w2 is None else w2.value,
-                "refuted" if refuted else label,
-                str(refuted or (rule.hypotheses if known else there[0].reason)),
-                refuted is not None,
-            )
-        )
+        known = {of: entry for of, entry in there.items() if entry.value is not None}
+        refuted = next((one.refuted for one in known.values() if one.refuted), None)
+        label, needs = "not available", next(iter(there.values())).reason
+        if known:
+            label, needs = next(iter(known.values())).label or "", rule.hypotheses
+        if refuted:
+            label, needs = "refuted", str(refuted)
+        gap, w2 = (there[of].value if of in there else None for of in ("gap", "w2"))
+        rows.append(BoundRow(rule.title, gap, w2, label, needs, refuted is not None))
     return sorted(
         rows, key=lambda r: (r.refuted, r.gap is None, r.gap or 0.0, r.w2 is None, r.w2 or 0.0)
     )
@@ -100,18 +87,12 @@ def certificate_section(run: Run) -> str | None:
 
 
 def certificate_pictures(run: Run) -> list[Picture]:
-    """Draw the certificate by step, where there are several."""
-    picture = certificate_picture(run) if len(run.steps) > 1 else None
-    return [] if picture is None else [picture]
-
-
-def certificate_picture(run: Run) -> Picture | None:
-    """Draw the gap where it is known, the bounds, and the measured errors by step."""
+    """Draw a known gap, the bounds and the measured errors by step, where there are several."""
     certificate = run.certificate
-    if certificate is None or not certificate.steps:
-        return None
+    if certificate is None or not certificate.steps or len(run.steps) < 2:
+        return []
     steps = certificate.steps
-    return Picture(
+    picture = Picture(
         "certificate",
         "Certificate",
         "Bars are the intervals of estimates. A bound given eps holds for the true eps, of which "
@@ -120,6 +101,7 @@ def certificate_picture(run: Run) -> Picture | None:
         "logarithmic scales.",
         (_bounds(steps, certificate), _errors(steps)),
     )
+    return [picture]
 
 
 def _bounds(steps: Sequence[StepCertificate], certificate: Certificate) -> Chart:

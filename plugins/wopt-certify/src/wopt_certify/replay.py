@@ -63,13 +63,11 @@ def score_of(log_density: Callable[[Tensor], Tensor], x: Tensor) -> Tensor | Non
 
 
 def obeys_stein(score: Tensor, x: Tensor) -> bool:
-    """Return whether  E <s(X), X - E X> = -d  within six standard errors at draws of p.
+    """Return whether  E <s(X), X - E X> = -d  within six standard errors at draws ``(n, d)``.
 
-    A density with jumps has a gradient almost everywhere that is not its score; it fails. Scores
-    and draws have shape ``(n, d)``.
+    A density with jumps has a gradient almost everywhere that is not its score; it fails.
     """
-    terms = (score * (x - x.mean(0))).sum(1).double()
-    estimate = mean_and_error(terms)
+    estimate = mean_and_error((score * (x - x.mean(0))).sum(1).double())
     return abs(estimate.value + x.shape[1]) <= 6 * estimate.error + 1e-6
 
 
@@ -78,15 +76,8 @@ def pushed_score(block: FlowBlock, x: Tensor, score: Tensor, c: Tensor | None = 
 
         s'(T x) = DT(x)^-T [ s(x) - grad log |det DT(x)| ],
 
-    by one backward pass per dimension, through the block's own grid.
-
-    Args:
-        x: Points, shape ``(n, d)``.
-        score: s at the points, shape ``(n, d)``.
-        c: Conditions, shape ``(n, k)``.
-
-    Returns:
-        s', shape ``(n, d)``, float64.
+    shape ``(n, d)``, float64, by one backward pass per dimension, from points x and s of that
+    shape, and conditions ``(n, k)``.
 
     Source: docs/theory 4.2 (a).
     """
@@ -94,12 +85,9 @@ def pushed_score(block: FlowBlock, x: Tensor, score: Tensor, c: Tensor | None = 
         leaf = x.detach().requires_grad_()
         y, log_det = block(*given(leaf, c))
         jacobian = jacobians(y, leaf).double()
+        slope = torch.zeros_like(x)
         if log_det.requires_grad:
-            (slope,) = torch.autograd.grad(
-                log_det.sum(), leaf, allow_unused=True, materialize_grads=True
-            )
-        else:
-            slope = torch.zeros_like(x)
+            (slope,) = torch.autograd.grad(log_det.sum(), leaf, materialize_grads=True)
     pushed: Tensor = torch.linalg.solve(jacobian.mT, (score.double() - slope.double())[..., None])
     return pushed[..., 0]
 
@@ -175,12 +163,10 @@ def round_trips(
 ) -> RoundTrip | None:
     """Return the root mean squares of S(F(x)) - x over data and of F(S(z)) - z over noise.
 
-    F is the audited flow, with which likelihoods and certificates are computed; S is the inverse
-    flow with which samples are made. Return ``None`` if a block has no inverse.
+    F is the audited flow, with which likelihoods are computed, and S the inverse with which samples
+    are made; ``None`` if a block has no inverse. There is no trip from a target without draws.
 
     Args:
-        blocks: T_1, ..., T_N.
-        target: The law of the noise; if it cannot be sampled there is no trip from noise.
         rows: Rows of either trip, at most.
 
     Source: docs/theory (1.17), (1.18).

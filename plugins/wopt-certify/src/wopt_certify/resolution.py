@@ -6,18 +6,24 @@ import dataclasses
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.interfaces import Target
-from wopt.seeds import generator
+from wopt.component import fields
+from wopt.interfaces import Budget, FinishedRun, Measurement, Target
+from wopt.seeds import derive, generator
 from wopt.statistics import mean_and_error, normal_log_prob
 from wopt.targets import gaussian_moments
-from wopt.typed import Number, Typed
+from wopt.typed import Typed
 from wopt_certify.challenge.judge import StackedRatio
+from wopt_certify.challenge.of_run import Rivals, groups_of, judges_of
+from wopt_certify.effort import doubling, largest
+from wopt_certify.evidence import one_of_each
+from wopt_certify.options import settings_of
+from wopt_certify.results import Resolution
 
 LogDensity = Callable[[Tensor], Tensor]
 
@@ -26,20 +32,6 @@ _LEVELS = (0.3, 0.1, 0.03)
 _SIGMAS = tuple(0.05 * 2 ** (k / 2) for k in range(13))
 _PILOT = 600
 _ROWS = 4000
-
-
-@dataclasses.dataclass(frozen=True)
-class Resolution(Typed):
-    """KL of the two laws blurred by N(0, sigma^2 I), in the target's coordinates.
-
-    Attributes:
-        sigma: Standard deviation of the blur, in the target's units.
-        kl_low, kl_high: One-sided confidence limits, in nats.
-    """
-
-    sigma: float
-    kl_low: Number
-    kl_high: Number
 
 
 @runtime_checkable
@@ -131,8 +123,9 @@ def _at(a: Tensor, b: Tensor, target: Target, sigma: float, level: float, seed: 
     cut = max(len(a) * 4 // 5, 1)
     chosen, judged = noisy(a[cut:]), noisy(b)
     log_ratios = (log_p(chosen, a[:cut]) - log_q(chosen))[:, None]
-    stack = StackedRatio.fit(["kernels"], log_ratios, floor=0.01)
-    _, low = stack.limit(log_ratios, (log_p(judged, a[:cut]) - log_q(judged))[:, None], level)
+    stack = StackedRatio.fit(log_ratios, floor=0.01)
+    of_judged = (log_p(judged, a[:cut]) - log_q(judged))[:, None]
+    low = stack.limit(log_ratios, of_judged, level, None)
     # Upper side: all rows are centres, with two noises per row to halve the noise's variance.
     both = torch.cat([a, b])
     points = [noisy(both) for _ in range(2)]
@@ -146,8 +139,7 @@ def _chosen(y: Tensor, target: Target, rows: int, seed: int) -> list[float]:
     """Return the least blurs at which a pilot predicts intervals as short as wished."""
     # The upper side's excess is about (effective kernels)/(2 n), so it falls as 1/n.
     scale = float(y.std(0).mean())
-    sigmas: list[float] = []
-    wished = list(_LEVELS)
+    sigmas, wished = list[float](), list(_LEVELS)
     for fraction in _SIGMAS:
         sigma = fraction * scale
         pilot = _at(y[: len(y) // 2], y[len(y) // 2 :], target, sigma, 0.5, seed)
@@ -175,3 +167,52 @@ def log_mean_kernel(points: Tensor, centres: Tensor, width: float) -> Tensor:
         distances.add_(part.square().sum(1, keepdim=True)).clamp_(min=0)
         found.append(distances.mul_(-1 / (2 * width**2)).add_(constant).logsumexp(1))
     return torch.cat(found)
+
+
+_BLURRED = 750, 6000
+"""Rows that are compared at resolutions, the least and the most; time grows with their square."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ResolutionReport(Typed):
+    """KL of the blurred laws from both sides, and the rows that were compared."""
+
+    each: tuple[Resolution, ...]
+    rows: int
+
+
+@fields
+class Resolutions(Measurement):
+    """KL(data | model) at resolutions: both laws are blurred, with limits from either side.
+
+    Example:
+        >>> Resolutions().document.__name__
+        'ResolutionReport'
+    """
+
+    cites: ClassVar[tuple[str, ...]] = ()
+    document: ClassVar[type[ResolutionReport]] = ResolutionReport
+
+    def applies(self, run: FinishedRun) -> str | None:
+        """Return why there are no resolutions."""
+        return Rivals().applies(run)
+
+    def measure(
+        self, run: FinishedRun, budget: Budget | None = None, recorded: Any = None
+    ) -> ResolutionReport:
+        """Return both sides at a few resolutions."""
+        known = None if recorded is None else recorded.effort.resolution
+        prepared, level = run.prepared, settings_of(run).level
+        if prepared.train.condition:
+            return ResolutionReport((), known or _BLURRED[1])
+        start, moved = judges_of(run, _BLURRED[1])
+        y, groups = moved.points, groups_of(run, len(start))
+        seed, target = derive(prepared.config.seed, "resolution"), prepared.problem.objective.target
+        if groups is not None:  # the limits are for independent rows
+            y = y[one_of_each(groups[1], seed).to(y.device)]
+
+        def made(rows: int) -> ResolutionReport:
+            found = resolutions(y[:rows], target, level=level, rows=rows // 3, seed=seed)
+            return ResolutionReport(tuple(found or ()), rows)
+
+        return largest(doubling(*_BLURRED) if known is None else [known], made, budget)

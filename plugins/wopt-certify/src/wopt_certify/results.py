@@ -6,11 +6,7 @@ import dataclasses
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
-from torch import Tensor
 
-from wopt.interfaces import Objective
-from wopt.particles import Particles
-from wopt.statistics import mean_and_error
 from wopt.typed import Number, Typed
 from wopt_certify.bounds import Base, Entry, Label, StepBounds
 from wopt_certify.effort import Effort
@@ -18,7 +14,6 @@ from wopt_certify.estimate import Estimate, MethodEstimate
 from wopt_certify.gap import Gap, LowerSide
 from wopt_certify.mass import TotalMass
 from wopt_certify.replay import RoundTrip
-from wopt_certify.resolution import Resolution
 from wopt_certify.start import Smoothing, Start
 from wopt_certify.transport import Optimality
 from wopt_certify.two_sample import ConditionalReport, TwoSampleReport
@@ -26,25 +21,11 @@ from wopt_certify.two_sample import ConditionalReport, TwoSampleReport
 
 @dataclasses.dataclass(frozen=True)
 class Energy(Typed):
-    """The objective at the particles.
-
-    Attributes:
-        value, error: The energy and its standard error.
-    """
+    """The objective at the particles, and its standard error, 0 if it is no mean over them."""
 
     value: Number
     error: Number
     label: Literal["estimate"] = "estimate"
-
-    @classmethod
-    def of(cls, objective: Objective, at: Particles, by_particle: Tensor | None) -> Energy:
-        """Return the energy, from contributions ``by_particle`` of shape ``(n,)`` for its error.
-
-        Without contributions the error is not known and given as 0.
-        """
-        values = None if by_particle is None else by_particle.double()
-        error = 0.0 if values is None else mean_and_error(values, at.weights).error
-        return cls(float(objective.energy(at)), error)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +61,20 @@ class StepCertificate(Typed):
     not_optimal: str
     bounds: StepBounds
     seen: dict[str, Estimate] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Resolution(Typed):
+    """KL of the two laws blurred by N(0, sigma^2 I), in the target's coordinates.
+
+    Attributes:
+        sigma: Standard deviation of the blur, in the target's units.
+        kl_low, kl_high: One-sided confidence limits, in nats.
+    """
+
+    sigma: float
+    kl_low: Number
+    kl_high: Number
 
 
 @dataclasses.dataclass(frozen=True)

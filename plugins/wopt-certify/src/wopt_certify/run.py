@@ -19,13 +19,15 @@ from wopt.store import RunDirectory, RunResult, load_state, read_document
 from wopt.train import remembering
 from wopt.typed import Typed
 from wopt_certify.certificate import without_steps
-from wopt_certify.challenge.of_run import ResolutionReport, Resolutions, Rivals, rival_of
+from wopt_certify.challenge.of_run import Rivals
 from wopt_certify.evidence import FirstOrder
 from wopt_certify.gap import LowerSide
 from wopt_certify.held_out import SampleComparison, TwoSample
 from wopt_certify.mass import Mass, TotalMass
 from wopt_certify.options import Certify, settings_of
+from wopt_certify.resolution import ResolutionReport, Resolutions
 from wopt_certify.results import Certificate
+from wopt_certify.rival import rival_of
 
 
 def certify_run(

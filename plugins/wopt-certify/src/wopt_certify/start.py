@@ -64,8 +64,6 @@ class Smoothing(Typed):
 def start_of_run(objective: Objective, evidence: EvaluationData) -> Start:
     """Bound W_2(p_0, q) by moments, and KL(p_0 | q) where it is known or smoothing bounds it.
 
-    Sample moments are raised by two standard errors.
-
     Source: docs/theory 1.6 and 1.8.
     """
     target, at = objective.target, evidence.particles
@@ -96,8 +94,7 @@ def smoothing_part(evidence: EvaluationData) -> Smoothing | None:
 
         W_2^2 <= (1 - e^-t)^2 E|A^-1 z|^2 + (1 - e^-2t) |A^-1|^2,
 
-    z in the flow's coordinates and A the linear part of the preprocessing, so that the distance is
-    in the data's units. Source: docs/theory (1.12).
+    in the data's units, A being the linear part of the preprocessing. Source: docs/theory (1.12).
     """
     time = evidence.smooth_time
     if not time:
@@ -123,6 +120,5 @@ def _independent(x: Tensor, z: Tensor, weights: Tensor | None = None) -> float:
 def _is_standard(target: Target, dim: int) -> bool:
     """Return whether a target is N(0, I)."""
     law = gaussian_moments(target, dim)
-    return law is not None and bool(
-        law[0].abs().max() < 1e-6 and (law[1] - torch.eye(dim)).abs().max() < 1e-6
-    )
+    apart = () if law is None else (law[0], law[1] - torch.eye(dim))
+    return law is not None and all(float(one.abs().max()) < 1e-6 for one in apart)

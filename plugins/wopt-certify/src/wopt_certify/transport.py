@@ -77,15 +77,12 @@ class OptimalityResidual(Typed):
 class Optimality(Typed):
     """Estimates of a map's distance from the optimal one between the law of x and its image.
 
-    The gap E|x - T x|^2 - W_2^2 lies between what plans between samples give (``plans``) and what
-    the best quadratic potential gives (``high``), which is far too large where laws are not
-    Gaussian.
-
     Attributes:
         cost: E|x - T x|^2.
-        dual: A lower bound of W_2^2, up to the sampling error that it states.
-        high: An upper bound of the gap, cost - dual, up to the sampling error that it states.
-        plans: Lower bounds in the mean, at two sizes.
+        dual: A lower bound of W_2^2 by the best quadratic potential, up to its sampling error.
+        high: cost - dual, an upper bound of the gap E|x - T x|^2 - W_2^2, far too large where laws
+            are not Gaussian.
+        plans: Lower bounds of the gap in the mean, at two sizes.
         reason: The parts left out, with reasons, in one line.
         residual_low, residual_high: The first-order error that allows for the gap.
     """
@@ -112,25 +109,20 @@ def transport_gap(
     """Estimate the gap of a map from its values, without knowing the optimal one.
 
     *From above.* For every convex f,  W_2^2 >= E|x|^2 + E|y|^2 - 2 E f(x) - 2 E f*(y).  Here f is
-    the quadratic whose gradient A x + b carries the mean and covariance of x to those of y, A
-    symmetric and positive. Row by row the rest of the cost is the misfit of that map,
+    the quadratic whose gradient A x + b carries the mean and covariance of x to those of y. Row by
+    row the rest of the cost is the misfit of that map,
 
-        2 (f(x) + f*(y) - <x, y>) = (y - A x - b)^T A^-1 (y - A x - b) >= 0.
+        2 (f(x) + f*(y) - <x, y>) = (y - A x - b)^T A^-1 (y - A x - b) >= 0,
 
-    It is tight where the laws are Gaussian, whatever T is, and where T is symmetric and affine;
-    elsewhere it can be far too large. A and b are fitted on every other row and evaluated on the
-    rest, in both ways, so no row tests a map that was fitted to it.
-
-    *From below*: plans between subsamples, at ``size`` and at half of it, with the bias of plans
-    shown beside them.
+    tight where the laws are Gaussian and where T is symmetric and affine. A and b are fitted on
+    every other row and evaluated on the rest, in both ways. *From below*: plans between subsamples,
+    at ``size`` and at half of it.
 
     Args:
         x: Independent rows of the law before the block, shape ``(n, d)``.
-        y: T(x), shape ``(n, d)``.
+        y: T(x), shape ``(n, d)``; values have the squared unit of x.
         size: Rows of the larger subsamples; two of them have to fit into n.
         groups: Number of disjoint pairs of subsamples at most.
-
-    The unit is the squared one of x.
 
     Source: docs/theory 4.2 (d), the dual by Gelbrich 1990; the plan by Crouse, *On
     implementing 2D rectangular assignment algorithms*, 2016.
@@ -199,14 +191,10 @@ def _squared_distance(x: Tensor, y: Tensor) -> float:
 
 
 def jacobian_symmetry(move: Callable[[Tensor], Tensor], points: Tensor) -> Symmetry:
-    """Measure the symmetry of DT at points, by d backward passes.
+    """Measure the symmetry of DT at points, shape ``(m, d)``, by d backward passes.
 
-    T is the optimal map if and only if it is the gradient of a convex function, so DT has to be
-    symmetric and positive semi-definite everywhere; a check at some points is evidence.
-
-    Args:
-        move: T, row by row, differentiable by autograd, such as ``block.move``.
-        points: A few points, shape ``(m, d)``.
+    An optimal map is the gradient of a convex function, so DT is symmetric and has no negative
+    eigenvalue; a check at some points is evidence. T, row by row, is followed by autograd.
 
     Source: docs/theory 4.2 (d).
     """
@@ -234,14 +222,10 @@ def jacobian_symmetry(move: Callable[[Tensor], Tensor], points: Tensor) -> Symme
 
 
 def symmetry_of(passage: ReplayedStep) -> tuple[Symmetry | None, str]:
-    """Return the symmetry of DT at a few points, or the reason why there is none.
-
-    With conditions it is that of the map given each condition.
-    """
+    """Return the symmetry of DT, given each condition, at a few points, or why there is none."""
     x, *c = passage.before.rows(slice(_POINTS)).inputs
     if x.shape[1] > _MANY:
         return None, f"the derivative is not looked at in more than {_MANY} dimensions"
-
     try:
         return jacobian_symmetry(lambda at: passage.block.move(at, *c), x), ""
     except UserError as error:  # a map that autograd cannot follow
@@ -249,11 +233,7 @@ def symmetry_of(passage: ReplayedStep) -> tuple[Symmetry | None, str]:
 
 
 def why_not_optimal(symmetry: Symmetry | None) -> str:
-    """Return why a map is not optimal; empty without evidence against it.
-
-    An optimal map is the gradient of a convex function, so DT is symmetric and has no negative
-    eigenvalue.
-    """
+    """Return why a map is not optimal; empty without evidence against it."""
     if symmetry is None:
         return ""
     if symmetry.least_eigenvalue < -1e-3:
@@ -279,13 +259,11 @@ def optimality_of(
 ) -> tuple[Optimality | None, str]:
     """Return a map's distance from the optimal one, and why it is not optimal if it matters.
 
-    Objectives of the points alone are convex along all couplings, so bounds along the run need no
-    optimal maps (docs/theory 4.2 (d)).
-
     Args:
         residual: The first-order error, with the block as the map.
         rows: Rows of each plan; 0 leaves all out.
     """
+    # Objectives of the points alone are convex along all couplings (docs/theory 4.2 (d)).
     matters = bool(objective.needs & (Capability.LOG_DET | Capability.LOG_DENSITY))
     symmetry, why = symmetry_of(passage) if matters or rows else (None, "")
     not_optimal = why_not_optimal(symmetry) if matters else ""
@@ -298,13 +276,11 @@ def optimality_of(
     made = dataclasses.replace(gap, reason=why, symmetry=symmetry)
     if symmetry is None or residual is None or symmetry.least_eigenvalue <= 0:
         return made, not_optimal
-
-    def corrected(end: float) -> OptimalityResidual:
-        steepest = 1 / symmetry.least_eigenvalue
-        return OptimalityResidual(
+    steepest = 1 / symmetry.least_eigenvalue
+    low, high = (
+        OptimalityResidual(
             float(optimal_residual(residual.value, end, passage.step_size, steepest))
         )
-
-    low = corrected(gap.plans[-1].gap) if gap.plans else None
-    high = corrected(gap.high.value)
+        for end in (gap.plans[-1].gap, gap.high.value)
+    )
     return dataclasses.replace(made, residual_low=low, residual_high=high), not_optimal

@@ -123,22 +123,16 @@ def chain(
         smoothness=_known("smoothness", smoothness),
         base=base,
     )
-    return _records(run, not_optimal, frozenset(seen))
-
-
-def _records(run: Inputs, not_optimal: Sequence[str], seen: frozenset[int]) -> list[StepBounds]:
-    """Return every rule's entry, by step."""
-    tables: dict[str, dict[str, list[Entry]]] = {"w2": {}, "gap": {}}
-    for rule, of in itertools.product(RULES, tables):
+    label = functools.partial(_label, frozenset(seen))
+    rows = [StepBounds() for _ in h]
+    for rule, of in itertools.product(RULES, ("w2", "gap")):
         formula = getattr(rule, of)
-        if formula is not None:
-            entries = _entries(rule, formula, run, functools.partial(_label, seen))
-            tables[of][rule.name] = _withdrawn(entries, not_optimal) if rule.along else entries
-    records = []
-    for n in range(len(run.h)):
-        row = {of: {k: column[n] for k, column in table.items()} for of, table in tables.items()}
-        records.append(with_transport_entropy(StepBounds(**row), run.lam))
-    return records
+        entries = [] if formula is None else _entries(rule, formula, run, label)
+        if rule.along:
+            entries = _withdrawn(entries, not_optimal)
+        for row, entry in zip(rows, entries, strict=False):
+            getattr(row, of)[rule.name] = entry
+    return [with_transport_entropy(row, lam) for row in rows]
 
 
 def with_transport_entropy(bounds: StepBounds, pl: float) -> StepBounds:
@@ -161,10 +155,7 @@ def _withdrawn(entries: list[Entry], not_optimal: Sequence[str]) -> list[Entry]:
 
 
 def _entries(
-    rule: Rule,
-    formula: Callable[[Inputs], Array],
-    run: Inputs,
-    label: Callable[[Rule, Inputs, range], Label],
+    rule: Rule, formula: Callable[[Inputs], Array], run: Inputs, label: Callable[..., Label]
 ) -> list[Entry]:
     """Return a rule's entry for each step: its value and label, or why there is none."""
     unknown = (f"{key} is not known" for key in rule.uses if np.all(np.isnan(getattr(run, key))))
@@ -200,15 +191,14 @@ def _label(seen: frozenset[int], rule: Rule, run: Inputs, used: range) -> Label:
 
 def _unknown(rule: Rule, run: Inputs, used: range) -> str:
     """Return which input is missing for a bound that uses these steps."""
-    for key in rule.uses:
-        values = getattr(run, key)
-        if np.ndim(values) == 0:
-            continue
-        values = values[1:] if len(values) > len(run.h) else values
-        for k in used:
-            if np.isnan(values[k]):
-                return f"{key} of step {k + 1} is not known"
-    return "an input is not known"
+    known = {key: getattr(run, key)[-len(run.h) :] for key in rule.uses if getattr(run, key).ndim}
+    missing = (
+        f"{key} of step {k + 1} is not known"
+        for key, values in known.items()
+        for k in used
+        if np.isnan(values[k])
+    )
+    return next(missing, "an input is not known")
 
 
 def _known(name: str, value: PerStep | float | None, *shape: int) -> Array:

@@ -93,11 +93,6 @@ class Entry(Typed):
         None
     )
 
-    @property
-    def stands(self) -> bool:
-        """Whether there is a value that nothing refutes."""
-        return self.value is not None and self.refuted is None
-
     def to_dict(self) -> dict[str, Any]:
         """Return the entry of the file."""
         return super().to_dict() | {"refuted": str(self.refuted or "")}
@@ -112,7 +107,7 @@ def least(table: Mapping[str, Entry]) -> tuple[str, float] | None:
         >>> least({}) is None
         True
     """
-    standing = [(n, e.value) for n, e in table.items() if e.value is not None and e.stands]
+    standing = [(n, e.value) for n, e in table.items() if e.value is not None and not e.refuted]
     return min(standing, key=lambda pair: pair[1], default=None)
 
 
@@ -143,10 +138,6 @@ class Inputs:
     base: Base
 
 
-def _holds(_: Inputs) -> str:
-    return ""
-
-
 @dataclasses.dataclass(frozen=True)
 class Rule:
     """One bound: what it is called, what it is computed from, and when it holds.
@@ -167,17 +158,15 @@ class Rule:
     uses: tuple[str, ...] = ()
     gap: Callable[[Inputs], Array] | None = None
     w2: Callable[[Inputs], Array] | None = None
-    blocked: Callable[[Inputs], str] = _holds
+    blocked: Callable[[Inputs], str] = lambda _: ""
     local: bool = False
 
     @property
     def along(self) -> bool:
         """Whether the bound follows the run from the law before each step, by the optimal maps.
 
-        The other rules hold whatever the map: Theorem Q takes |x - Tx|, an upper bound of the
-        distance moved, and the first-order error with the map itself (docs/theory 1.6, 4.2);
-        log-Sobolev uses the law alone. The forward-backward bound needs the optimal map from the
-        end of the explicit step, which DT does not show.
+        The others hold whatever the map (docs/theory 1.6, 4.2), but forward-backward: it needs the
+        optimal map from the end of the explicit step, which DT does not show.
         """
         return self.blocked in (_chains, _convex)
 

@@ -2,13 +2,6 @@
 
 from wopt_certify.challenge.challenge import challenge, challengers_for
 from wopt_certify.challenge.challenger import Challenger, ChallengeRows
-from wopt_certify.challenge.judge import against, lower_limit
+from wopt_certify.challenge.judge import lower_limit
 
-__all__ = [
-    "ChallengeRows",
-    "Challenger",
-    "against",
-    "challenge",
-    "challengers_for",
-    "lower_limit",
-]
+__all__ = ["ChallengeRows", "Challenger", "challenge", "challengers_for", "lower_limit"]

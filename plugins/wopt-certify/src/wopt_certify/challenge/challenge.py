@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from wopt.clock import Stopwatch
+from wopt.component import build
 from wopt.errors import DataError
 from wopt.interfaces import Budget, Target
 from wopt.seeds import derive
 from wopt.statistics import error_of_mean, mean_and_error
-from wopt_certify.challenge.challenger import Challenger, ChallengeRows, Density
+from wopt_certify.challenge.challenger import FEW, Challenger, ChallengeRows, Density
+from wopt_certify.challenge.densities import Shell, likeliest_mixture
+from wopt_certify.challenge.free_step import free_step
 from wopt_certify.challenge.judge import StackedRatio
-from wopt_certify.challenge.kinds import FreeSteps, Mixtures, Shells, block_for
-from wopt_certify.challenge.tree import TurnedTrees
+from wopt_certify.challenge.tree import Tree
 from wopt_certify.gap import EscalationStep, LowerSide
 
-_LEAST_ROWS = 20
+_LEAST_ROWS, _SECONDS = 20, 10.0
+
+CLOSED = (
+    Challenger("shells", lambda fit, hold, *_: Shell.best(fit, hold)),
+    Challenger("Gaussians", lambda fit, hold, *_: likeliest_mixture(fit, hold).log_prob),
+    Challenger(
+        "turned tree", lambda fit, hold, seed, _: Tree.turned(fit, hold, seed),
+        ("liu2011", "liu2009", "hyvarinen1999"), most=24,
+    ),
+)  # fmt: skip
+"""Challengers in closed form, in order: those that find much in little time come first."""
 
 
 def challengers_for(target: Target, condition: int = 0) -> tuple[Challenger, ...]:
-    """Return the challengers in order: those that find much in little time come first.
-
-    Args:
-        condition: Number of coordinates, the last ones, that are conditions.
-    """
-    block = block_for()
-    steps = () if block is None else (FreeSteps(block, target, condition),)
-    return Shells(), Mixtures(), TurnedTrees(), *steps
+    """Return the challengers in order, where so many last coordinates are conditions."""
+    return *CLOSED, free_step(build("block", "autoregressive"), target, condition)
 
 
 def challenge(
@@ -61,9 +67,6 @@ def challenge(
         groups: Group numbers of rows that may depend on each other, for ``hold`` and for
             ``judge``, shape ``(n,)`` each.
 
-    Returns:
-        The lower side, in nats.
-
     Raises:
         DataError: There are too few rows to evaluate or to choose on.
         CapabilityError: A challenger cannot be made.
@@ -77,7 +80,7 @@ def challenge(
         >>> parts = [Particles.start(1 + torch.randn(2000, 1, generator=rng).double())
         ...     for _ in range(3)]  # the model N(0, 1) of N(1, 1) has KL 1/2
         >>> rows = [ChallengeRows.of(q, p.points, p) for p in parts]
-        >>> side = challenge(*rows, [Mixtures()])
+        >>> side = challenge(*rows, CLOSED)
         >>> 0.4 < side.low < 0.5 < side.low + 5 * side.error
         True
     """
@@ -99,19 +102,15 @@ def challenge(
     groups = groups and (groups[0][kept], groups[1])
     steps = list[EscalationStep]()
     for k, one in enumerate(found, 1):
-        stack = StackedRatio.fit([each.name for each in found[:k]], chosen[:, :k])
+        stack = StackedRatio.fit(chosen[:, :k])
         values = stack.ratio(logs[:, :k])
         gain = float(values.mean()), error_of_mean(values, groups and groups[1])
         steps.append(EscalationStep(one.name, one.seconds, *gain))
-    _, low = stack.limit(chosen, logs, level, groups)
-    return LowerSide(*gain, low, level, stack.by(), len(judge), tuple(steps), tried=len(found))
+    low, by = stack.limit(chosen, logs, level, groups), stack.by([one.name for one in found])
+    return LowerSide(*gain, low, level, by, len(judge), tuple(steps), tried=len(found))
 
 
-_SECONDS = 10.0
-
-
-@dataclasses.dataclass(frozen=True)
-class _Fitted:
+class _Fitted(NamedTuple):
     """A density on a side, log r - log model at held-out rows, and the seconds until its end."""
 
     name: str
@@ -122,32 +121,28 @@ class _Fitted:
 
 
 def _fits(
-    fit: ChallengeRows,
-    hold: ChallengeRows,
-    challengers: Sequence[Challenger],
-    seed: int,
+    fit: ChallengeRows, hold: ChallengeRows, challengers: Sequence[Challenger], seed: int,
     budget: Budget,
-) -> Iterator[_Fitted]:
+) -> Iterator[_Fitted]:  # fmt: skip
     """Yield fitted densities, turn by turn, while held-out rows gain."""
     watch, took, made = Stopwatch(), dict[str, float](), list[Tensor]()
     before = torch.zeros(len(hold), dtype=torch.float64)
     for turn in itertools.count():
-        count = len(made)
         taking = [kind for kind in challengers if kind.takes(turn, fit)]
+        if turn > 1 and not taking:
+            return
         for side, kind in itertools.product(("data", "noise"), taking):
             place, lap = f"{kind.name} on the {side}", Stopwatch()
             if budget.left is not None and 2 * took.get(place, 0.0) > budget.left:
                 return  # twice the effort of before does not fit
-            place_seed = derive(seed, place, turn)
-            density = kind.fit(fit.points[side], hold.points[side], turn, place_seed)
+            rows = fit.points[side] if turn else fit.points[side][:FEW]
+            density = kind.fit(rows, hold.points[side], derive(seed, place, turn), turn)
             made.append(hold.ratio(side, density))
             took[place] = lap.cpu
             yield _Fitted(place, side, density, made[-1], watch.cpu)
-        if turn > 1 and len(made) == count:
-            return
         if turn > 1:
             logs = torch.stack(made, 1)
-            gains = StackedRatio.fit([""] * len(made), logs).ratio(logs)
+            gains = StackedRatio.fit(logs).ratio(logs)
             growth, error = mean_and_error(gains - before)
             if turn > 2 and growth <= error:
                 return

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import abc
 import dataclasses
+import sys
 from collections.abc import Callable
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -20,14 +19,12 @@ FEW = 2000
 """Rows of the first turn."""
 
 Density = Callable[[Tensor], Tensor]
-"""A normalised log-density: from points ``(n, d)`` to nats ``(n,)``."""
+"""A normalised log-density: from points ``(n, d)``, float64, to nats ``(n,)``."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ChallengeRows:
-    """Rows of p seen from the data's side, from the noise's side, or from both.
-
-    The two views differ by the map F, whose log-det cancels in log r - log model:
+    """Rows of p seen from the data's side and from the noise's, which differ by the map F.
 
         log r(x) - log model(x) = log r'(F x) - log q(F x),    r' the law of F X for X from r.
 
@@ -81,8 +78,8 @@ class ChallengeRows:
     def __len__(self) -> int:
         return len(self.points["data"])
 
-    def part(self, index: Tensor | slice) -> ChallengeRows:
-        """Return the rows of ``index``, a slice, a mask ``(n,)`` or indices ``(m,)``."""
+    def part(self, index: Tensor) -> ChallengeRows:
+        """Return the rows of ``index``, a mask ``(n,)`` or indices ``(m,)``."""
         points, logs = (
             {k: x[index] for k, x in by.items()} for by in (self.points, self.log_model)
         )
@@ -90,7 +87,7 @@ class ChallengeRows:
 
     def finite(self) -> Tensor:
         """Return the mask ``(n,)`` of rows with finite points and log-densities on every side."""
-        columns = [*self.points.values(), *(log[:, None] for log in self.log_model.values())]
+        columns = [*self.points.values(), torch.stack([*self.log_model.values()], 1)]
         return torch.isfinite(torch.cat(columns, 1)).all(1)
 
     def ratio(self, side: str, density: Density) -> Tensor:
@@ -98,27 +95,29 @@ class ChallengeRows:
         return density(self.points[side]) - self.log_model[side]
 
 
-class Challenger(abc.ABC):
-    """Fits normalised densities to rows, on the data's side of a flow or on the noise's."""
+@dataclasses.dataclass(frozen=True)
+class Challenger:
+    """A kind of normalised densities: how one is fitted, and in which turns.
 
-    name: ClassVar[str]
-    cites: ClassVar[tuple[str, ...]] = ()
+    Attributes:
+        name: Its name in results.
+        fit: Function of the rows to fit on ``(n, d)``, those that choose ``(m, d)``, both float64,
+            a seed, and the number of the turn, from 0; later ones make more effort.
+        cites: Keys of the bibliography.
+        most: Largest dimension.
+        closed: Whether it is in closed form: it is fitted to a few rows, and then to all, and
+            knows no conditions. The others take every turn after these.
+    """
 
-    @abc.abstractmethod
-    def fit(self, fit: Tensor, hold: Tensor, turn: int, seed: int) -> Density:
-        """Return a density fitted to rows ``(n, d)``.
-
-        Args:
-            fit: Rows to fit on, shape ``(n, d)``.
-            hold: Rows that choose, shape ``(m, d)``.
-            turn: Number of the turn, from 0; later ones make more effort.
-        """
+    name: str
+    fit: Callable[[Tensor, Tensor, int, int], Density]
+    cites: tuple[str, ...] = ()
+    most: int = sys.maxsize
+    closed: bool = True
 
     def takes(self, turn: int, rows: ChallengeRows) -> bool:
-        """Return whether it takes a turn: with a few rows, then with all, but no conditions."""
-        return rows.condition == 0 and (turn == 0 or (turn == 1 and len(rows) > FEW))
-
-
-def rows_of_turn(x: Tensor, turn: int) -> Tensor:
-    """Return the rows ``(n, d)`` of a turn, float64."""
-    return (x if turn else x[:FEW]).double()
+        """Return whether it takes a turn."""
+        if not self.closed:
+            return turn > 1
+        new = turn == 0 or (turn == 1 and len(rows) > FEW)
+        return new and rows.condition == 0 and rows.points["data"].shape[1] <= self.most

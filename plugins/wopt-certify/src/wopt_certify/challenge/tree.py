@@ -8,37 +8,17 @@ import math
 import torch
 from torch import Tensor
 
-from wopt_certify.challenge.challenger import Challenger, ChallengeRows, Density, rows_of_turn
-from wopt_certify.challenge.kinds import NormalScores, centre_and_whitening
+from wopt.data import QuantileTransform
+from wopt_certify.challenge.densities import centre_and_whitening, curve_of
 
-_HOLD, _MOST = 2000, 24
+_HOLD, _CELLS = 2000, 8
+"""Rows that choose, at most, and cells of each column by which edges are chosen."""
 _NODES, _END = 128, 4.5
 """Nodes of a grid of normal scores on each axis, and its end."""
 _STEP = 2 * _END / (_NODES - 1)
-_WIDTHS = (0.12, 0.25, 0.5, 1.0)
-"""Bandwidths in multiples of Silverman's n^(-1/6)."""
-_CELLS = 8
-"""Cells of each column by which edges are chosen."""
-_APART = (0.003, 0.1, 0.3, 0.6, 0.9)
-"""Candidate weights of the product of the two columns, which keeps the density above zero."""
-
-
-class TurnedTrees(Challenger):
-    """Each independent component given one other."""
-
-    name = "turned tree"
-    cites = ("liu2011", "liu2009", "hyvarinen1999")
-
-    def takes(self, turn: int, rows: ChallengeRows) -> bool:
-        """Return whether it takes a turn: that of its kind, in at most 24 dimensions."""
-        return super().takes(turn, rows) and rows.points["data"].shape[1] <= _MOST
-
-    def fit(self, fit: Tensor, hold: Tensor, turn: int, seed: int) -> Density:
-        """Return a tree along the independent components of the rows, shape ``(n, d)``."""
-        fit = rows_of_turn(fit, turn)
-        centre, white = centre_and_whitening(fit)
-        factor = white @ rotation((fit - centre) @ white, seed)
-        return Tree.best(fit, hold.double()[:_HOLD], centre, factor)
+_WIDTHS, _APART = (0.12, 0.25, 0.5, 1.0), (0.003, 0.1, 0.3, 0.6, 0.9)
+"""Candidates: bandwidths in multiples of Silverman's n^(-1/6), and weights of the product of the
+two columns, which keeps the density above zero."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,27 +37,27 @@ class Tree:
 
     centre: Tensor
     factor: Tensor
-    curves: tuple[NormalScores, ...]
+    curves: tuple[QuantileTransform, ...]
     planes: tuple[PairDensity, ...] = ()
 
     @classmethod
-    def best(
-        cls, fit: Tensor, hold: Tensor, centre: Tensor | None = None, factor: Tensor | None = None
-    ) -> Tree:
+    def turned(cls, fit: Tensor, hold: Tensor, seed: int) -> Tree:
+        """Fit along the independent components of rows ``(n, d)``; see :meth:`best`."""
+        centre, white = centre_and_whitening(fit)
+        return cls.best(fit, hold[:_HOLD], centre, white @ rotation((fit - centre) @ white, seed))
+
+    @classmethod
+    def best(cls, fit: Tensor, hold: Tensor, centre: Tensor, factor: Tensor) -> Tree:
         """Fit to rows ``(n, d)``; rows ``(m, d)`` choose edges and bandwidths."""
-        d = fit.shape[1]
-        centre = fit.new_zeros(d) if centre is None else centre
-        factor = torch.eye(d).to(fit) if factor is None else factor
-        columns = zip(((fit - centre) @ factor).T, ((hold - centre) @ factor).T, strict=True)
-        alone = cls(centre, factor, tuple(NormalScores.best(one, other) for one, other in columns))
+        alone = cls(centre, factor, tuple(map(curve_of, ((fit - centre) @ factor).T)))
         u, other = alone.scores(fit)[0], alone.scores(hold)[0]
         edges = [PairDensity.best(u, other, *edge) for edge in spanning(information(u))]
         return dataclasses.replace(alone, planes=tuple(plane for plane, g in edges if g > 0))
 
     def scores(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return normal scores ``(n, d)`` and the sum of their log-slopes ``(n,)``."""
-        columns = zip(self.curves, ((x.double() - self.centre) @ self.factor).T, strict=True)
-        pairs = [curve.scores(column) for curve, column in columns]
+        columns = zip(self.curves, ((x - self.centre) @ self.factor).T, strict=True)
+        pairs = [curve(column) for curve, column in columns]
         return torch.stack([u for u, _ in pairs], 1), torch.stack([s for _, s in pairs], 1).sum(1)
 
     def __call__(self, points: Tensor) -> Tensor:
@@ -93,11 +73,8 @@ class Tree:
 class PairDensity:
     """log c(u_j | u_i) - log phi(u_j):  what score i says of score j, which are N(0, 1) alone.
 
-    c is phi outside of a square, and a table inside. Its rows have one integral, and so has what
-    is linear between two of them: c is normalised exactly.
-
-    Attributes:
-        table: c at the nodes of a grid, u_i down and u_j across, shape ``(nodes, nodes)``.
+    c is phi outside of a square, and inside linear between the rows of a table, u_i down and u_j
+    across, shape ``(nodes, nodes)``, which have one integral: c is normalised exactly.
     """
 
     i: int
@@ -111,22 +88,18 @@ class PairDensity:
         counts = torch.histogramdd(fit[:, [i, j]], _NODES, range=2 * [-edge, edge]).hist
         nodes = torch.linspace(-_END, _END, _NODES, dtype=torch.float64)
         normal = (-nodes.square() / 2).exp() / math.sqrt(2 * math.pi)
-        tables = list[Tensor]()
-        for width in _WIDTHS:
-            sd = max(width * len(fit) ** (-1 / 6), 0.3 * _STEP)
-            kernel = (-((nodes[:, None] - nodes) / sd).square() / 2).exp()
-            joint = kernel @ counts @ kernel
-            joint = joint / (joint.sum() * _STEP**2)
-            tables += [
-                (1 - apart) * joint + apart * torch.outer(normal, normal) for apart in _APART
-            ]
-        stacked = torch.stack(tables)
-        rows = (stacked.sum(2) - (stacked[..., 0] + stacked[..., -1]) / 2) * _STEP
-        stacked = stacked * (math.erf(_END / math.sqrt(2)) / rows)[..., None]
-        gains = _gains(stacked, hold[:, i], hold[:, j])
+        sds = [max(width * len(fit) ** (-1 / 6), 0.3 * _STEP) for width in _WIDTHS]
+        kernels = [(-((nodes[:, None] - nodes) / sd).square() / 2).exp() for sd in sds]
+        joint = torch.stack([kernel @ counts @ kernel for kernel in kernels])[:, None]
+        joint = joint / (joint.sum((2, 3), keepdim=True) * _STEP**2)
+        apart = nodes.new_tensor(_APART)[:, None, None]
+        tables = ((1 - apart) * joint + apart * torch.outer(normal, normal)).flatten(0, 1)
+        rows = (tables.sum(2) - (tables[..., 0] + tables[..., -1]) / 2) * _STEP
+        tables = tables * (math.erf(_END / math.sqrt(2)) / rows)[..., None]
+        gains = _gains(tables, hold[:, i], hold[:, j])
         clear = gains.mean(1) - gains.std(1) / math.sqrt(len(hold))
-        at = int(clear.argmax())
-        return cls(i, j, stacked[at]), float(clear[at])
+        gain, at = clear.max(0)
+        return cls(i, j, tables[at]), float(gain)
 
     def __call__(self, u: Tensor) -> Tensor:
         """Return the gain in nats, shape ``(n,)``, at scores ``(n, d)``."""
@@ -151,9 +124,7 @@ def information(u: Tensor) -> Tensor:
 
 
 def spanning(gain: Tensor) -> list[tuple[int, int]]:
-    """Return edges (parent, child) of the tree of largest gain, by Prim's algorithm.
-
-    The gain of edge (i, j) is entry i, j of shape ``(d, d)``.
+    """Return edges (parent, child) of the tree of largest gain ``(d, d)``, by Prim's algorithm.
 
     Example:
         >>> spanning(torch.tensor([[0.0, 1.0, 5.0], [1.0, 0.0, 4.0], [5.0, 4.0, 0.0]]))
@@ -168,14 +139,11 @@ def spanning(gain: Tensor) -> list[tuple[int, int]]:
     return edges
 
 
-_ROUNDS = 40
-_CLOSE = 1e-4
+_ROUNDS, _CLOSE = 40, 1e-4
 
 
 def rotation(white: Tensor, seed: int) -> Tensor:
-    """Return an orthogonal matrix whose columns are components (symmetric FastICA, tanh).
-
-    White rows have shape ``(n, d)``.
+    """Return the independent components of white rows ``(n, d)``, orthogonal (symmetric FastICA).
 
     Source: Hyvarinen, *Fast and robust fixed-point algorithms for independent component
     analysis*, 1999.
@@ -185,10 +153,8 @@ def rotation(white: Tensor, seed: int) -> Tensor:
     for _ in range(_ROUNDS):
         bent = (white @ now).tanh()
         slope = (1 - bent.square()).mean(0)
-        turned = _nearest(white.T @ bent / len(white) - now * slope)
-        close = float((1 - (turned * now).sum(0).abs()).amax())
-        now = turned
-        if close < _CLOSE:
+        now, before = _nearest(white.T @ bent / len(white) - now * slope), now
+        if (1 - (before * now).sum(0).abs()).amax() < _CLOSE:
             break
     return now
 

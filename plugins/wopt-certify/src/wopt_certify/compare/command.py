@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,9 +57,9 @@ def compare_command(directories: tuple[Path, ...], out: Path, as_json: bool) -> 
 def _plain(runs: Sequence[ComparedRun], pairs: PairwiseComparison) -> dict[str, Any]:
     """Return the comparison as tables and numbers."""
     sides = [
-        {"model": runs[k].name, "by": runs[j].name, **side.to_dict()}
-        for k, row in enumerate(pairs.sides)
-        for j, side in enumerate(row)
+        {"model": model.name, "by": rival.name, **side.to_dict()}
+        for model, row in zip(runs, pairs.sides, strict=True)
+        for rival, side in zip(runs, row, strict=True)
         if side is not None
     ]
     return {
@@ -76,22 +77,21 @@ def _print(runs: Sequence[ComparedRun], pairs: PairwiseComparison) -> None:
     longest = max(len(row.name) for row in runs)
     console.width = max(console.width, 127 + longest)  # so that no heading or name is cut
     console.print(_table(runs))
-    for k, row in enumerate(runs):
-        for j, side in enumerate(pairs.sides[k]):
+    say = functools.partial(console.print, markup=False, soft_wrap=True)
+    for model, row in zip(runs, pairs.sides, strict=True):
+        for rival, side in zip(runs, row, strict=True):
             if side is not None and side.low > 0:
-                console.print(
-                    f"{row.name} is beaten by {runs[j].name}: KL(data | {row.name}) is at least "
-                    f"{side.low:.4g} ({side.level:.4g} confidence, {pairs.rows} common test rows)",
-                    markup=False,
-                    soft_wrap=True,
+                say(
+                    f"{model.name} is beaten by {rival.name}: KL(data | {model.name}) is at least "
+                    f"{side.low:.4g} ({side.level:.4g} confidence, {pairs.rows} common test rows)"
                 )
     if runs[0].reference:
-        console.print(f"distance: {runs[0].reference}", markup=False, soft_wrap=True)
+        say(f"distance: {runs[0].reference}")
     for reason in pairs.reasons:
-        console.print(printable(reason), style="dim", markup=False, soft_wrap=True)
+        say(printable(reason), style="dim")
     for key in runs[0].differs:
         values = ", ".join(f"{row.name}: {row.differs[key]}" for row in runs)
-        console.print(printable(f"{key}  {values}"), markup=False, soft_wrap=True)
+        say(printable(f"{key}  {values}"))
 
 
 def _table(rows: Sequence[ComparedRun]) -> Table:

@@ -115,15 +115,12 @@ def _flat(table: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 
 def challenged(compared: Sequence[ComparedRun], duels: PairwiseComparison) -> list[ComparedRun]:
     """Return the rows, each with its largest lower side: the certificate's, or a rival's."""
-    return [
-        dataclasses.replace(row, values=row.values | {"lower": _larger(row, duels.least(k))})
-        for k, row in enumerate(compared)
-    ]
-
-
-def _larger(row: ComparedRun, by_rivals: float | None) -> float | None:
-    known = [v for v in (row.values["lower"], by_rivals) if v is not None]
-    return max(known, default=None)
+    made = []
+    for k, row in enumerate(compared):
+        known = [v for v in (row.values["lower"], duels.least(k)) if v is not None]
+        values = row.values | {"lower": max(known, default=None)}
+        made.append(dataclasses.replace(row, values=values))
+    return made
 
 
 def compare(
@@ -170,7 +167,8 @@ def _values(run: PlottedRun) -> dict[str, float | None]:
 
 
 def _picture(compared: Sequence[ComparedRun], by: str) -> Picture | None:
-    curves = [c for c in _CURVES if any(_has(row.run, c[0]) for row in compared)]
+    records = [record for row in compared for record in row.run.steps]
+    curves = [c for c in _CURVES if any(getattr(one, c[0]) is not None for one in records)]
     if not curves:
         return None
     return Picture(
@@ -202,19 +200,13 @@ def _chart(compared: Sequence[ComparedRun], by: str, key: str, title: str, unit:
     return chart
 
 
-def _has(run: PlottedRun, key: str) -> bool:
-    return any(getattr(record, key) is not None for record in run.steps)
-
-
 def _against_reference(
     runs: Sequence[PlottedRun], names: Sequence[str]
 ) -> tuple[str, list[float | None]]:
     """Return the reference of the runs' distances at their ends, in words, and the distances.
 
-    The reference is the exact solution, by the first of KL, L1, W2 and the second moment that is
-    known for all runs that have one. Otherwise, if the runs began at the same particles and ended
-    at the same time with snapshots, it is the run with the most steps: the distance is then the
-    root mean square distance of their particles, which is at least W2.
+    It is the exact solution, by the first metric that is known for all runs that have one, or else
+    the run with the most steps.
     """
     exact = [None if run.result is None else run.result.exact for run in runs]
     known = [one for one in exact if one is not None]
@@ -227,16 +219,15 @@ def _against_reference(
 def _against_finest(
     runs: Sequence[PlottedRun], names: Sequence[str]
 ) -> tuple[str, list[float | None]]:
+    """Return the root mean square distances of particles, at least W2, where these correspond."""
     nothing: tuple[str, list[float | None]] = "", [None] * len(runs)
-    if len(runs) < 2 or not all(run.snapshots for run in runs):
+    if not all(run.snapshots for run in runs):
         return nothing
     same = [{k: run.config.get(k) for k in ("source", "seed", "guard")} for run in runs]
     last = [run.snapshots[-1] for run in runs]
-    if any(s != same[0] for s in same) or any(
-        not math.isclose(s.time, last[0].time, rel_tol=1e-9)
-        or s.arrays["points"].shape != last[0].arrays["points"].shape
-        for s in last
-    ):
+    shapes = {s.arrays["points"].shape for s in last}
+    timely = all(math.isclose(s.time, last[0].time, rel_tol=1e-9) for s in last)
+    if any(s != same[0] for s in same) or len(shapes) > 1 or not timely:
         return nothing
     finest = max(range(len(runs)), key=lambda k: len(runs[k].steps))
     points = last[finest].arrays["points"]

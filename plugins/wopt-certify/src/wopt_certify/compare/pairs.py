@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,8 +17,8 @@ from wopt.errors import UserError, WoptError
 from wopt.runs import check_data, load_run
 from wopt.seeds import derive
 from wopt.store import RunDirectory
-from wopt_certify.challenge import against
 from wopt_certify.gap import LowerSide
+from wopt_certify.rival import against
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,8 +54,7 @@ _ROWS = 2000
 _LEVEL = 0.95
 
 
-@dataclasses.dataclass(frozen=True)
-class _Scored:
+class _Scored(NamedTuple):
     """Nats ``(n,)`` of a run at its first test rows, which source and seed determine."""
 
     split: str

@@ -13,6 +13,7 @@ from wopt.flow import Flow
 from wopt.particles import split_conditions
 from wopt.seeds import generator
 from wopt.typed import Typed
+from wopt_certify.two_sample.classifier import deviations
 
 
 def anderson_darling(u: Tensor) -> Tensor:
@@ -24,10 +25,7 @@ def anderson_darling(u: Tensor) -> Tensor:
 
 
 def ranks_among(value: Tensor, of_draws: Tensor, seed: int) -> Tensor:
-    """Return ranks of values ``(n,)`` among draws ``(n, L)``, shape ``(n,)``, in (0, 1).
-
-    They are randomised within a step, so that they are uniform if both have the same law.
-    """
+    """Return ranks of values ``(n,)`` among draws ``(n, L)``, in (0, 1), ties broken at random."""
     chance = torch.rand(len(value), generator=generator(seed, "ranks"), dtype=torch.float64)
     below = (of_draws < value[:, None]).sum(1)
     ties = (of_draws == value[:, None]).sum(1)
@@ -94,10 +92,8 @@ def tarp_coverage(
     """Return the coverage of balls around random points (TARP), without a density.
 
     The rank of y is the fraction of L draws that are nearer to a reference point than y; uniform if
-    the model is right, wherever the point is, as long as it is independent of y given the
-    condition. Half of the rows serve as reference points, each for the rows of the other half
-    whose condition is nearest to its own: points that depend on the condition also detect a model
-    that ignores it.
+    the model is right. Half of the rows serve as points, each for the rows of the other half whose
+    condition is nearest to its own: these also detect a model that ignores the conditions.
 
     Args:
         rows: Held-out y, shape ``(n, d)``.
@@ -120,12 +116,9 @@ def tarp_coverage(
     points, tested = order[:half], order[half:]
     chosen = torch.arange(len(tested)) % half
     if conditions is not None:
-        u = conditions.double()
-        sd = u.std(0)
-        u = u / torch.where(sd > 0, sd, 1.0)
+        u = conditions.double() / deviations(conditions)
         chosen = torch.cdist(u[tested], u[points]).argmin(1)
-    sd = rows.double().std(0)
-    unit = torch.where(sd > 0, sd, 1.0)
+    unit = deviations(rows)
     reference = rows[points][chosen].double() / unit
     away = (rows[tested].double() / unit - reference).norm(dim=1)
     of_draws = (draws[tested].double() / unit - reference[:, None]).norm(dim=2)
@@ -168,20 +161,18 @@ class ConditionalReport(Typed):
     @property
     def wrong(self) -> bool:
         """Whether a check rejects calibration."""
-        reports = [self.distance, *([] if self.density is None else [self.density])]
+        reports = [one for one in (self.density, self.distance) if one is not None]
         return any(one.verdict != "calibrated" for one in reports)
 
     def text(self) -> str:
         """Return the verdicts in words."""
-        parts = [("balls (TARP)", self.distance)]
-        if self.density is not None:
-            parts.insert(0, ("highest-density regions", self.density))
-        said = [
+        parts = {"highest-density regions": self.density, "balls (TARP)": self.distance}
+        return "; ".join(
             f"{name}: {one.verdict} (p = {one.p_value:.3g}; regions of 90 % hold "
             f"{one.coverage[-1]:.1%} of {one.rows} held-out rows)"
-            for name, one in parts
-        ]
-        return "; ".join(said)
+            for name, one in parts.items()
+            if one is not None
+        )
 
 
 @torch.no_grad()

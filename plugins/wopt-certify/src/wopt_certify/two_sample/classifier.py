@@ -21,19 +21,13 @@ def labels(first: int, second: int, count: int, rng: torch.Generator) -> Tensor:
     """Return ways to label pooled rows, shape ``(first + second, count + 1)``, float64.
 
     A column is 1/first on rows labelled as the first sample and -1/second on the others, so that a
-    difference of means is a product with it. Column 0 holds the true labels, the first sample
-    first.
+    difference of means is a product with it. Column 0 holds the true labels.
 
     Example:
         >>> labels(2, 2, 3, torch.Generator().manual_seed(0))[:, 0].tolist()
         [0.5, 0.5, -0.5, -0.5]
     """
-    truth = torch.cat(
-        [
-            torch.full((first,), 1 / first, dtype=torch.float64),
-            torch.full((second,), -1 / second, dtype=torch.float64),
-        ]
-    )
+    truth = torch.tensor([1 / first] * first + [-1 / second] * second, dtype=torch.float64)
     shuffled = [truth[torch.randperm(len(truth), generator=rng)] for _ in range(count)]
     return torch.stack([truth, *shuffled], dim=1)
 
@@ -41,10 +35,7 @@ def labels(first: int, second: int, count: int, rng: torch.Generator) -> Tensor:
 def permutation_p_value(statistics: Tensor) -> float:
     """Return the fraction of statistics at least as large as the first, that of the true labels.
 
-    It is valid because under the null all labellings are equally likely: P(p <= a) <= a.
-
-    Args:
-        statistics: Values for the true labels and for permuted ones, shape ``(count + 1,)``.
+    All labellings are equally likely under the null, so P(p <= a) <= a.
 
     Source: Phipson, Smyth, Permutation p-values should never be zero, 2010.
 
@@ -67,17 +58,17 @@ _RIDGES = (1e-3, 1e-1, 1.0)
 _SCALES = torch.logspace(-3, 2, 101, dtype=torch.float64)
 
 
-class Units:
-    """Coordinates in which rows have mean 0 and deviation 1, clamped to 8 deviations.
+def deviations(rows: Tensor) -> Tensor:
+    """Return the columns' standard deviations, shape ``(d,)``; 1 for a constant column."""
+    sd = rows.double().std(0)
+    return torch.where(sd > 0, sd, 1.0)
 
-    Args:
-        rows: Rows of both samples together, shape ``(n, d)``.
-    """
+
+class Units:
+    """Coordinates in which rows ``(n, d)`` have mean 0 and deviation 1, clamped to 8 deviations."""
 
     def __init__(self, rows: Tensor) -> None:
-        self.mean = rows.mean(0)
-        sd = rows.std(0)
-        self.sd = torch.where(sd > 0, sd, 1.0)
+        self.mean, self.sd = rows.mean(0), deviations(rows)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the rows in these coordinates, shape ``(n, d)``."""
@@ -108,17 +99,12 @@ def fit_classifier(
     """Return the classifier that separates validation rows best, with its logits scaled there.
 
     Candidates are ridge regressions on coordinates, on :func:`features` and on random cosines (an
-    approximate Gaussian kernel). The one with the largest t-statistic of its logits is
-    chosen, which detects small differences that noise hides from a log-loss. A positive scale is
-    then fitted, which keeps the order.
-
-    Args:
-        train: Rows in unit coordinates, shape ``(n, d)``, and their labels ``(n,)``, 1 for real
-            ones.
+    approximate Gaussian kernel). Rows ``(n, d)`` are in units, with labels ``(n,)``, 1 for real.
     """
     with seeded(seed):
         sees = (lambda z: z, features, _cosines(train[0]))
         candidates = [one for see in sees for one in _ridges(*train, see)]
+    # A t-statistic detects small differences that noise hides from a log-loss.
     best = max(candidates, key=lambda one: _separation(one(valid[0]), valid[1]))
     logits = best(valid[0])
     losses = torch.stack([log_loss(scale * logits, valid[1]).mean() for scale in _SCALES])
@@ -186,11 +172,9 @@ def classifier_test(
 ) -> tuple[ClassifierTest, tuple[Tensor, Tensor]]:
     """Test whether rows and samples come from one law.
 
-    A classifier (ridge regression on coordinates, on squares and products or on random cosines,
-    whichever does better on validation rows) is trained on half of both. On the other half the
+    A classifier (:func:`fit_classifier`) is trained on half of both. On the other half the
     statistic is the difference of its mean probabilities, and the p-value is exact by permutation
-    of the labels there, because the classifier was not trained on them. Rows must be independent,
-    which overlapping patches are not.
+    of the labels there. Rows must be independent, which overlapping patches are not.
 
     Args:
         rows: Shape ``(n, d)``, n >= 20.
@@ -269,32 +253,25 @@ def regions_of(pooled: Tensor, logits: Tensor, names: Sequence[str]) -> tuple[Re
     """Return the region that lacks samples, and the one that has too many.
 
     Args:
-        pooled: Rows and then as many samples that the classifier was not trained on, shape
-            ``(2 n, d)``.
-        logits: Its logits of being a row, shape ``(2 n,)``.
+        pooled, logits: As :func:`classifier_test` returns them, ``(2 n, d)`` and ``(2 n,)``.
     """
-    high, low = logits.quantile(1 - _SHARE), logits.quantile(_SHARE)
-    middle, sd, n = pooled.median(0)[0], pooled.std(0), len(pooled) // 2
-    regions = list[Region]()
-    sides: tuple[Literal["rows", "samples"], ...] = ("rows", "samples")
-    for favours, inside, own in zip(
-        sides, (logits >= high, logits <= low), (slice(n), slice(n, None)), strict=True
-    ):
+    middle, unit, n = pooled.median(0)[0], deviations(pooled), len(pooled) // 2
+
+    def region(favours: Literal["rows", "samples"], inside: Tensor, own: slice) -> Region | None:
         points = pooled[own][inside[own]]
         if not len(points):
-            continue
+            return None
         centre = points.median(0)[0]
-        away = (centre - middle) / torch.where(sd > 0, sd, 1.0)
+        away = (centre - middle) / unit
         order = away.abs().argsort(descending=True)[:_COLUMNS].tolist()
         rows, samples = (float(part.double().mean()) for part in inside.chunk(2))
-        regions.append(
-            Region(
-                favours,
-                rows,
-                samples,
-                math.sqrt((rows * (1 - rows) + samples * (1 - samples)) / n),
-                tuple(centre.tolist()),
-                tuple((names[j], float(away[j])) for j in order),
-            )
-        )
-    return tuple(regions)
+        error = math.sqrt((rows * (1 - rows) + samples * (1 - samples)) / n)
+        columns = tuple((names[j], float(away[j])) for j in order)
+        return Region(favours, rows, samples, error, tuple(centre.tolist()), columns)
+
+    high, low = logits.quantile(1 - _SHARE), logits.quantile(_SHARE)
+    both = (
+        region("rows", logits >= high, slice(n)),
+        region("samples", logits <= low, slice(n, None)),
+    )
+    return tuple(one for one in both if one is not None)

@@ -12,12 +12,14 @@ from torch import Tensor
 
 from wopt.errors import DataError
 from wopt.seeds import generator
+from wopt.statistics import mean_and_error
 from wopt.typed import Number, Typed
 from wopt_certify.two_sample.classifier import (
     ClassifierTest,
     Region,
     Units,
     classifier_test,
+    deviations,
     labels,
     permutation_p_value,
     regions_of,
@@ -48,14 +50,12 @@ class MMDTest(Typed):
 def mmd_test(rows: Tensor, samples: Tensor, *, seed: int = 0, most: int = 700) -> MMDTest:
     """Test whether rows and samples come from one law by the maximum mean discrepancy.
 
-    For Gaussian kernels of a quarter to four times the median distance, in units of the pooled
-    deviations, MMD^2 without the diagonal is computed for the true labels and for permuted ones,
-    standardised over all of them, and the largest over bandwidths is the statistic. It is the
-    same function of every labelling, so its p-value is exact.
+    For Gaussian kernels of a quarter to four times the median distance MMD^2 without the diagonal
+    is standardised over the true labels and permuted ones, and the largest over bandwidths is the
+    statistic: the same function of every labelling, so its p-value is exact.
 
     Args:
-        rows: Shape ``(n, d)``.
-        samples: Shape ``(m, d)``.
+        rows, samples: Shapes ``(n, d)`` and ``(m, d)``, compared in the pooled deviations.
         most: Rows of each kind at most; time and memory are quadratic.
 
     Source: Gretton et al., A kernel two-sample test, 2012; aggregation as in Schrab et al., MMD
@@ -74,17 +74,14 @@ def mmd_test(rows: Tensor, samples: Tensor, *, seed: int = 0, most: int = 700) -
     squared = torch.cdist(z, z).square()
     median = squared[torch.triu(torch.ones_like(squared), 1) > 0].median().clamp_min(1e-12)
     ways = labels(count, count, _PERMUTATIONS, rng)
-    standardised = []
+    table = []
     for factor in _FACTORS:
-        kernel = torch.exp(-squared / (2 * factor**2 * median))
-        kernel.fill_diagonal_(0)
+        kernel = torch.exp(-squared / (2 * factor**2 * median)).fill_diagonal_(0)
         values = (ways * (kernel @ ways)).sum(0)
-        spread = values.std()
-        standardised.append((values - values.mean()) / spread.clamp_min(1e-300))
-    table = torch.stack(standardised)
-    best = int(table[:, 0].argmax())
-    p_value = permutation_p_value(table.amax(0))
-    return MMDTest(float(table[best, 0]), _FACTORS[best], p_value, count)
+        table.append((values - values.mean()) / values.std().clamp_min(1e-300))
+    statistics, at = torch.stack(table).max(0)
+    p_value = permutation_p_value(statistics)
+    return MMDTest(float(statistics[0]), _FACTORS[int(at[0])], p_value, count)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,11 +106,7 @@ class ColumnDifference(Typed):
 def column_differences(
     rows: Tensor, samples: Tensor, names: Sequence[str]
 ) -> tuple[ColumnDifference, ...]:
-    """Return the differences of all columns, the largest first.
-
-    Args:
-        rows: Shape ``(n, d)``.
-        samples: Shape ``(m, d)``.
+    """Return the differences of all columns of ``(n, d)`` and ``(m, d)``, the largest first.
 
     Example:
         >>> x = torch.arange(100.0).double()[:, None]
@@ -123,8 +116,7 @@ def column_differences(
     """
     distances = [kolmogorov_smirnov(rows[:, j], samples[:, j]) for j in range(rows.shape[1])]
     corrected = holm([_tail(distance, len(rows), len(samples)) for distance in distances])
-    sd = rows.std(0)
-    unit = torch.where(sd > 0, sd, 1.0)
+    unit = deviations(rows)
     shift = (samples.mean(0) - rows.mean(0)) / unit
     spread = samples.std(0) / unit
     differences = [
@@ -135,9 +127,7 @@ def column_differences(
 
 
 def kolmogorov_smirnov(x: Tensor, y: Tensor) -> float:
-    """Return the largest difference of two empirical distribution functions, in [0, 1].
-
-    The samples have shapes ``(n,)`` and ``(m,)``.
+    """Return the largest difference of the distribution functions of ``(n,)`` and ``(m,)`` values.
 
     Example:
         >>> kolmogorov_smirnov(torch.tensor([0.0, 1.0]), torch.tensor([0.5, 2.0]))
@@ -152,12 +142,9 @@ def kolmogorov_smirnov(x: Tensor, y: Tensor) -> float:
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return p-values by Holm's method, which bounds the chance of any false rejection."""
-    order = sorted(range(len(p_values)), key=lambda j: p_values[j])
-    corrected = [0.0] * len(p_values)
-    largest = 0.0
-    for rank, j in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[j]))
-        corrected[j] = largest
+    corrected, largest = [0.0] * len(p_values), 0.0
+    for rank, (p, j) in enumerate(sorted((p, j) for j, p in enumerate(p_values))):
+        corrected[j] = largest = max(largest, min(1.0, (len(p_values) - rank) * p))
     return corrected
 
 
@@ -213,12 +200,7 @@ def closest_record(train: Tensor, rows: Tensor, samples: Tensor) -> ClosestRecor
     """Compare the distances to the closest training row of samples and of held-out rows.
 
     The estimate is Mann and Whitney's statistic of the two sets of distances, its error DeLong's,
-    given the training rows.
-
-    Args:
-        train: Training rows, shape ``(k, d)``.
-        rows: Held-out rows, shape ``(n, d)``.
-        samples: Shape ``(m, d)``.
+    given the training rows. The three have shapes ``(k, d)``, ``(n, d)`` and ``(m, d)``.
 
     Source: DeLong, DeLong and Clarke-Pearson, Comparing the areas under two or more correlated
     receiver operating characteristic curves, 1988.
@@ -230,21 +212,14 @@ def closest_record(train: Tensor, rows: Tensor, samples: Tensor) -> ClosestRecor
     """
     units = Units(train)
     near = units(train)
-    row_distances = _distances(units(rows), near)
-    sample_distances = _distances(units(samples), near)
-    of_samples = _fraction_above(row_distances, sample_distances)
-    of_rows = 1 - _fraction_above(sample_distances, row_distances)
-    variance = of_samples.var() / len(of_samples) + of_rows.var() / len(of_rows)
-    return ClosestRecord(
-        float(of_samples.mean()),
-        math.sqrt(float(variance)),
-        float(sample_distances.median()),
-        float(row_distances.median()),
+    of, to = (
+        torch.cat([torch.cdist(piece, near).amin(1) for piece in units(points).split(_PIECE)])
+        for points in (samples, rows)
     )
-
-
-def _distances(points: Tensor, near: Tensor) -> Tensor:
-    return torch.cat([torch.cdist(piece, near).amin(1) for piece in points.split(_PIECE)])
+    sample = mean_and_error(_fraction_above(to, of))
+    row = mean_and_error(_fraction_above(of, to))
+    error = math.hypot(sample.error, row.error)
+    return ClosestRecord(sample.value, error, float(of.median()), float(to.median()))
 
 
 def _fraction_above(values: Tensor, at: Tensor) -> Tensor:
@@ -262,11 +237,10 @@ class TwoSampleReport(Typed):
     Attributes:
         p_value: p-value of "one law", of both tests together (Bonferroni).
         level: Confidence; the laws are said to differ where p is at most 1 - level.
-        columns: Columns by difference, the largest first; p-values corrected for their number.
+        columns: Columns by difference, the largest first.
         regions: Regions of clear difference; meaningful only where the laws differ.
         overflowed: Number of samples left out because they are not finite.
-        closest: Whether samples are nearer to training rows than held-out rows are; ``None`` where
-            samples are not of the data.
+        closest: ``None`` where samples are not of the data.
     """
 
     classifier: ClassifierTest
