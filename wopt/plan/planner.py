@@ -7,9 +7,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from wopt.component import build, merged, name_of, table_of
+from wopt.component import build, name_of
 from wopt.host import host
 from wopt.interfaces.candidate import Candidate
+from wopt.options import merged, table_of
 from wopt.plan.facts import Facts
 
 Table = Mapping[str, Any]

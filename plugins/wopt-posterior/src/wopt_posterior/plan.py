@@ -11,9 +11,10 @@ from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.clock import Stopwatch
-from wopt.component import Component, Spec, merged
+from wopt.component import Component, Spec
 from wopt.config import RunConfig, validate
 from wopt.interfaces import Budget, Target, new_block
+from wopt.options import merged
 from wopt.plan import Planning
 from wopt.runs import Prepared, build_problem, like, with_threads
 from wopt.seeds import derive, generator, seeded
