@@ -147,6 +147,8 @@ def _fits(map_: Spec, dim: int, budget: Budget) -> bool:
             x, watch = torch.randn(rows, dim).double(), Stopwatch()
             block.inverse(block(x)[0])
             spent.append(watch.cpu)
+            if _PASSES_OF_MAP * spent[-1] > (budget.left or 0.0):
+                return False
     a_row = max(0.0, spent[1] - spent[0]) / (_TIMED[1] - _TIMED[0])
     return _PASSES_OF_MAP * (spent[0] + a_row * (_HELD_OUT - _TIMED[0])) <= (budget.left or 0.0)
 
