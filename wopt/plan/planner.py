@@ -10,6 +10,7 @@ from typing import Any
 from wopt.component import build, name_of
 from wopt.host import host
 from wopt.interfaces.candidate import Candidate
+from wopt.options import merged, table_of
 from wopt.plan.facts import Facts
 
 Table = Mapping[str, Any]
@@ -59,14 +60,14 @@ class Plan:
             {'name': 'ode'}
         """
         planned = {k: v for k, v in copy.deepcopy(self.table).items() if k != "preprocess"}
-        theirs = _named(given.get("block", {})).get("name")
+        theirs = table_of(given.get("block", {})).get("name")
         if theirs not in (None, planned.get("block", {}).get("name")):
             planned["solver"] = {
                 k: v for k, v in planned.get("solver", {}).items() if k in _ANY_BLOCK
             }
             if "scheme" in planned:
                 planned["scheme"]["step_size"] = _STEP_OF_OTHERS
-        return _merged(planned, given)
+        return merged(planned, given)
 
 
 def plan(facts: Facts, candidate: Candidate | None = None) -> Plan:
@@ -84,7 +85,7 @@ def plan(facts: Facts, candidate: Candidate | None = None) -> Plan:
     if candidate is None:
         plans = portfolio(facts)
         return next((p for p in plans if p.table["block"]["name"] == _BLOCK), plans[0])
-    table = _merged(_common(facts), candidate.tables(facts))
+    table = merged(_common(facts), candidate.tables(facts))
     return Plan(name_of(candidate), table, (candidate.what,), facts)
 
 
@@ -136,24 +137,3 @@ _ANY_BLOCK = ("optimiser", "seconds", "batch_size", "ema", "check_every", "check
 
 _STEP_OF_OTHERS = 8.0
 """h where another block is given than was planned."""
-
-
-def _named(value: Any) -> dict[str, Any]:
-    """Return a component's table, also for a bare name or an instance."""
-    if isinstance(value, Mapping):
-        return dict(value)
-    return {"name": value if isinstance(value, str) else type(value).__name__}
-
-
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return both tables merged; ``above`` wins, another component's name replaces its table."""
-    merged = dict(below)
-    for key, value in above.items():
-        current = merged.get(key)
-        if not isinstance(current, Mapping) or not isinstance(value, (Mapping, str)):
-            merged[key] = dict(value) if isinstance(value, Mapping) else value
-            continue
-        theirs = _named(value)
-        other = theirs.get("name", current.get("name")) != current.get("name")
-        merged[key] = theirs if other else _merged(current, theirs)
-    return merged

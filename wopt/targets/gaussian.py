@@ -42,7 +42,7 @@ def moments(particles: Particles) -> tuple[Tensor, Tensor]:
     """Return the particles' weighted mean ``(d,)`` and covariance ``(d, d)``."""
     mean = particles.mean(particles.points)
     centred = particles.points - mean
-    return mean, particles.mean(centred[:, :, None] * centred[:, None, :])
+    return mean, (centred * particles.shares(centred.dtype)[:, None]).T @ centred
 
 
 def jko_step(

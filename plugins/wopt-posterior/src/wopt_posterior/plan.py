@@ -14,6 +14,7 @@ from wopt.clock import Stopwatch
 from wopt.component import Component, Spec
 from wopt.config import RunConfig, validate
 from wopt.interfaces import Budget, Target, new_block
+from wopt.options import merged
 from wopt.plan import Planning
 from wopt.runs import Prepared, build_problem, like, with_threads
 from wopt.seeds import derive, generator, seeded
@@ -95,7 +96,7 @@ def planned(
     budget = Budget(_SECONDS if seconds is None else seconds)
     iterations = _iterations(table)
     seed, dim = derive(config.seed, "source"), config.source.loaded(config.seed).dim
-    full = validate(_merged(_first(dim), table), where)
+    full = validate(_with_blocks(_first(dim), table), where)
     dataset = full.source.loaded(seed)
     prepared = build_problem(full, dataset)
     target = prepared.objective.target
@@ -110,8 +111,11 @@ def planned(
     if own and separated < 1 and not _fits(full.block_specs[-1], dim, budget):
         second |= {"stop": {"steps": 1}}
         summary += "; ten passes of its rows through a map take longer than the budget, so none"
-    chosen = _merged(_first(dim), second)
-    given = {**_merged(chosen, table), "plan": Planning(budget=budget.seconds, summary=summary)}
+    chosen = _with_blocks(_first(dim), second)
+    given = {
+        **_with_blocks(chosen, table),
+        "plan": Planning(budget=budget.seconds, summary=summary),
+    }
     made = like(with_threads(prepared), build_problem(validate(given, where), dataset))
     return dataclasses.replace(made, reference=reference)
 
@@ -143,6 +147,8 @@ def _fits(map_: Spec, dim: int, budget: Budget) -> bool:
             x, watch = torch.randn(rows, dim).double(), Stopwatch()
             block.inverse(block(x)[0])
             spent.append(watch.cpu)
+            if _PASSES_OF_MAP * spent[-1] > (budget.left or 0.0):
+                return False
     a_row = max(0.0, spent[1] - spent[0]) / (_TIMED[1] - _TIMED[0])
     return _PASSES_OF_MAP * (spent[0] + a_row * (_HELD_OUT - _TIMED[0])) <= (budget.left or 0.0)
 
@@ -214,17 +220,9 @@ def _summary(reference: Reference, separated: float, iterations: int | None) -> 
     return found + ("" if iterations is None else f"; {iterations} iterations, as given")
 
 
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def _with_blocks(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """Return options of which those above win; a given block follows the Gaussian."""
-    made = dict(below)
-    for key, value in above.items():
-        under = made.get(key)
-        if not (isinstance(under, Mapping) and isinstance(value, Mapping)):
-            made[key] = value
-        elif value.get("name", under.get("name")) == under.get("name"):
-            made[key] = {**under, **value}
-        else:
-            made[key] = value
+    made = merged(below, above)
     if "blocks" in above and "by_step" in made.get("solver", {}) and len(above["blocks"]) != 2:
         made["stop"] = {**made["stop"], "steps": len(above["blocks"])}
         made["solver"] = {k: v for k, v in made["solver"].items() if k != "by_step"}

@@ -51,5 +51,6 @@ class StartingMixture:
         levels = (torch.arange(count) + torch.rand((), generator=rng)) / count
         of = (2 * k * levels).long().clamp_max(2 * k - 1)
         z = torch.randn(count, d + 1, generator=rng, dtype=self.means.dtype)
-        z, wide = z[:, :d, None], torch.where(of < k, 1.0, z[:, d].abs())
-        return self.means[of % k] + (self.roots[of % k] @ z)[:, :, 0] / wide[:, None]
+        wide = torch.where(of < k, 1.0, z[:, d].abs())
+        drawn = (z[:, :d] @ self.roots.mT)[of % k, torch.arange(count)]
+        return self.means[of % k] + drawn / wide[:, None]
