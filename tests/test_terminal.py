@@ -21,7 +21,7 @@ DROP = ("--set", "source.nan=drop")
 
 def test_the_journey_of_a_table_of_people(command, tmp_path):
     table = people_table(tmp_path / "people.csv")
-    answer = command("run", table, "--budget", "1s", "--out", tmp_path / "run", *DROP)
+    answer = command("run", table, "--budget", "6s", "--out", tmp_path / "run", *DROP)
     assert answer.status == 0
     lines = answer.out.splitlines()
     assert len(lines) <= 15
@@ -34,6 +34,14 @@ def test_the_journey_of_a_table_of_people(command, tmp_path):
     assert words in answer.out
     assert "residual" not in answer.out
     assert "Not certified" not in answer.out
+
+
+def test_a_budget_that_is_spent_before_training_still_ends_well(command, tmp_path):
+    table = people_table(tmp_path / "people.csv")
+    answer = command("run", table, "--budget", "0.01s", "--out", tmp_path / "run", *DROP)
+    assert answer.status == 0
+    assert "a gaussian is" in answer.out.lower()
+    assert answer.out.splitlines()[-1].startswith("report: ")
 
 
 def test_more_words(command, config, certified, tmp_path):

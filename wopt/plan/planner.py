@@ -122,7 +122,7 @@ def _common(facts: Facts) -> dict[str, Any]:
         "scheme": {"name": "jko", "step_size": 100.0},
         "block": {"name": _BLOCK},
         "stop": {"steps": 1},
-        "guard": {"rows": JUDGES, "retries": 1, "standard_errors": 4.0},
+        "guard": {"rows": JUDGES, "retries": 1, "standard_errors": 4.0, "keep": True},
         "solver": {
             "optimiser": "muon", "learning_rate": 2e-3, "matrix_rate": 0.02, "batch_size": 500,
             "ema": 0.99, "weight_decay": decay(facts.rows), "check_every": 0.05,

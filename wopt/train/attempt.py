@@ -268,7 +268,7 @@ def advanced(
 
 def surrendered(problem: Problem, state: State, h: float, last: Attempt) -> WoptError:
     """Return why the run ends with the steps that it has, after every attempt was rejected."""
-    if problem.guard.keep and state.step:
+    if problem.guard.keep:
         return Converged(
             f"no step {state.step + 1} was found that holds on held-out particles "
             f"({last.why_not}); the {state.step} step(s) before it are kept (guard.keep)"

@@ -105,8 +105,8 @@ class Guard(Component):
     keep: Annotated[
         bool,
         Field(
-            description="whether a run ends as done, with the steps before, where a step after the "
-            "first is rejected for good; otherwise it fails",
+            description="whether a run ends as done, with the steps before, where a step is "
+            "rejected for good; otherwise it fails",
         ),
     ] = False
     rows: Annotated[
