@@ -81,9 +81,8 @@ class GaussianMixture:
     def given(self, state: MixtureState, i: int) -> UnivariateMixture:
         """Return the law of coordinate i given those before."""
         means = self.means[:, i].expand_as(state.joint)
-        if state.noise:
-            before = torch.stack(state.noise, 2)
-            means = means + (before * self.factors[:, i, :i]).sum(2)
+        for j, noise in enumerate(state.noise):
+            means = torch.addcmul(means, noise, self.factors[:, i, j])
         return UnivariateMixture(state.joint.log_softmax(1), means, self.factors[:, i, i])
 
     def after(self, state: MixtureState, line: UnivariateMixture, x: Tensor) -> MixtureState:
